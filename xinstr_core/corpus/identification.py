@@ -1,0 +1,70 @@
+"""Which language a text is in: py3langid's probabilities and the share of letters in the expected script."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from typing import Any
+
+import regex
+
+_NOT_LANGUAGE = regex.compile(r"https?://\S+|[\p{N}\p{P}\p{S}]+")
+UNKNOWN = "und"
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_DIR / MODEL_FILE, norm_probs=True)
+
+
+def identify(text: str) -> tuple[str, float]:
+    """The most probable language and its probability; `und` for a text without letters."""
+    letters = _NOT_LANGUAGE.sub(" ", text).strip()
+    if not letters:
+        return UNKNOWN, 0.0
+    language, probability = _identifier().classify(letters)
+    return str(language), float(probability)
+
+
+def language_probability(text: str, language: str) -> float:
+    """The probability that a text is in `language`, 0 for languages py3langid does not know."""
+    letters = _NOT_LANGUAGE.sub(" ", text).strip()
+    base = language.split("-")[0]
+    return next((float(p) for label, p in _identifier().rank(letters) if label == base), 0.0) if letters else 0.0
+
+
+def knows(language: str) -> bool:
+    return language.split("-")[0] in set(_identifier().labels)
+
+
+@cache
+def _script_of(character: str) -> str:
+    name = unicodedata.name(character, "")
+    return name.split(" ")[0] if name else ""
+
+
+# First words of Unicode character names, by ISO 15924 code: enough to tell scripts apart without a table of ranges.
+_NAMES = {
+    "Arab": "ARABIC", "Armn": "ARMENIAN", "Beng": "BENGALI", "Cyrl": "CYRILLIC", "Deva": "DEVANAGARI", "Ethi": "ETHIOPIC",
+    "Geor": "GEORGIAN", "Grek": "GREEK", "Gujr": "GUJARATI", "Guru": "GURMUKHI", "Hans": "CJK", "Hebr": "HEBREW",
+    "Khmr": "KHMER", "Knda": "KANNADA", "Kore": "HANGUL", "Laoo": "LAO", "Latn": "LATIN", "Mlym": "MALAYALAM",
+    "Mymr": "MYANMAR", "Orya": "ORIYA", "Sinh": "SINHALA", "Taml": "TAMIL", "Telu": "TELUGU", "Thai": "THAI",
+    "Tibt": "TIBETAN",
+}  # fmt: skip
+
+
+def script_share(text: str, script: str) -> float:
+    """Share of letters and marks that belong to the script (ISO 15924 code); 0 for a text without letters."""
+    name = _NAMES[script]
+    letters = [character for character in text if unicodedata.category(character)[0] in "LM"]
+    inherited = sum(_script_of(character) == "COMBINING" for character in letters)
+    own = sum(_script_of(character) == name for character in letters)
+    return (own + inherited) / len(letters) if letters else 0.0
+
+
+def symbol_share(text: str) -> float:
+    """Share of characters that are neither letters, marks nor white space; 1 for an empty text."""
+    visible = [character for character in text if not character.isspace()]
+    return sum(unicodedata.category(c)[0] not in "LM" for c in visible) / len(visible) if visible else 1.0

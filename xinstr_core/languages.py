@@ -1,0 +1,91 @@
+"""Languages: what the line has to know about each, read from languages.toml and checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xinstr_core.errors import SettingsError
+from xinstr_core.store import ALL_LANGUAGES, write_text
+
+# A lower-case BCP 47 tag: safe as a partition key (Dagster forbids commas) and as a folder name.
+TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+SCRIPTS = (
+    "Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hebr", "Khmr", "Knda",
+    "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu", "Thai", "Tibt",
+)  # fmt: skip
+
+
+class Language(BaseModel):
+    """One target language. `corpus` and `seeds` are `pocket`, a file, or a folder that holds `<tag>.jsonl`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tag: str
+    name: str = Field(min_length=1, description="English name, as the prompts use it")
+    script: str = Field(description="ISO 15924 code of the script")
+    corpus: str = Field("pocket", description="'pocket', a file or a folder")
+    seeds: str | None = Field("pocket", description="'pocket', a file, a folder, or nothing")
+    prompts: str | None = Field(None, description="JSONL of evaluation prompts in the language itself")
+    licence: str | None = Field(None, description="of documents that name none")
+    minimum_language_score: float | None = Field(None, ge=0, le=1)
+    retired: bool = Field(False, description="kept in the store, no longer built")
+
+
+def check_tag(tag: str) -> str:
+    """The tag itself. SettingsError when it cannot be a key."""
+    if not TAG.fullmatch(tag) or tag == ALL_LANGUAGES:
+        raise SettingsError(f"{tag!r} is no language key: use a lower-case BCP 47 tag such as sw, ur or zh-hant")
+    return tag
+
+
+def read_languages(path: Path) -> dict[str, Language]:
+    """All registered languages by tag. SettingsError names the entry that is wrong."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no language registry at {path}: copy languages.toml there or set XINSTR_HOME") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    return {tag: _language(path, tag, entry) for tag, entry in raw.items()}
+
+
+def _language(path: Path, tag: str, entry: Any) -> Language:
+    check_tag(tag)
+    if not isinstance(entry, Mapping):
+        raise SettingsError(f"{path}: {tag} must be a table: [{tag}]")
+    try:
+        language = Language(tag=tag, **entry)
+    except (ValidationError, TypeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (tag,), "msg": str(error)}
+        raise SettingsError(f"{path}: [{tag}] {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(Language.model_fields)}") from None
+    if language.script not in SCRIPTS:
+        raise SettingsError(f"{path}: [{tag}] script {language.script!r} is not known; known: {', '.join(SCRIPTS)}")
+    return language
+
+
+def active_languages(path: Path) -> dict[str, Language]:
+    return {tag: language for tag, language in read_languages(path).items() if not language.retired}
+
+
+def get_language(path: Path, tag: str) -> Language:
+    """The registered language. SettingsError lists the known ones."""
+    languages = read_languages(path)
+    if check_tag(tag) not in languages:
+        raise SettingsError(f"unknown language {tag!r}; known: {', '.join(sorted(languages))}; add it with: xinstr languages add {tag}")
+    return languages[tag]
+
+
+def write_entry(path: Path, tag: str, values: Mapping[str, Any]) -> None:
+    """Add or change one entry and keep the rest of the file, comments included, as it is."""
+    document = tomlkit.parse(path.read_text("utf-8"))
+    entry: Any = document.setdefault(check_tag(tag), tomlkit.table())
+    entry.update({key: value for key, value in values.items() if value is not None})
+    _language(path, tag, tomllib.loads(tomlkit.dumps(document))[tag])
+    write_text(path, tomlkit.dumps(document))

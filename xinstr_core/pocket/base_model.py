@@ -1,0 +1,232 @@
+"""Build the pocket base model: byte-level BPE and a tiny Llama, trained on pocket text and never on the task.
+
+`python -m xinstr_core.pocket.base_model --output DIR` repeats what ships with the package. The text has no
+(instruction, response) pair: pages, two-language leaflets, question lists, phrasebooks and name registers. About
+half of the subjects are invented by joining halves of known words, so that the one way to predict a repeated
+name is to look back and copy it: the skill that the reverse model needs for names it never saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from xinstr_core.pocket.documents import Topic, fill, write_document, write_instruction
+from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
+
+VOCABULARY = 6144
+BLOCK_TOKENS = 256
+END = "<|endoftext|>"
+PAD = "<|pad|>"
+# GPT-2's split with combining marks kept inside words: without \p{M} every Indic vowel sign cuts its word.
+WORD_PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
+
+
+def pages(seed: int, languages: tuple[str, ...] = POCKET_LANGUAGES) -> Iterator[str]:
+    """An endless stream of pocket pages, the same for the same seed."""
+    rng = random.Random(f"pocket pages {seed}")
+    while True:
+        language = rng.choice(languages) if rng.random() < 0.9 else "en"
+        page = rng.choices(_PAGE_KINDS, weights=_PAGE_WEIGHTS)[0](_topic(language, rng), rng)
+        if not _mentions_held_out(language, page):
+            yield page
+
+
+def _topic(language: str, rng: random.Random) -> Topic:
+    intent = rng.choice(tuple(load_templates(language).intents.values()))
+    subject = _invented_name(language, rng) if rng.random() < 0.5 else rng.choice(intent.train)
+    return Topic(language, intent.name, subject)
+
+
+def _plain_page(topic: Topic, rng: random.Random) -> str:
+    return write_document(topic, rng)
+
+
+def _leaflet(topic: Topic, rng: random.Random) -> str:
+    """The same subject in two languages, as tourist leaflets have it; either language may come first."""
+    parts = [write_document(topic, rng, (2, 4)), _english_lines(topic, rng)]
+    rng.shuffle(parts)
+    return "\n\n".join(parts)
+
+
+def _english_lines(topic: Topic, rng: random.Random) -> str:
+    english = load_templates("en")
+    intent = english.intents[topic.intent]
+    sentences = [rng.choice(intent.openings), rng.choice(intent.details), rng.choice(intent.closings)]
+    subject = load_templates(topic.language).quoted(topic.subject)
+    return " ".join(fill(english, sentence, topic.intent, subject, rng) for sentence in sentences)
+
+
+def _question_list(topic: Topic, rng: random.Random) -> str:
+    """What readers ask, in one language and without any answer."""
+    language = rng.choice((topic.language, "en"))
+    return "\n".join(write_instruction(topic, language, rng) for _ in range(rng.randint(2, 3)))
+
+
+def _phrasebook(topic: Topic, rng: random.Random) -> str:
+    lines = [write_instruction(topic, language, rng) for language in (topic.language, "en")]
+    rng.shuffle(lines)
+    return "\n".join(lines)
+
+
+def _register(topic: Topic, rng: random.Random) -> str:
+    """A list of names and the same list once more."""
+    names = [topic.subject, *(_invented_name(topic.language, rng) for _ in range(rng.randint(2, 5)))]
+    again = rng.sample(names, len(names))
+    return ", ".join(names) + "\n" + ", ".join(again) + "\n" + ", ".join(names)
+
+
+_PAGE_KINDS = (_plain_page, _leaflet, _question_list, _phrasebook, _register)
+_PAGE_WEIGHTS = (0.42, 0.30, 0.12, 0.10, 0.06)
+
+
+@cache
+def _halves(language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """First and second halves, cut between grapheme clusters, of all words in names of the language."""
+    import regex
+
+    templates = load_templates(language)
+    names = [*templates.people, *templates.places]
+    names += [subject for intent in templates.intents.values() for subject in intent.train]
+    clusters = [regex.findall(r"\X", word) for word in sorted({word for name in names for word in name.split()})]
+    long_enough = [c for c in clusters if len(c) >= 3]
+    return (
+        tuple("".join(c[: len(c) // 2]) for c in long_enough),
+        tuple("".join(c[len(c) // 2 :]) for c in long_enough),
+    )
+
+
+def _invented_name(language: str, rng: random.Random) -> str:
+    first, second = _halves(language)
+    words = [rng.choice(first) + rng.choice(second) for _ in range(rng.choices((1, 2, 3), (5, 4, 1))[0])]
+    return " ".join(words) if language != "th" else "".join(words)
+
+
+def _mentions_held_out(language: str, page: str) -> bool:
+    folded = page.casefold()
+    return any(subject.casefold() in folded for subject in load_templates(language).held_out_subjects)
+
+
+def train_tokenizer(texts: Iterator[str], vocabulary: int = VOCABULARY) -> Any:
+    """Byte-level BPE: every text in every script can be written and read back exactly."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, model_max_length=2048, clean_up_tokenization_spaces=False
+    )
+
+
+def new_model(tokenizer: Any, hidden: int, layers: int) -> Any:
+    """A Llama with random weights. Embeddings are tied: they are a third of so small a model."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=hidden,
+            intermediate_size=hidden * 8 // 3,
+            num_hidden_layers=layers,
+            num_attention_heads=hidden // 48,
+            num_key_value_heads=hidden // 48,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def pack(tokenizer: Any, texts: Iterator[str], blocks: int) -> Any:
+    """Pages joined by the end mark and cut into (blocks, BLOCK_TOKENS) int32: no padding, no token lost."""
+    import numpy
+
+    packed = numpy.empty(blocks * BLOCK_TOKENS, dtype=numpy.int32)
+    filled = 0
+    while filled < len(packed):
+        batch = [text + END for text in (next(texts) for _ in range(1000))]
+        ids = numpy.concatenate([numpy.asarray(row, dtype=numpy.int32) for row in tokenizer(batch)["input_ids"]])
+        ids = ids[: len(packed) - filled]
+        packed[filled : filled + len(ids)] = ids
+        filled += len(ids)
+    return packed.reshape(blocks, BLOCK_TOKENS)
+
+
+def train(output: Path, *, steps: int, batch_blocks: int, learning_rate: float, hidden: int, layers: int) -> None:
+    """Train and write the model in float16 with its tokenizer. Checkpoints beside it let a killed run go on."""
+    import torch
+    from transformers import Trainer, TrainingArguments, set_seed
+
+    set_seed(0)
+    tokenizer_pages = pages(seed=1)
+    tokenizer = train_tokenizer(next(tokenizer_pages) for _ in range(40_000))
+    blocks = torch.from_numpy(pack(tokenizer, pages(seed=2), steps * batch_blocks)).long()
+    checkpoints = output.with_name(output.name + "-checkpoints")
+    trainer = Trainer(
+        model=new_model(tokenizer, hidden, layers),
+        train_dataset=[{"input_ids": block, "labels": block} for block in blocks],
+        args=TrainingArguments(
+            output_dir=str(checkpoints),
+            max_steps=steps,
+            per_device_train_batch_size=batch_blocks,
+            learning_rate=learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=200,
+            adam_beta2=0.95,
+            weight_decay=0.1,
+            bf16=True,
+            use_cpu=True,
+            save_steps=500,
+            save_total_limit=1,
+            logging_steps=50,
+            report_to=[],
+            disable_tqdm=True,
+            seed=0,
+        ),
+    )
+    trainer.train(resume_from_checkpoint=True if any(checkpoints.glob("checkpoint-*")) else None)
+    trainer.model.half().save_pretrained(output)
+    tokenizer.save_pretrained(output)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--output", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--steps", type=int, default=7000, help="optimizer steps; 7000 took about an hour on 2 cores")
+    parser.add_argument("--batch-blocks", type=int, default=16, help=f"blocks of {BLOCK_TOKENS} tokens a step")
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--hidden", type=int, default=192)
+    parser.add_argument("--layers", type=int, default=4)
+    arguments = parser.parse_args()
+    train(
+        arguments.output,
+        steps=arguments.steps,
+        batch_blocks=arguments.batch_blocks,
+        learning_rate=arguments.learning_rate,
+        hidden=arguments.hidden,
+        layers=arguments.layers,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Every setting of the line, declared once: its type, its bounds, what it means and why it has its value.
+
+A preset file (`presets/<name>.toml`) overrides these declarations, the user's `xinstr.toml` overrides the preset,
+and one run may override both. Unknown keys are errors that list the known ones.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xinstr_core.errors import SettingsError
+
+
+class Section(BaseModel):
+    """Frozen, typed, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CorpusSettings(Section):
+    minimum_characters: int = Field(200, ge=1, description="shortest document; published responses reach down to about 200 characters")
+    maximum_characters: int = Field(2200, ge=50, description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)")
+    minimum_language_score: float = Field(0.5, ge=0, le=1, description="probability that both the document is in the language, by py3langid over all its languages; languages.toml may set another per language")
+    minimum_script_share: float = Field(0.6, ge=0, le=1, description="share of letters in the language's script; borrowed names and terms in Latin letters are common in real text")
+    maximum_symbol_share: float = Field(0.3, ge=0, le=1, description="share of characters that are neither letters, marks nor spaces; prose in our twelve languages stays under 0.12")
+    near_duplicate_similarity: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of word shingles at which the later document is a duplicate; 0.8 as in FineWeb-2 and CulturaX")
+    maximum_lost_share: float = Field(0.9, ge=0, le=1, description="above this share of rejected rows the stage stops: the input is not what it claims to be")
+
+
+class AdapterSettings(Section):
+    """How a LoRA adapter is trained."""
+
+    epochs: float = Field(3, gt=0, description="passes over the rows")
+    learning_rate: float = Field(1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters")
+    rank: int = Field(64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
+    batch_rows: int = Field(32, ge=1, description="rows per optimizer step")
+    maximum_tokens: int = Field(2048, ge=16, description="longer rows are rejected with a reason, never cut")
+    seed: int = Field(0, ge=0, description="of weights and row order")
+
+
+class ReverseModelSettings(AdapterSettings):
+    maximum_seed_pairs: int = Field(3200, ge=1, description="seed pairs used, chosen by key; Humpback used 3,200")
+
+
+class GenerationSettings(Section):
+    temperature: float = Field(0.7, ge=0, description="0 is greedy; 0.7 as in the released inference script")
+    top_p: float = Field(0.9, gt=0, le=1, description="nucleus; 0.9 as in the released inference script")
+    maximum_new_tokens: int = Field(128, ge=1, description="an instruction is at most a few sentences; 128 stands in the released script")
+    maximum_instruction_characters: int = Field(400, ge=10, description="over-long instructions are rejected; published mean 97-112, sd 80-88, so 400 is beyond 3 sd")
+    batch_rows: int = Field(64, ge=1, description="prompts per forward pass, and the unit of resume; 64 was the best batch measured on CPU")
+    maximum_documents: int = Field(500_000, ge=1, description="documents a language that get an instruction, chosen by key")
+    seed: int = Field(0, ge=0, description="of sampling; each batch derives its own")
+
+
+class EvaluatorSettings(AdapterSettings):
+    held_out_share: float = Field(0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate")
+    minimum_accuracy: float = Field(0.7, ge=0, le=1, description="held-out accuracy on three levels below which the evaluator may not gate; chance is about 0.4")
+    maximum_seed_pairs: int = Field(2000, ge=1, description="seed pairs that the rating set is built from, chosen by key")
+
+
+class CurationSettings(Section):
+    rounds: int = Field(2, ge=1, le=5, description="label-keep-retrain rounds; a round that is worse on the held-out rows is discarded")
+    minimum_top_probability: float = Field(0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept")
+    round_epochs: float = Field(1, gt=0, description="epochs of each further round, which starts from the adapter before it")
+    maximum_added_pairs: int = Field(2000, ge=0, description="kept pairs that enter a round's rating set, best first")
+
+
+class DiversitySettings(Section):
+    target_rows: int = Field(32_000, ge=1, description="rows a language, as published")
+    rows_per_cluster: int = Field(16, ge=1, description="K = target_rows / this, between the 1,000 and 3,000 clusters that suit 32,000 rows")
+    encoder: str = Field("base-model", description="'base-model' (mean of its last hidden states) or a sentence-transformers directory or hub id")
+    held_out_rows: int = Field(64, ge=0, description="rows kept out of tuning for held-out likelihood")
+    seed: int = Field(0, ge=0, description="of k-means")
+
+
+class TuningSettings(AdapterSettings):
+    include_seeds: bool = Field(True, description="mix seed pairs in the language with the curated pairs, as published")
+
+
+class EvaluationSettings(Section):
+    maximum_prompts: int = Field(96, ge=1, description="prompts per kind; 96 give about +-0.05 at 0.95")
+    maximum_new_tokens: int = Field(512, ge=1, description="per reply")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamples of a 95 % percentile interval")
+    batch_rows: int = Field(32, ge=1, description="prompts per forward pass")
+    seed: int = Field(0, ge=0, description="of the bootstrap")
+
+
+class Settings(Section):
+    """All settings of one build."""
+
+    base_model: str = Field("pocket", description="'pocket', a local directory, or a Hugging Face hub id")
+    corpus: CorpusSettings = CorpusSettings()
+    reverse_model: ReverseModelSettings = ReverseModelSettings()
+    generation: GenerationSettings = GenerationSettings()
+    evaluator: EvaluatorSettings = EvaluatorSettings()
+    curation: CurationSettings = CurationSettings()
+    diversity: DiversitySettings = DiversitySettings()
+    tuning: TuningSettings = TuningSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+
+def preset_names() -> list[str]:
+    return sorted(p.name.removesuffix(".toml") for p in (files("xinstr_core") / "presets").iterdir() if p.name.endswith(".toml"))
+
+
+def load_settings(
+    preset: str = "pocket", user_file: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Settings from a preset, a user's file where it exists, and overrides of one run, later ones winning."""
+    if preset not in preset_names():
+        raise SettingsError(f"unknown preset {preset!r}; known: {', '.join(preset_names())}")
+    layers = [tomllib.loads((files("xinstr_core") / "presets" / f"{preset}.toml").read_text("utf-8"))]
+    if user_file is not None and user_file.exists():
+        try:
+            layers.append(tomllib.loads(user_file.read_text("utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{user_file}: {error}") from error
+    layers.append(dict(overrides or {}))
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(item) for item in error.errors())) from None
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _explain(error: Any) -> str:
+    """One line for one pydantic error; an unknown key lists the known ones of its section."""
+    location = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        return f"setting {'.'.join(location)}: {error['msg']} (got {error['input']!r})"
+    section: Any = Settings
+    for part in location[:-1]:
+        annotation = section.model_fields[part].annotation
+        section = next(iter(get_args(annotation)), annotation)
+    return f"unknown setting {'.'.join(location)!r}; known here: {', '.join(section.model_fields)}"

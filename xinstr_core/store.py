@@ -1,0 +1,216 @@
+"""Where tables, models and figures live: atomic partitions that a manifest names, and shards for resume.
+
+    <root>/<asset>/language=<tag>/manifest.json            written last; a reader trusts only what it names
+                                  /<table>-<hash>.parquet
+                                  /<folder>-<hash>/          a model, a report
+                                  /work/                     shards and checkpoints of a run that is not done
+
+Parquet is the system of record. Every write goes to a temporary name in the same folder, is flushed to disk and
+renamed, so a killed run leaves either the old partition or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xinstr_core.errors import InputError
+from xinstr_core.identity import file_hash, files_hash, fingerprint
+
+MANIFEST = "manifest.json"
+ALL_LANGUAGES = "all"  # the partition of assets that span languages
+
+
+@dataclass(frozen=True)
+class StageOutput:
+    """What a stage hands to the store: frames and finished folders by name, and figures that are plain JSON."""
+
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A finished asset of one language, as its manifest describes it."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def asset(self) -> str:
+        return str(self.manifest["asset"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that went in: equal means nothing has to be done."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def version(self) -> str:
+        """Of the content that came out: equal means that nothing downstream has to change."""
+        return str(self.manifest["version"])
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return dict(self.manifest["figures"])
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        return dict(self.manifest["tables"])
+
+    def table_path(self, name: str) -> Path:
+        return self.path / str(self.manifest["tables"][name]["file"])
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        return pl.scan_parquet(self.table_path(name))
+
+    def read(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.table_path(name))
+
+    def folder(self, name: str) -> Path:
+        return self.path / str(self.manifest["folders"][name]["folder"])
+
+
+class Store:
+    """The folder that holds every partition."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, asset: str, language: str) -> Path:
+        return self.root / asset / f"language={language}"
+
+    def get(self, asset: str, language: str) -> Partition | None:
+        """The partition, or None where it was never finished. InputError when its manifest is not readable."""
+        path = self.path(asset, language)
+        try:
+            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise InputError(f"{path / MANIFEST} is not a manifest ({error}): delete {path} and build again") from error
+        return Partition(path, manifest)
+
+    def partitions(self, asset: str) -> Iterator[tuple[str, Partition]]:
+        for path in sorted((self.root / asset).glob("language=*")):
+            language = path.name.removeprefix("language=")
+            partition = self.get(asset, language)
+            if partition is not None:
+                yield language, partition
+
+    def work(self, asset: str, language: str) -> Path:
+        """A folder for shards and checkpoints. It outlives a killed run; `commit` removes what is spent."""
+        work = self.path(asset, language) / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        return work
+
+    def commit(
+        self, asset: str, language: str, stage_fingerprint: str, parts: Mapping[str, Any], output: StageOutput
+    ) -> Partition:
+        """Write a finished partition. `parts` is what the fingerprint was made of, kept so that people can read it."""
+        path = self.path(asset, language)
+        path.mkdir(parents=True, exist_ok=True)
+        tables = {name: _write_table(path, name, frame) for name, frame in output.tables.items()}
+        folders = {name: _move_folder(path, name, source) for name, source in output.folders.items()}
+        manifest = {
+            "asset": asset,
+            "language": language,
+            "fingerprint": stage_fingerprint,
+            "version": fingerprint(
+                {"tables": {n: t["hash"] for n, t in tables.items()}, "folders": {n: f["hash"] for n, f in folders.items()}}
+            ),
+            "made_of": dict(parts),
+            "tables": tables,
+            "folders": folders,
+            "figures": dict(output.figures),
+        }
+        write_text(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+        _remove_superseded(path, {t["file"] for t in tables.values()} | {f["folder"] for f in folders.values()})
+        return Partition(path, manifest)
+
+
+class ShardLog:
+    """Finished work of a stage that is not done yet: one Parquet file a batch, named by the batch's key.
+
+    A shard is written whole or not at all, so a restart skips exactly the finished batches.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, key: str) -> pl.DataFrame | None:
+        path = self.folder / f"{key}.parquet"
+        return pl.read_parquet(path) if path.exists() else None
+
+    def put(self, key: str, rows: pl.DataFrame) -> None:
+        _write_parquet(self.folder / f"{key}.parquet", rows)
+
+    def keep_only(self, keys: set[str]) -> None:
+        """Forget shards of other inputs: the log never grows beyond one run of the stage."""
+        for path in self.folder.glob("*.parquet"):
+            if path.stem not in keys:
+                path.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    frame.write_parquet(temporary, compression="zstd")
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _write_table(path: Path, name: str, frame: pl.DataFrame) -> dict[str, Any]:
+    temporary = path / f"{name}.parquet"
+    _write_parquet(temporary, frame)
+    content = file_hash(temporary)
+    final = path / f"{name}-{content}.parquet"
+    temporary.replace(final)
+    return {
+        "file": final.name,
+        "rows": frame.height,
+        "bytes": final.stat().st_size,
+        "hash": content,
+        "schema": {column: str(dtype) for column, dtype in frame.schema.items()},
+    }
+
+
+def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
+    names = sorted(str(p.relative_to(source)) for p in source.rglob("*") if p.is_file())
+    content = files_hash(source, names)
+    final = path / f"{name}-{content}"
+    if final.exists():
+        shutil.rmtree(source)
+    else:
+        source.replace(final)
+    return {"folder": final.name, "hash": content, "files": names}
+
+
+def _remove_superseded(path: Path, current: set[str]) -> None:
+    """Delete what the manifest no longer names, the `work` folder of the finished run included."""
+    for old in path.iterdir():
+        if old.name == MANIFEST or old.name in current:
+            continue
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
