@@ -3,7 +3,7 @@
     <root>/<asset>/language=<tag>/manifest.json            written last; a reader trusts only what it names
                                   /<table>-<hash>.parquet
                                   /<folder>-<hash>/          a model, a report
-                                  /work/                     shards and checkpoints of a run that is not done
+                                  /unfinished/               shards and checkpoints of a run that is not done
 
 Parquet is the system of record. Every write goes to a temporary name in the same folder, is flushed to disk and
 renamed, so a killed run leaves either the old partition or the new one.
@@ -106,11 +106,11 @@ class Store:
             if partition is not None:
                 yield language, partition
 
-    def work(self, asset: str, language: str) -> Path:
+    def unfinished(self, asset: str, language: str) -> Path:
         """A folder for shards and checkpoints. It outlives a killed run; `commit` removes what is spent."""
-        work = self.path(asset, language) / "work"
-        work.mkdir(parents=True, exist_ok=True)
-        return work
+        folder = self.path(asset, language) / "unfinished"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def commit(
         self, asset: str, language: str, stage_fingerprint: str, parts: Mapping[str, Any], output: StageOutput
@@ -206,7 +206,7 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
 
 
 def _remove_superseded(path: Path, current: set[str]) -> None:
-    """Delete what the manifest no longer names, the `work` folder of the finished run included."""
+    """Delete what the manifest no longer names, the `unfinished` folder of the finished run included."""
     for old in path.iterdir():
         if old.name == MANIFEST or old.name in current:
             continue

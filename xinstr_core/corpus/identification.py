@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,20 +20,31 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_DIR / MODEL_FILE, norm_probs=True)
 
 
-def identify(text: str) -> tuple[str, float]:
-    """The most probable language and its probability; `und` for a text without letters."""
-    letters = _NOT_LANGUAGE.sub(" ", text).strip()
-    if not letters:
-        return UNKNOWN, 0.0
-    language, probability = _identifier().classify(letters)
-    return str(language), float(probability)
+@dataclass(frozen=True)
+class Identification:
+    """Probabilities over all languages that py3langid knows, best first; empty for a text without letters."""
+
+    ranked: tuple[tuple[str, float], ...]
+
+    @property
+    def label(self) -> str:
+        return self.ranked[0][0] if self.ranked else UNKNOWN
+
+    @property
+    def probability(self) -> float:
+        return self.ranked[0][1] if self.ranked else 0.0
+
+    def of(self, language: str) -> float:
+        """The probability of one language; 0 where py3langid does not know it."""
+        base = language.split("-")[0]
+        return next((probability for label, probability in self.ranked if label == base), 0.0)
 
 
-def language_probability(text: str, language: str) -> float:
-    """The probability that a text is in `language`, 0 for languages py3langid does not know."""
+def identify(text: str) -> Identification:
+    """Identify the letters of a text; numbers, punctuation and addresses say nothing about its language."""
     letters = _NOT_LANGUAGE.sub(" ", text).strip()
-    base = language.split("-")[0]
-    return next((float(p) for label, p in _identifier().rank(letters) if label == base), 0.0) if letters else 0.0
+    ranked = _identifier().rank(letters) if letters else []
+    return Identification(tuple((str(label), float(probability)) for label, probability in ranked))
 
 
 def knows(language: str) -> bool:

@@ -32,7 +32,7 @@ def pages(seed: int, languages: tuple[str, ...] = POCKET_LANGUAGES) -> Iterator[
     while True:
         language = rng.choice(languages) if rng.random() < 0.9 else "en"
         page = rng.choices(_PAGE_KINDS, weights=_PAGE_WEIGHTS)[0](_topic(language, rng), rng)
-        if not _mentions_held_out(language, page):
+        if not load_templates(language).mentions_held_out(page):
             yield page
 
 
@@ -104,11 +104,6 @@ def _invented_name(language: str, rng: random.Random) -> str:
     first, second = _halves(language)
     words = [rng.choice(first) + rng.choice(second) for _ in range(rng.choices((1, 2, 3), (5, 4, 1))[0])]
     return " ".join(words) if language != "th" else "".join(words)
-
-
-def _mentions_held_out(language: str, page: str) -> bool:
-    folded = page.casefold()
-    return any(subject.casefold() in folded for subject in load_templates(language).held_out_subjects)
 
 
 def train_tokenizer(texts: Iterator[str], vocabulary: int = VOCABULARY) -> Any:

@@ -49,9 +49,10 @@ class Templates:
     def quoted(self, subject: str) -> str:
         return f"{self.quotes[0]}{subject}{self.quotes[1]}"
 
-    @property
-    def held_out_subjects(self) -> frozenset[str]:
-        return frozenset(subject for intent in self.intents.values() for subject in intent.held_out)
+    def mentions_held_out(self, text: str) -> bool:
+        """Whether a text names any held-out subject, by chance in the middle of other words included."""
+        folded = text.casefold()
+        return any(subject.casefold() in folded for intent in self.intents.values() for subject in intent.held_out)
 
 
 @cache

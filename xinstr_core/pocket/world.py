@@ -1,40 +1,104 @@
-"""check (temporary)"""
-import re, sys, tomllib, unicodedata, collections, pathlib
-tag = sys.argv[1]
-root = pathlib.Path(__file__).parent / "world"
-d = tomllib.loads((root / f"{tag}.toml").read_text())
-en = tomllib.loads((root / "en.toml").read_text())
-P = []
-for k in ("people", "places"):
-    if len(set(d[k])) != 24: P.append(f"{k}: {len(set(d[k]))} distinct, want 24")
-if set(d["intents"]) != set(en["intents"]): P.append(f"intents differ {set(d['intents']) ^ set(en['intents'])}")
-seen = collections.Counter(); subs = collections.Counter()
-for name, it in d["intents"].items():
-    ns = 24 if tag == "en" else 40
-    if len(set(it["subjects"])) != ns: P.append(f"{name}: {len(set(it['subjects']))} distinct subjects, want {ns}")
-    subs.update(it["subjects"])
-    if len(set(it["items"])) != 12: P.append(f"{name}: {len(set(it['items']))} items")
-    for part, n in (("openings", 5), ("details", 9), ("closings", 4), ("instructions", 5 if tag == "en" else 4)):
-        if len(it[part]) != n: P.append(f"{name}.{part}: {len(it[part])}, want {n}")
-        with_s = sum("{subject}" in s for s in it[part])
-        if with_s < (5 if part == "details" else n): P.append(f"{name}.{part}: only {with_s} with {{subject}}")
-        for s in it[part]:
-            seen[s] += 1
-            if set(re.findall(r"{(\w+)}", s)) - {"subject", "item", "number", "place", "person"}: P.append(f"unknown slot: {s}")
-            if max(collections.Counter(re.findall(r"{(\w+)}", s)).values(), default=0) > 1: P.append(f"slot twice: {s}")
-            if re.search(r"}\s*{", s) and not (tag == "en"): P.append(f"slots without a word between: {s}")
-            if re.search(r"}[^\s.,?!।۔؟{]" if tag != "th" else r"$^", s): P.append(f"something glued to a slot: {s}")
-            if tag != "th" and part != "instructions" and s[-1] not in ".!।۔": P.append(f"no end mark: {s}")
-            if tag != "th" and re.search(r"[.!?।۔؟]\s", s): P.append(f"end mark inside: {s}")
-            if tag == "th" and " " in s: P.append(f"space inside: {s}")
-            if part != "instructions" and not (25 <= len(s) <= 120): P.append(f"length {len(s)}: {s}")
-    for v in it["subjects"] + it["items"] + d["people"] + d["places"]:
-        if unicodedata.normalize("NFC", v) != v: P.append(f"not NFC: {v}")
-        if re.search(r"[0-9.!?।۔؟\"():,]", v): P.append(f"punctuation or digit: {v}")
-        if tag == "th" and " " in v: P.append(f"space in {v}")
-P += [f"sentence twice: {s}" for s, n in seen.items() if n > 1] + [f"subject twice: {s}" for s, n in subs.items() if n > 1]
-P += [f"place is a subject: {s}" for s in d["places"] if s in subs]
-names = list(subs)
-nested = [(a, b) for a in names for b in names if a != b and a in b]
-print(f"{len(P)} problems"); print("\n".join(dict.fromkeys(P)))
-print(f"(information) subjects contained in others: {len(nested)}: {nested[:15]}")
+"""Write the pocket world to files: a raw corpus, seed pairs and prompts for the line, and gold that only the evaluation reads.
+
+    <folder>/corpus/<tag>.jsonl     id, text, source, licence: what `raw_corpus` reads
+    <folder>/seeds/<tag>.jsonl      instruction (English), response
+    <folder>/prompts/<tag>.jsonl    id, instruction, prompt_language: English and native, about held-out subjects
+    <folder>/gold/<tag>.jsonl       doc_id, kind, intent, subject of every corpus document
+    <folder>/gold/<tag>.heldout.jsonl  documents about held-out subjects, with intent and subject
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from xinstr_core.identity import document_key
+from xinstr_core.pocket.documents import Topic, draw_topics, write_document, write_instruction
+from xinstr_core.pocket.junk import COPIES, JUNK
+from xinstr_core.pocket.templates import load_templates
+from xinstr_core.store import write_text
+
+CLEAN_DOCUMENTS = 350
+SEED_PAIRS = 180  # fifteen an intent, five a paraphrase and more: 100-200 are what a small team can write by hand
+SOURCE = "pocket world (generated)"
+LICENCE = "Apache-2.0"
+
+
+def write_world(folder: Path, language: str) -> None:
+    """Write all files of one language. The same bytes every time."""
+    corpus, gold = _corpus(language)
+    _write(folder / "corpus" / f"{language}.jsonl", corpus)
+    _write(folder / "seeds" / f"{language}.jsonl", _seeds(language))
+    _write(folder / "prompts" / f"{language}.jsonl", _prompts(language))
+    _write(folder / "gold" / f"{language}.jsonl", gold)
+    _write(folder / "gold" / f"{language}.heldout.jsonl", _held_out_documents(language))
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _corpus(language: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    rng = random.Random(f"pocket corpus {language}")
+    documents = [("clean", topic, _write_one(write_document, topic, rng)) for topic in draw_topics(language, CLEAN_DOCUMENTS, rng)]
+    originals = list(documents)
+    for kind, (count, write) in JUNK.items():
+        documents += [(kind, topic, _write_one(write, topic, rng)) for topic in draw_topics(language, count, rng)]
+    for kind, (count, copy) in COPIES.items():
+        documents += [(kind, topic, copy(text, rng)) for _, topic, text in rng.sample(originals, count)]
+    rng.shuffle(documents)
+    corpus = [
+        {"id": f"{language}-{number:04d}", "text": text, "source": SOURCE, "licence": LICENCE}
+        for number, (_, _, text) in enumerate(documents)
+    ]
+    gold = [
+        {"doc_id": document_key(language, text), "kind": kind, "intent": topic.intent, "subject": topic.subject}
+        for kind, topic, text in documents
+    ]
+    return corpus, gold
+
+
+def _write_one(write: Callable[[Topic, random.Random], str], topic: Topic, rng: random.Random) -> str:
+    """A text that names no held-out subject: fillers can form one by chance."""
+    while load_templates(topic.language).mentions_held_out(text := write(topic, rng)):
+        pass
+    return text
+
+
+def _seeds(language: str) -> list[dict[str, Any]]:
+    rng = random.Random(f"pocket seeds {language}")
+    return [
+        {
+            "instruction": write_instruction(topic, "en", rng),
+            "response": _write_one(write_document, topic, rng),
+            "source": SOURCE,
+            "licence": LICENCE,
+        }
+        for topic in draw_topics(language, SEED_PAIRS, rng)
+    ]
+
+
+def _prompts(language: str) -> list[dict[str, Any]]:
+    rng = random.Random(f"pocket prompts {language}")
+    topics = draw_topics(language, 96, rng, held_out=True)
+    return [
+        {
+            "id": f"{language}-prompt-{number:03d}-{written_in}",
+            "instruction": write_instruction(topic, written_in, rng),
+            "prompt_language": written_in,
+        }
+        for number, topic in enumerate(topics)
+        for written_in in ("en", language)
+    ]
+
+
+def _held_out_documents(language: str) -> list[dict[str, Any]]:
+    rng = random.Random(f"pocket held-out documents {language}")
+    return [
+        {"text": write_document(topic, rng), "intent": topic.intent, "subject": topic.subject}
+        for topic in draw_topics(language, 96, rng, held_out=True)
+    ]

@@ -1,0 +1,54 @@
+"""Is a generated instruction one at all? Cheap checks before any rating; each failure is a status of the row."""
+
+from __future__ import annotations
+
+import regex
+
+from xinstr_core.corpus.identification import identify
+from xinstr_core.identity import normalised
+
+ACCEPTED = "accepted"
+_WORD = regex.compile(r"[\p{L}\p{M}]+")
+_COPIED_RUN = 8  # words: no instruction of ours or of the published sets quotes eight words of its answer
+
+# The words that English instructions can hardly do without. They decide for texts too short for identification.
+_FUNCTION_WORDS = frozenset(
+    "a about an and are as at be by can describe do does explain for from give has have how i in is it me my of on or should "
+    "tell that the their they this to use was were what when where which who why will with write you your".split()
+)
+
+
+def instruction_status(raw: str, response: str, *, finished: bool, maximum_characters: int) -> tuple[str, str]:
+    """(the instruction, ACCEPTED or the reason against it) for what a reverse model wrote about `response`."""
+    instruction = raw.strip()
+    if not instruction:
+        return instruction, "empty"
+    if "\n" in instruction:
+        return instruction, "several_lines"
+    if not finished:
+        return instruction, "unfinished"
+    if len(instruction) > maximum_characters:
+        return instruction, "too_long"
+    if _is_copied(instruction, response):
+        return instruction, "copied"
+    if not _is_english(instruction, response):
+        return instruction, "not_english"
+    return instruction, ACCEPTED
+
+
+def _is_copied(instruction: str, response: str) -> bool:
+    form, text = normalised(instruction), normalised(response)
+    words = form.split()
+    runs = [" ".join(words[i : i + _COPIED_RUN]) for i in range(len(words) - _COPIED_RUN + 1)]
+    return form in text or any(run in text for run in runs)
+
+
+def _is_english(instruction: str, response: str) -> bool:
+    """English once the names it takes over from the response, in whatever script, are left out."""
+    names = set(_WORD.findall(response.casefold()))
+    words = [word for word in _WORD.findall(instruction.casefold()) if word not in names or word in _FUNCTION_WORDS]
+    if not words:
+        return False
+    latin = sum(word.isascii() for word in words) / len(words)
+    function = sum(word in _FUNCTION_WORDS for word in words) / len(words)
+    return latin >= 0.8 and (function >= 0.2 or identify(" ".join(words)).label == "en")

@@ -1,0 +1,107 @@
+"""The rating set: seed pairs and what can be wrong with a pair, on three levels.
+
+The authors do not say how theirs is built; this is our reconstruction from the level names. Level 3 is a seed pair as
+it stands. Level 2 is reasonable with a flaw: the right response, cut off or ending in another text. Level 1 is wrong:
+the response answers another instruction, its words are in disorder, or it repeats the instruction.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import regex
+
+from xinstr_core.identity import content_key
+
+LEVELS = ("1", "2", "3")
+_SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
+_WORD = regex.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An instruction and a response that are right for each other."""
+
+    key: str
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True)
+class RatedPair:
+    """A pair with its level, and the construction that made it what it is."""
+
+    key: str
+    instruction: str
+    response: str
+    level: str
+    construction: str
+
+
+def build_rating_set(pairs: Sequence[Pair], seed: int = 0) -> list[RatedPair]:
+    """Rated pairs, about as many on each level, each derived from its own pair and the others; needs two pairs or more."""
+    rng = random.Random(f"rating set {seed}")
+    rated: list[RatedPair] = []
+    for pair in pairs:
+        others = [other for other in pairs if other.key != pair.key and other.instruction != pair.instruction]
+        if not others:
+            continue
+        stranger, near = rng.choice(others), _most_similar(pair, others)
+        constructions = [
+            ("own", "3", pair.instruction, pair.response),
+            ("own", "3", pair.instruction, pair.response),
+            ("cut_off", "2", pair.instruction, _cut_off(pair.response, rng)),
+            ("other_ending", "2", pair.instruction, _other_ending(pair.response, stranger.response)),
+            ("near_instruction", "1", near.instruction, pair.response),
+            (("other_instruction", "1", stranger.instruction, pair.response), ("echo", "1", pair.instruction, pair.instruction))[rng.random() < 0.2],
+            ("disordered", "1", pair.instruction, _disordered(pair.response, rng)),
+        ]
+        for number, (construction, level, instruction, response) in enumerate(constructions):
+            key = content_key("rated", pair.key, construction, str(number))
+            rated.append(RatedPair(key, instruction, response, level, construction))
+    return rated
+
+
+def _most_similar(pair: Pair, others: Sequence[Pair]) -> Pair:
+    """The pair whose instruction shares most words: the same request about something else, the hardest mistake."""
+    words = set(_WORD.findall(pair.instruction.casefold()))
+
+    def similarity(other: Pair) -> tuple[float, str]:
+        theirs = set(_WORD.findall(other.instruction.casefold()))
+        return len(words & theirs) / max(1, len(words | theirs)), other.key
+
+    return max(others, key=similarity)
+
+
+def _cut_off(response: str, rng: random.Random) -> str:
+    """The response cut inside a sentence, somewhere after its first half."""
+    end = rng.randint(len(response) // 2, max(len(response) // 2, len(response) - 15))
+    return response[:end].rstrip(" \n.!?।۔")
+
+
+def _other_ending(response: str, other: str) -> str:
+    """The first half of the response's sentences and the second half of another's."""
+    return f"{_half(response, 0)} {_half(other, 1)}"
+
+
+def _half(text: str, which: int) -> str:
+    """Sentences of the first (0) or second (1) half; where none can be told apart, words or characters."""
+    sentences = [s for s in _SENTENCE_BORDER.split(text) if s]
+    if len(sentences) < 2:
+        sentences = text.split()
+    if len(sentences) < 2:
+        sentences = list(text)
+    middle = len(sentences) // 2
+    joint = " " if " " in text else ""
+    return joint.join(sentences[:middle] if which == 0 else sentences[middle:])
+
+
+def _disordered(response: str, rng: random.Random) -> str:
+    """The words in random order; in scripts without spaces, runs of a few letters."""
+    words = response.split()
+    if max(map(len, words), default=0) > 30:
+        words = regex.findall(r"\X{1,7}", response)
+    rng.shuffle(words)
+    return " ".join(words)

@@ -1,0 +1,50 @@
+"""Sentence encoders: texts to unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from xinstr_core.engines.models import ModelReference
+from xinstr_core.errors import InputError
+from xinstr_core.identity import files_hash
+
+BASE_MODEL = "base-model"
+BATCH_TEXTS = 256
+
+
+def encoder_identity(name: str) -> str:
+    """What the encoder is, for fingerprints: its name, and the content of a local folder."""
+    folder = Path(name)
+    if name == BASE_MODEL or not folder.is_dir():
+        return name
+    return files_hash(folder, sorted(str(p.relative_to(folder)) for p in folder.rglob("*.safetensors")))
+
+
+def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], Any]:
+    """A function from texts to unit vectors (texts, dimensions) in float32."""
+    if name == BASE_MODEL:
+        from xinstr_core.engines.transformers_engine import TransformersEngine
+
+        engine = TransformersEngine(base)
+        return lambda texts: _in_batches(engine.embed, texts)
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise InputError(f"diversity.encoder {name!r} needs sentence-transformers: pip install 'xinstr[encoders]'") from None
+    try:
+        model = SentenceTransformer(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"diversity.encoder {name!r} cannot be loaded ({str(error).splitlines()[0]})") from error
+    return lambda texts: model.encode(list(texts), batch_size=BATCH_TEXTS, normalize_embeddings=True, convert_to_numpy=True)
+
+
+def _in_batches(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
+    """Batches of similar length, vectors in the order of the texts."""
+    order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), index))
+    batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
+    vectors = numpy.concatenate([embed([texts[index] for index in batch]) for batch in batches])
+    return vectors[numpy.argsort(order)]

@@ -1,0 +1,85 @@
+"""Base models: where one comes from, what identifies it, and how it is loaded. No code that comes with a model runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from xinstr_core.errors import InputError
+from xinstr_core.identity import files_hash
+
+POCKET = "pocket"
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model's folder on disk and what identifies its content: weights, configuration and tokenizer."""
+
+    name: str
+    path: Path
+    fingerprint: str
+
+
+def resolve_model(name: str) -> ModelReference:
+    """Find a model: `pocket`, a local directory, or a hub id (downloaded once, then from the cache).
+
+    Raises InputError when there is no such model or its files are not what transformers can load.
+    """
+    if name == POCKET:
+        path = Path(str(files("xinstr_core.pocket") / "model"))
+    elif Path(name).is_dir():
+        path = Path(name)
+    else:
+        path = _download(name)
+    if not (path / "config.json").is_file():
+        raise InputError(f"base model {name!r}: {path} has no config.json; give a Hugging Face model directory or hub id")
+    weights = sorted(p.name for p in path.glob("*.safetensors"))
+    if not weights:
+        raise InputError(f"base model {name!r}: {path} has no .safetensors weights; convert the model to safetensors")
+    described = sorted(p.name for p in path.glob("*.json"))
+    return ModelReference(name, path, files_hash(path, [*weights, *described]))
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]))
+    except HFValidationError:
+        raise InputError(f"base model {name!r} is neither a directory nor a hub id such as org/model") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"base model {name!r} is no local directory and the hub gave: {str(error).splitlines()[0]}") from error
+
+
+def load_tokenizer(reference: ModelReference) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(reference.path, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"base model {reference.name!r}: its tokenizer cannot be read ({_first_line(error)})") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_causal_model(reference: ModelReference) -> Any:
+    """The model in float32 on the best device there is, in evaluation mode."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            reference.path, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"base model {reference.name!r} cannot be loaded ({_first_line(error)})") from error
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,35 @@
+"""The one place that renders prompts. Text from outside cannot open a section of its own."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_SECTION_MARK = re.compile(r"^(\s*)###", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A template with its version, which enters fingerprints and pair keys."""
+
+    name: str
+    version: str
+    text: str
+
+    def render(self, **values: str) -> str:
+        """The prompt with its values set in. A line of a value that starts like a section mark is defused."""
+        parts = re.split(r"\{(\w+)\}", self.text)
+        return "".join(_defused(values[part]) if index % 2 else part for index, part in enumerate(parts))
+
+
+def _defused(value: str) -> str:
+    return _SECTION_MARK.sub(r"\1# # #", value)
+
+
+@cache
+def prompt(name: str) -> Prompt:
+    raw = tomllib.loads((files(__package__) / "templates.toml").read_text("utf-8"))[name]
+    return Prompt(name, raw["version"], raw["text"].removeprefix("\n"))

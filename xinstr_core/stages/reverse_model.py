@@ -1,0 +1,33 @@
+"""reverse_model: a LoRA adapter that writes the English instruction a text would answer, learned from reversed seeds."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from xinstr_core.prompts.render import prompt
+from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.store import StageOutput
+from xinstr_core.training.adapter import train_adapter
+from xinstr_core.training.rows import Example
+
+
+def run(run: StageRun) -> StageOutput:
+    settings = run.settings.reverse_model
+    seeds = choose_seeds(run.inputs["seed_pairs"].read("seeds"), settings.maximum_seed_pairs)
+    reverse = prompt("reverse")
+    examples = [
+        Example(row["pair_id"], reverse.render(text=row["response"]), row["instruction"]) for row in seeds.iter_rows(named=True)
+    ]
+    trained = train_adapter(run.model, examples, settings, run.unfinished / "adapter", progress=run.progress)
+    return StageOutput(
+        folders={"adapter": trained.folder},
+        figures={"native seed pairs": int(seeds["native"].sum()), **trained.figures()},
+    )
+
+
+def choose_seeds(seeds: pl.DataFrame, maximum: int) -> pl.DataFrame:
+    """At most `maximum` seeds, native ones first, then by key: the same ones every time."""
+    return seeds.sort(["native", "pair_id"], descending=[True, False]).head(maximum)
+
+
+STAGE = Stage("reverse_model", "1", run, upstream=("seed_pairs",), settings=("reverse_model",), prompts=("reverse",))

@@ -1,0 +1,131 @@
+"""What a stage is, and the one way to run it: fingerprint, reuse or run, commit."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xinstr_core.engines.models import ModelReference
+from xinstr_core.errors import StageError
+from xinstr_core.identity import file_hash, fingerprint
+from xinstr_core.languages import Language
+from xinstr_core.progress import Progress, silent
+from xinstr_core.prompts.render import prompt
+from xinstr_core.settings import Settings
+from xinstr_core.store import Partition, StageOutput
+from xinstr_core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage function gets."""
+
+    workspace: Workspace
+    language: Language
+    inputs: Mapping[str, Partition]
+    unfinished: Path
+    progress: Progress
+
+    @property
+    def settings(self) -> Settings:
+        return self.workspace.settings
+
+    @property
+    def model(self) -> ModelReference:
+        return self.workspace.model
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One asset of the line and everything that its output depends on.
+
+    `version` is raised by hand when the code's output changes. `settings` names the sections that matter, `prompts`
+    the templates, `files` the inputs from outside. Everything declared here enters the fingerprint: what is left out
+    (progress, paths) only describes.
+    """
+
+    name: str
+    version: str
+    run: Callable[[StageRun], StageOutput]
+    upstream: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    files: Callable[[Workspace, Language], Mapping[str, Path | None]] = lambda workspace, language: {}
+    uses_model: bool = True
+
+
+@dataclass(frozen=True)
+class StageResult:
+    partition: Partition
+    reused: bool
+
+
+def missing_inputs(workspace: Workspace, stage: Stage, tag: str) -> list[str]:
+    return [name for name in stage.upstream if workspace.store.get(name, tag) is None]
+
+
+def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str) -> dict[str, Any]:
+    """What the fingerprint is made of, readable. Upstream partitions enter by content, so equal content stays equal."""
+    language = workspace.language(tag)
+    inputs = {}
+    for name in stage.upstream:
+        partition = workspace.store.get(name, tag)
+        if partition is None:
+            raise StageError(f"{stage.name} of {tag} needs {name}: build that first")
+        inputs[name] = partition.version
+    return {
+        "stage": stage.name,
+        "version": stage.version,
+        "language": {"tag": tag, "name": language.name, "script": language.script, "score": language.minimum_language_score},
+        "settings": {section: getattr(workspace.settings, section).model_dump() for section in stage.settings},
+        "prompts": {name: prompt(name).version for name in stage.prompts},
+        "model": workspace.model.fingerprint if stage.uses_model else None,
+        "files": {name: path and file_hash(path) for name, path in stage.files(workspace, language).items()},
+        "inputs": inputs,
+    }
+
+
+def is_current(workspace: Workspace, stage: Stage, tag: str) -> bool:
+    """Whether the stored partition is what a run now would give."""
+    partition = workspace.store.get(stage.name, tag)
+    if partition is None or missing_inputs(workspace, stage, tag):
+        return False
+    return partition.fingerprint == fingerprint(fingerprint_parts(workspace, stage, tag))
+
+
+def run_stage(workspace: Workspace, stage: Stage, tag: str, progress: Progress = silent) -> StageResult:
+    """The stored partition where nothing changed, else a new one. One run at a time per asset and language."""
+    with _locked(workspace.store.unfinished(stage.name, tag).parent / ".lock"):
+        parts = fingerprint_parts(workspace, stage, tag)
+        current = fingerprint(parts)
+        partition = workspace.store.get(stage.name, tag)
+        if partition is not None and partition.fingerprint == current:
+            return StageResult(partition, reused=True)
+        inputs = {name: workspace.store.get(name, tag) for name in stage.upstream}
+        unfinished = workspace.store.unfinished(stage.name, tag) / current
+        unfinished.mkdir(parents=True, exist_ok=True)
+        output = stage.run(
+            StageRun(
+                workspace=workspace,
+                language=workspace.language(tag),
+                inputs={name: partition for name, partition in inputs.items() if partition is not None},
+                unfinished=unfinished,
+                progress=progress,
+            )
+        )
+        return StageResult(workspace.store.commit(stage.name, tag, current, parts, output), reused=False)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the partition. The lock dies with its process, so a killed run never blocks the next."""
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StageError(f"another run is building {path.parent}: wait for it, or stop it") from None
+        yield

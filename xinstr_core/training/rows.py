@@ -1,0 +1,78 @@
+"""Training rows: a prompt, a completion, and an explicit label for every token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xinstr_core.engines.encoding import encode, encode_prompt
+
+IGNORED = -100  # the label that torch's cross entropy leaves out of the loss
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a model learns: to write `completion` after `prompt`."""
+
+    key: str
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """Token ids and labels of one example. Labels are IGNORED on the prompt and the ids themselves after it."""
+
+    key: str
+    input_ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """An example that cannot be trained on, and why."""
+
+    key: str
+    reason: str
+    tokens: int
+
+
+def build_rows(
+    tokenizer: Any, examples: Sequence[Example], maximum_tokens: int
+) -> tuple[list[TrainingRow], list[RejectedRow]]:
+    """Rows with response-only labels, the end token included, so that the model learns to stop.
+
+    An example without a trainable token, or longer than `maximum_tokens`, is rejected, never cut.
+    """
+    rows: list[TrainingRow] = []
+    rejected: list[RejectedRow] = []
+    for example in examples:
+        prompt_ids = encode_prompt(tokenizer, example.prompt)
+        completion_ids = encode(tokenizer, example.completion)
+        total = len(prompt_ids) + len(completion_ids) + 1
+        if not completion_ids:
+            rejected.append(RejectedRow(example.key, "no_trainable_token", total))
+        elif total > maximum_tokens:
+            rejected.append(RejectedRow(example.key, "too_many_tokens", total))
+        else:
+            completion_ids = [*completion_ids, tokenizer.eos_token_id]
+            rows.append(
+                TrainingRow(example.key, prompt_ids + completion_ids, [IGNORED] * len(prompt_ids) + completion_ids)
+            )
+    return rows, rejected
+
+
+def collate(pad_token: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Right-padded tensors (rows, longest) of ids, mask and labels."""
+    import torch
+
+    longest = max(len(row["input_ids"]) for row in rows)
+
+    def padded(key: str, value: int) -> Any:
+        return torch.tensor([list(row[key]) + [value] * (longest - len(row[key])) for row in rows])
+
+    ids = padded("input_ids", pad_token)
+    lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+    mask = (torch.arange(longest)[None, :] < lengths[:, None]).long()
+    return {"input_ids": ids, "attention_mask": mask, "labels": padded("labels", IGNORED)}

@@ -1,0 +1,92 @@
+"""One build's surroundings: the registry, the settings, the store, and where a language's inputs come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from xinstr_core.corpus.readers import resolve_input
+from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.errors import InputError
+from xinstr_core.languages import Language, get_language
+from xinstr_core.pocket.templates import POCKET_LANGUAGES
+from xinstr_core.settings import Settings, load_settings
+from xinstr_core.store import Store
+
+POCKET = "pocket"
+
+
+def home_folder() -> Path:
+    """XINSTR_HOME, or the current folder: where languages.toml, xinstr.toml and data/ are."""
+    return Path(os.environ.get("XINSTR_HOME", ".")).resolve()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """`corpus`, `seeds` and `base_model` replace what the registry and the settings say, for one build."""
+
+    home: Path
+    preset: str = POCKET
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    corpus: str | None = None
+    seeds: str | None = None
+    base_model: str | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        settings = load_settings(self.preset, self.home / "xinstr.toml", self.overrides)
+        return settings.model_copy(update={"base_model": self.base_model}) if self.base_model else settings
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.home / "data")
+
+    @cached_property
+    def model(self) -> ModelReference:
+        return resolve_model(self.settings.base_model)
+
+    @property
+    def registry(self) -> Path:
+        return self.home / "languages.toml"
+
+    def language(self, tag: str) -> Language:
+        return get_language(self.registry, tag)
+
+    def corpus_file(self, language: Language) -> Path:
+        source = self.corpus or language.corpus
+        return self._pocket_file(language, "corpus") if source == POCKET else resolve_input(self.home / source, language.tag, "corpus")
+
+    def seeds_file(self, language: Language) -> Path | None:
+        """The seed pairs, or None for a language that has none."""
+        source = self.seeds or language.seeds
+        if source is None:
+            return None
+        return self._pocket_file(language, "seeds") if source == POCKET else resolve_input(self.home / source, language.tag, "seeds")
+
+    def prompts_file(self, language: Language) -> Path | None:
+        """Evaluation prompts, or None: then held-out instructions serve."""
+        if language.prompts:
+            return resolve_input(self.home / language.prompts, language.tag, "prompts")
+        return self._pocket_file(language, "prompts") if self.is_pocket(language) else None
+
+    def gold_file(self, language: Language, part: str = "") -> Path | None:
+        """Gold of a pocket corpus: for the evaluation only."""
+        return self._pocket_file(language, "gold", part) if self.is_pocket(language) else None
+
+    def is_pocket(self, language: Language) -> bool:
+        return (self.corpus or language.corpus) == POCKET
+
+    def _pocket_file(self, language: Language, kind: str, part: str = "") -> Path:
+        from xinstr_core.pocket.world import write_world
+
+        if language.tag not in POCKET_LANGUAGES:
+            raise InputError(f"the pocket world has no {language.name} ({language.tag}): set its corpus and seeds in {self.registry.name}; pocket languages: {', '.join(POCKET_LANGUAGES)}")
+        folder = self.home / "data" / "pocket"
+        path = folder / kind / f"{language.tag}{part}.jsonl"
+        if not path.exists():
+            write_world(folder, language.tag)
+        return path
