@@ -25,6 +25,7 @@ from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash, files_hash, fingerprint
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 ALL_LANGUAGES = "all"  # the partition of assets that span languages
 
 
@@ -208,7 +209,7 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
 def _remove_superseded(path: Path, current: set[str]) -> None:
     """Delete what the manifest no longer names, the `unfinished` folder of the finished run included."""
     for old in path.iterdir():
-        if old.name == MANIFEST or old.name in current:
+        if old.name in {MANIFEST, LOCK} or old.name in current:
             continue
         if old.is_dir():
             shutil.rmtree(old)

@@ -54,6 +54,16 @@ def _download(name: str) -> Path:
         raise InputError(f"base model {name!r} is no local directory and the hub gave: {str(error).splitlines()[0]}") from error
 
 
+def _quiet() -> None:
+    """Keep transformers' own bars and a deprecation of its own making off the terminal: the stages report progress."""
+    import warnings
+
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+
+
 def load_tokenizer(reference: ModelReference) -> Any:
     from transformers import AutoTokenizer
 
@@ -72,6 +82,7 @@ def load_causal_model(reference: ModelReference) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    _quiet()
     try:
         model = AutoModelForCausalLM.from_pretrained(
             reference.path, dtype=torch.float32, trust_remote_code=False, use_safetensors=True

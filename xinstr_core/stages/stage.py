@@ -16,7 +16,7 @@ from xinstr_core.languages import Language
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.settings import Settings
-from xinstr_core.store import Partition, StageOutput
+from xinstr_core.store import LOCK, Partition, StageOutput
 from xinstr_core.workspace import Workspace
 
 
@@ -64,19 +64,16 @@ class StageResult:
     reused: bool
 
 
-def missing_inputs(workspace: Workspace, stage: Stage, tag: str) -> list[str]:
-    return [name for name in stage.upstream if workspace.store.get(name, tag) is None]
+def stored_inputs(workspace: Workspace, stage: Stage, tag: str) -> dict[str, Partition] | None:
+    """The upstream partitions of a stage, or None when one was never built."""
+    found = {name: workspace.store.get(name, tag) for name in stage.upstream}
+    present = {name: partition for name, partition in found.items() if partition is not None}
+    return present if len(present) == len(found) else None
 
 
-def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str) -> dict[str, Any]:
+def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition]) -> dict[str, Any]:
     """What the fingerprint is made of, readable. Upstream partitions enter by content, so equal content stays equal."""
     language = workspace.language(tag)
-    inputs = {}
-    for name in stage.upstream:
-        partition = workspace.store.get(name, tag)
-        if partition is None:
-            raise StageError(f"{stage.name} of {tag} needs {name}: build that first")
-        inputs[name] = partition.version
     return {
         "stage": stage.name,
         "version": stage.version,
@@ -85,38 +82,31 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str) -> dict[str,
         "prompts": {name: prompt(name).version for name in stage.prompts},
         "model": workspace.model.fingerprint if stage.uses_model else None,
         "files": {name: path and file_hash(path) for name, path in stage.files(workspace, language).items()},
-        "inputs": inputs,
+        "inputs": {name: inputs[name].version for name in stage.upstream},
     }
 
 
 def is_current(workspace: Workspace, stage: Stage, tag: str) -> bool:
     """Whether the stored partition is what a run now would give."""
-    partition = workspace.store.get(stage.name, tag)
-    if partition is None or missing_inputs(workspace, stage, tag):
+    partition, inputs = workspace.store.get(stage.name, tag), stored_inputs(workspace, stage, tag)
+    if partition is None or inputs is None:
         return False
-    return partition.fingerprint == fingerprint(fingerprint_parts(workspace, stage, tag))
+    return partition.fingerprint == fingerprint(fingerprint_parts(workspace, stage, tag, inputs))
 
 
-def run_stage(workspace: Workspace, stage: Stage, tag: str, progress: Progress = silent) -> StageResult:
+def run_stage(
+    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress = silent
+) -> StageResult:
     """The stored partition where nothing changed, else a new one. One run at a time per asset and language."""
-    with _locked(workspace.store.unfinished(stage.name, tag).parent / ".lock"):
-        parts = fingerprint_parts(workspace, stage, tag)
+    with _locked(workspace.store.unfinished(stage.name, tag).parent / LOCK):
+        parts = fingerprint_parts(workspace, stage, tag, inputs)
         current = fingerprint(parts)
         partition = workspace.store.get(stage.name, tag)
         if partition is not None and partition.fingerprint == current:
             return StageResult(partition, reused=True)
-        inputs = {name: workspace.store.get(name, tag) for name in stage.upstream}
         unfinished = workspace.store.unfinished(stage.name, tag) / current
         unfinished.mkdir(parents=True, exist_ok=True)
-        output = stage.run(
-            StageRun(
-                workspace=workspace,
-                language=workspace.language(tag),
-                inputs={name: partition for name, partition in inputs.items() if partition is not None},
-                unfinished=unfinished,
-                progress=progress,
-            )
-        )
+        output = stage.run(StageRun(workspace, workspace.language(tag), inputs, unfinished, progress))
         return StageResult(workspace.store.commit(stage.name, tag, current, parts, output), reused=False)
 
 

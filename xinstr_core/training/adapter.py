@@ -86,6 +86,7 @@ def train_adapter(
             logging_steps=max(1, steps // 40),
             report_to=[],
             disable_tqdm=True,
+            dataloader_pin_memory=False,
             remove_unused_columns=False,
             seed=settings.seed,
         ),

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document, DocumentFilter
+from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.identity import document_key
+from xinstr_core.languages import Language
+from xinstr_core.pocket.templates import POCKET_LANGUAGES
+from xinstr_core.pocket.world import write_world
+from xinstr_core.schemas import frame
+from xinstr_core.settings import CorpusSettings
+
+SWAHILI = Language(tag="sw", name="Swahili", script="Latn", licence="CC0-1.0")
+WOLOF = Language(tag="wo", name="Wolof", script="Latn")
+TEXT = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa."
+SECOND = "Kila mtu ana haki ya kuishi, uhuru na usalama wa nafsi yake."
+THIRD = "Hakuna mtu atakayefanywa mtumwa au kuwekwa katika hali ya utumwa."
+FINNISH = "Kaikki ihmiset syntyvät vapaina ja tasavertaisina arvoltaan ja oikeuksiltaan."
+SMALL = CorpusSettings(minimum_characters=20, maximum_characters=70)
+SCRIPTS = {"bn": "Beng", "hi": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
+
+
+def judge(*values: dict[str, Any], language: Language = SWAHILI, settings: CorpusSettings = SMALL) -> list[Document | Reject]:
+    one = DocumentFilter(language, settings)
+    return [found for n, value in enumerate(values, 1) for found in one.judge(Record(f"sw.jsonl:{n}", value))]
+
+
+def test_a_good_record_becomes_a_document_with_its_measurements() -> None:
+    (found,) = judge({"text": f" {TEXT}\n", "source": "UDHR", "url": "https://example.org", "licence": "PD"})
+    assert isinstance(found, Document)
+    assert found.lid_score > 0.9
+    assert found == Document(
+        doc_id=document_key("sw", TEXT),
+        text=TEXT,
+        source="UDHR",
+        url="https://example.org",
+        licence="PD",
+        place="sw.jsonl:1",
+        span_start=1,
+        span_end=54,
+        n_chars=53,
+        lid_label="sw",
+        lid_score=found.lid_score,
+        script_share=1.0,
+        symbol_share=0.0455,
+    )
+
+
+@pytest.mark.parametrize("value", [None, "", 3, ["a"]])
+def test_a_licence_that_is_not_given_is_the_languages_or_unknown(value: Any) -> None:
+    (registered,) = judge({"text": TEXT, "licence": value})
+    (unknown,) = judge({"text": TEXT, "licence": value}, language=SWAHILI.model_copy(update={"licence": None}))
+    assert isinstance(registered, Document)
+    assert isinstance(unknown, Document)
+    assert (registered.licence, unknown.licence) == ("CC0-1.0", "unknown")
+
+
+def test_every_span_of_a_long_record_is_its_text_byte_for_byte() -> None:
+    text = f"\n{TEXT}\r\n\r\n  {SECOND}\n\n{THIRD}"
+    found = judge({"text": text})
+    assert [f.text for f in found if isinstance(f, Document)] == [TEXT, SECOND, THIRD]
+    for document in found:
+        assert isinstance(document, Document)
+        assert text[document.span_start : document.span_end] == document.text
+        assert document.n_chars == len(document.text)
+        assert document.place == f"sw.jsonl:1[{document.span_start}:{document.span_end}]"
+
+
+def test_a_decomposed_text_is_kept_decomposed_and_is_a_duplicate_of_its_composed_form() -> None:
+    composed, decomposed = "Nguyễn Văn Ân sống ở Đà Nẵng.", "Nguye\u0302\u0303n Va\u0306n A\u0302n so\u0302\u0301ng o\u031b\u0309 Đa\u0300 Na\u0306\u0303ng."
+    vietnamese = Language(tag="vi", name="Vietnamese", script="Latn", minimum_language_score=0)
+    first, second = judge({"text": decomposed}, {"text": composed}, language=vietnamese)
+    assert isinstance(first, Document)
+    assert first.text == decomposed
+    assert second == Reject("sw.jsonl:2", "exact_duplicate", composed, first.doc_id, "")
+
+
+@pytest.mark.parametrize("value", [None, "", " \n\t", 3, ["text"], {"a": 1}])
+def test_a_record_without_text_is_rejected_with_the_type_it_has(value: Any) -> None:
+    assert judge({"text": value}) == [Reject("sw.jsonl:1", "no_text", str({"text": value}), type(value).__name__, "text")]
+    assert judge({"body": value}) == [Reject("sw.jsonl:1", "no_text", str({"body": value}), "NoneType", "text")]
+
+
+@pytest.mark.parametrize(("bad", "shown"), [("\x00", "\x00"), ("\ud800", "?"), ("\udfff", "?")])
+def test_a_text_with_nul_or_a_lone_surrogate_is_no_text(bad: str, shown: str) -> None:
+    assert judge({"text": bad + TEXT}) == [Reject("sw.jsonl:1", "not_text", shown + TEXT, "NUL or lone surrogate", "")]
+
+
+def test_the_first_failed_check_is_the_reason() -> None:
+    (too_short,) = judge({"text": "1 | 2"})
+    assert too_short == Reject("sw.jsonl:1", "too_short", "1 | 2", "5", "20")
+    (too_long,) = judge({"text": "| " * 40 + "|"})
+    assert too_long == Reject("sw.jsonl:1", "too_long_paragraph", "| " * 40 + "|", "81", "70")
+    (symbols,) = judge({"text": "| ป่า 12 | ป่า 34 | ป่า 56 |"})
+    assert symbols == Reject("sw.jsonl:1", "symbols", "| ป่า 12 | ป่า 34 | ป่า 56 |", "0.53", "0.3")
+    (script,) = judge({"text": "มนุษย์ทั้งหลายเกิดมามีอิสระ"})
+    assert script == Reject("sw.jsonl:1", "wrong_script", "มนุษย์ทั้งหลายเกิดมามีอิสระ", "0.00", "0.6 Latn")
+    (language,) = judge({"text": FINNISH}, settings=SMALL.model_copy(update={"maximum_characters": 100}))
+    assert isinstance(language, Reject)
+    assert (language.reason, language.excerpt, language.threshold) == ("wrong_language", FINNISH, "sw 0.5")
+    assert language.value.startswith("fi ")
+
+
+def test_an_over_long_paragraph_does_not_take_its_neighbours_with_it() -> None:
+    found = judge({"text": f"{TEXT}\n\n{SECOND} {THIRD}\n\n{THIRD}"})
+    assert [type(f).__name__ if isinstance(f, Document) else f.reason for f in found] == [
+        "Document",
+        "too_long_paragraph",
+        "Document",
+    ]
+
+
+def test_limits_belong_to_the_document() -> None:
+    exactly = CorpusSettings(minimum_characters=len(TEXT), maximum_characters=len(TEXT))
+    (found,) = judge({"text": TEXT}, settings=exactly)
+    assert isinstance(found, Document)
+
+
+def test_the_registered_score_of_a_language_wins_over_the_setting() -> None:
+    strict = SWAHILI.model_copy(update={"minimum_language_score": 1.0})
+    mixed = f"{SECOND} Kaikki"
+    (lenient,) = judge({"text": mixed})
+    (rejected,) = judge({"text": mixed}, language=strict)
+    assert isinstance(lenient, Document)
+    assert isinstance(rejected, Reject)
+    assert (rejected.reason, rejected.threshold) == ("wrong_language", "sw 1.0")
+
+
+def test_a_registered_score_of_zero_is_not_taken_for_no_score() -> None:
+    lenient = SWAHILI.model_copy(update={"minimum_language_score": 0.0})
+    (found,) = judge({"text": FINNISH[:60]}, language=lenient)
+    assert isinstance(found, Document)
+    assert found.lid_label == "fi"
+
+
+def test_a_language_the_identifier_does_not_know_is_judged_by_its_script() -> None:
+    text = "Doomi aadama yépp danuy juddu, yam ci tawfeex ci sag ak sañ-sañ."
+    kept, thai = judge({"text": text}, {"text": "มนุษย์ทั้งหลายเกิดมามีอิสระ"}, language=WOLOF)
+    assert isinstance(kept, Document)
+    assert kept.lid_score == 0.0
+    assert isinstance(thai, Reject)
+    assert thai.reason == "wrong_script"
+
+
+def test_the_second_of_two_equal_texts_is_a_duplicate_whatever_its_case_and_spacing() -> None:
+    first, second = judge({"text": TEXT}, {"text": TEXT.upper().replace(" ", "\n")})
+    assert isinstance(first, Document)
+    assert isinstance(second, Reject)
+    assert (second.reason, second.value, second.place) == ("exact_duplicate", first.doc_id, "sw.jsonl:2")
+
+
+def test_a_near_duplicate_names_the_document_it_repeats() -> None:
+    settings = CorpusSettings(minimum_characters=20)
+    long = " ".join([TEXT, SECOND, THIRD] + [f"Watu {word} wana haki." for word in "moja mbili tatu nne tano sita saba".split()])
+    first, second, third = judge({"text": long}, {"text": f"{long} Mwisho."}, {"text": SECOND}, settings=settings)
+    assert isinstance(first, Document)
+    assert isinstance(second, Reject)
+    assert (second.reason, second.threshold) == ("near_duplicate", "0.8")
+    assert second.value.split()[0] == first.doc_id
+    assert float(second.value.split()[1]) >= 0.8
+    assert isinstance(third, Document)
+
+
+def test_two_filters_do_not_know_each_others_documents() -> None:
+    assert judge({"text": TEXT}) == judge({"text": TEXT})
+
+
+def test_an_excerpt_holds_the_first_two_hundred_characters() -> None:
+    (found,) = judge({"text": "ป" * 5000}, settings=CorpusSettings())
+    assert isinstance(found, Reject)
+    assert found.excerpt == "ป" * 200
+
+
+@pytest.mark.parametrize("field", ["source", "url", "licence"])
+def test_a_lone_surrogate_beside_the_text_never_reaches_a_table(field: str) -> None:
+    (found,) = judge({"text": TEXT, field: "x\ud800"})
+    if isinstance(found, Document):
+        assert frame([vars(found)], DOCUMENT_SCHEMA.__class__({k: DOCUMENT_SCHEMA[k] for k in vars(found)})).height == 1
+
+
+def test_documents_and_rejects_fit_their_tables() -> None:
+    document, reject = judge({"text": TEXT}, {"text": "x\x00"})
+    rows = frame([{"language": "sw", **vars(document)}], DOCUMENT_SCHEMA)
+    rejects = frame([{"language": "sw", **vars(reject)}], REJECT_SCHEMA)
+    assert rows.row(0, named=True)["doc_id"] == document_key("sw", TEXT)
+    assert rejects.row(0, named=True)["reason"] == "not_text"
+
+
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_planted_junk_falls_for_its_own_reason_and_good_documents_stay(tmp_path: Path, language: str) -> None:
+    """The kinds that only a rater of pairs can tell from good documents stay, too."""
+    write_world(tmp_path, language)
+    one = DocumentFilter(Language(tag=language, name="x", script=SCRIPTS.get(language, "Latn")), CorpusSettings())
+    counts: Counter[tuple[str, str]] = Counter()
+    corpus = (tmp_path / "corpus" / f"{language}.jsonl").read_text("utf-8").splitlines()
+    gold = (tmp_path / "gold" / f"{language}.jsonl").read_text("utf-8").splitlines()
+    for line, answer in zip(corpus, gold, strict=True):
+        record = json.loads(line)
+        (found,) = one.judge(Record(record["id"], record))
+        counts[json.loads(answer)["kind"], "kept" if isinstance(found, Document) else found.reason] += 1
+    reasons: Counter[str] = Counter()
+    for (_, reason), count in counts.items():
+        reasons[reason] += count
+    assert counts["navigation", "symbols"] == 6
+    assert counts["price_table", "symbols"] == 5
+    assert counts["too_short", "too_short"] == 6
+    assert counts["other_language", "wrong_script"] + counts["other_language", "wrong_language"] == 7
+    for kind, count in (("truncated", 28), ("spliced", 28), ("shuffled", 22), ("boilerplate", 6)):
+        assert counts[kind, "kept"] == count
+    assert reasons["exact_duplicate"] == reasons["near_duplicate"] == 7
+    assert counts["clean", "kept"] + counts["exact_duplicate", "kept"] + counts["near_duplicate", "kept"] >= 340

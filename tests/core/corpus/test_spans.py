@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xinstr_core.corpus.spans import cut_spans
+
+
+def pieces(text: str, maximum: int) -> list[str]:
+    return [text[start:end] for start, end in cut_spans(text, maximum)]
+
+
+def test_a_short_text_is_one_span_without_the_space_around_it() -> None:
+    assert list(cut_spans(" \n ป่าไม้ \n\n", 50)) == [(3, 9)]
+    assert list(cut_spans("ab\n\ncd", 6)) == [(0, 6)]
+
+
+def test_a_long_text_is_cut_at_blank_lines() -> None:
+    assert pieces("first\nparagraph\n \nsecond\r\n\r\nthird", 16) == ["first\nparagraph", "second\r\n\r\nthird"]
+    assert pieces("first\nparagraph\n\nsecond\n\nthird", 15) == ["first\nparagraph", "second\n\nthird"]
+    assert pieces("first\n\nsecond\n\nthird", 6) == ["first", "second", "third"]
+
+
+def test_a_text_without_blank_lines_is_cut_at_line_ends() -> None:
+    assert pieces("one\ntwo\nthree\nfour", 9) == ["one\ntwo", "three", "four"]
+
+
+def test_line_ends_are_no_borders_where_there_are_blank_lines() -> None:
+    assert pieces("one\ntwo\nthree\n\nfour", 5) == ["one\ntwo\nthree", "four"]
+
+
+def test_paragraphs_are_joined_up_to_exactly_the_maximum() -> None:
+    assert pieces("aaaa\n\nbbbb\n\ncccc", 10) == ["aaaa\n\nbbbb", "cccc"]
+    assert pieces("aaaa\n\nbbbb\n\ncccc", 9) == ["aaaa", "bbbb", "cccc"]
+
+
+def test_a_paragraph_over_the_maximum_comes_out_alone() -> None:
+    assert pieces("aa\n\n" + "b" * 30 + "\n\ncc\n\ndd", 8) == ["aa", "b" * 30, "cc\n\ndd"]
+    assert pieces("x" * 30, 8) == ["x" * 30]
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=300)
+@given(st.text("aป\u0301 \n\r\t\u2028", max_size=60).filter(str.strip), st.integers(1, 40))
+def test_spans_are_in_order_lose_only_space_and_are_over_long_only_alone(text: str, maximum: int) -> None:
+    spans = list(cut_spans(text, maximum))
+    assert all(left[1] <= right[0] for left, right in pairwise(spans))
+    assert all(text[start:end] == text[start:end].strip() != "" for start, end in spans)
+    assert "".join("".join(text[start:end].split()) for start, end in spans) == "".join(text.split())
+    border = "\n\n" if "\n\n" in "".join(c for c in text.strip() if c == "\n" or not c.isspace()) else "\n"
+    for start, end in spans:
+        if end - start > maximum:
+            assert border not in "".join(c for c in text[start:end] if c == "\n" or not c.isspace())
+
+
+@pytest.mark.parametrize("filler", [" ", "\t", "\u00a0", "\n", " \n"])
+def test_a_long_run_of_white_space_takes_no_long_time(filler: str) -> None:
+    """A page of padding is common in scraped text; the time must grow with the length, not with its square."""
+    text = f"a{filler * 25_000}b"
+    started = time.process_time()
+    spans = list(cut_spans(text, 100))
+    assert time.process_time() - started < 0.5
+    assert spans[0][0] == 0
+    assert spans[-1][1] == len(text)

@@ -1,0 +1,43 @@
+"""Batches are a function of what is in them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from xinstr_core.engines.base import Request, length_sorted_batches
+
+
+def keys(batches: list[list[Request]]) -> list[list[str]]:
+    return [[request.key for request in batch] for batch in batches]
+
+
+def test_requests_of_similar_length_share_a_batch() -> None:
+    requests = [Request("a", "xxxxxxxxx"), Request("b", "x"), Request("c", "xxxxxxxx"), Request("d", "xx"), Request("e", "xxx")]
+    assert keys(length_sorted_batches(requests, 2)) == [["b", "d"], ["e", "c"], ["a"]]
+
+
+def test_requests_of_equal_length_are_ordered_by_key() -> None:
+    requests = [Request("b", "one"), Request("c", "two"), Request("a", "six")]
+    assert keys(length_sorted_batches(requests, 2)) == [["a", "b"], ["c"]]
+
+
+def test_batches_do_not_depend_on_the_order_of_the_requests() -> None:
+    requests = [Request(f"key-{i:02}", "x" * (i % 7)) for i in range(40)]
+    shuffled = requests[:]
+    random.Random(0).shuffle(shuffled)
+    assert length_sorted_batches(shuffled, 8) == length_sorted_batches(requests, 8)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40, 1000])
+def test_every_request_is_in_exactly_one_batch_and_no_batch_is_empty_or_too_large(rows: int) -> None:
+    requests = [Request(f"key-{i:02}", "x" * (i % 7)) for i in range(40)]
+    batches = length_sorted_batches(requests, rows)
+    assert sorted(sum(keys(batches), [])) == [request.key for request in requests]
+    assert {len(batch) for batch in batches[:-1]} <= {rows}
+    assert 1 <= len(batches[-1]) <= rows
+
+
+def test_no_requests_give_no_batches() -> None:
+    assert length_sorted_batches([], 8) == []

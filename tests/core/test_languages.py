@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xinstr_core.errors import SettingsError
+from xinstr_core.languages import (
+    SCRIPTS,
+    Language,
+    active_languages,
+    check_tag,
+    get_language,
+    read_languages,
+    write_entry,
+)
+
+REGISTRY = """\
+# the languages of this project
+[sw]
+name = "Swahili"   # spoken in East Africa
+script = "Latn"
+minimum_language_score = 0.4
+
+[th]
+name = "Thai"
+script = "Thai"
+corpus = "texts/th.jsonl"
+seeds = "texts/seeds"
+licence = "CC0-1.0"
+retired = true
+"""
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    path = tmp_path / "languages.toml"
+    path.write_text(REGISTRY, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("tag", ["sw", "yue", "zh-hant", "sr-latn", "es-419", "de-ch-1996"])
+def test_a_lower_case_language_tag_is_a_key(tag: str) -> None:
+    assert check_tag(tag) == tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "a/b", "a,b", "sw,ur", "SW", "zh-Hant", "", "all", "s", "swah", "sw-", "-sw", "sw_ke", "sw ", "sw\n", "..", "../sw",
+        "sw-a", "ß", "ѕw", "sw\x00", "sw-123456789", "*",
+    ],
+)  # fmt: skip
+def test_a_tag_that_cannot_be_a_key_or_folder_is_refused(tag: str) -> None:
+    with pytest.raises(SettingsError, match="is no language key"):
+        check_tag(tag)
+
+
+def test_the_registry_gives_every_field_with_its_default(registry: Path) -> None:
+    assert read_languages(registry) == {
+        "sw": Language(
+            tag="sw", name="Swahili", script="Latn", corpus="pocket", seeds="pocket", minimum_language_score=0.4
+        ),
+        "th": Language(
+            tag="th", name="Thai", script="Thai", corpus="texts/th.jsonl", seeds="texts/seeds", licence="CC0-1.0", retired=True
+        ),
+    }
+
+
+def test_retired_languages_are_registered_but_not_active(registry: Path) -> None:
+    assert list(active_languages(registry)) == ["sw"]
+    assert get_language(registry, "th").retired
+
+
+def test_an_empty_registry_has_no_languages(tmp_path: Path) -> None:
+    path = tmp_path / "languages.toml"
+    path.write_bytes(b"")
+    assert read_languages(path) == {}
+
+
+def test_an_unknown_language_lists_the_known_ones_and_how_to_add_it(registry: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        get_language(registry, "ur")
+    assert str(caught.value) == "unknown language 'ur'; known: sw, th; add it with: xinstr languages add ur"
+
+
+def test_a_bad_tag_is_refused_before_it_is_looked_up(registry: Path) -> None:
+    with pytest.raises(SettingsError, match="'sw,th' is no language key"):
+        get_language(registry, "sw,th")
+
+
+def test_a_missing_registry_says_where_it_belongs(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no language registry at .*languages.toml"):
+        read_languages(tmp_path / "languages.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[sw\n", "languages.toml: "),
+        ('[SW]\nname = "x"\nscript = "Latn"\n', "'SW' is no language key"),
+        ('[all]\nname = "x"\nscript = "Latn"\n', "'all' is no language key"),
+        ("sw = 3\n", r"sw must be a table: \[sw\]"),
+        ('[sw]\nscript = "Latn"\n', r"\[sw\] name: Field required"),
+        ('[sw]\nname = ""\nscript = "Latn"\n', r"\[sw\] name: "),
+        ('[sw]\nname = "x"\nscript = "latn"\n', r"\[sw\] script 'latn' is not known; known: Arab, "),
+        ('[sw]\nname = "x"\nscript = "Latn"\nfont = "y"\n', r"\[sw\] font: .*known: tag, name, script, corpus, seeds, "),
+        ('[sw]\nname = "x"\nscript = "Latn"\nminimum_language_score = 2\n', r"\[sw\] minimum_language_score: "),
+        ('[sw]\nname = "x"\nscript = "Latn"\ntag = "ur"\n', r"\[sw\] "),
+        ('[sw]\nname = 5\nscript = "Latn"\n', r"\[sw\] name: "),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "languages.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=message):
+        read_languages(path)
+
+
+def test_a_registry_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "languages.toml"
+    path.write_bytes(b'[sw]\nname = "\xff"\n')
+    with pytest.raises(SettingsError, match="languages.toml: "):
+        read_languages(path)
+
+
+def test_every_script_that_a_language_may_have_can_be_measured() -> None:
+    from xinstr_core.corpus.identification import script_share
+
+    assert {script: script_share("...", script) for script in SCRIPTS} == dict.fromkeys(SCRIPTS, 0.0)
+
+
+def test_a_new_entry_leaves_the_rest_of_the_file_as_it_was(registry: Path) -> None:
+    write_entry(registry, "vi", {"name": "Tiếng Việt", "script": "Latn", "licence": None})
+    text = registry.read_text("utf-8")
+    assert text.startswith(REGISTRY)
+    assert read_languages(registry)["vi"] == Language(tag="vi", name="Tiếng Việt", script="Latn")
+
+
+def test_a_changed_entry_keeps_comments_and_its_other_values(registry: Path) -> None:
+    write_entry(registry, "sw", {"minimum_language_score": 0.6, "name": None})
+    assert registry.read_text("utf-8") == REGISTRY.replace("minimum_language_score = 0.4", "minimum_language_score = 0.6")
+
+
+@pytest.mark.parametrize(
+    ("tag", "values"),
+    [
+        ("SW", {"name": "Swahili", "script": "Latn"}),
+        ("ur", {"name": "Urdu"}),
+        ("ur", {"name": "Urdu", "script": "Nastaliq"}),
+        ("ur", {"name": "Urdu", "script": "Arab", "font": "x"}),
+        ("sw", {"minimum_language_score": 7}),
+    ],
+)
+def test_an_entry_that_would_be_wrong_is_refused_and_the_file_stays(
+    registry: Path, tag: str, values: dict[str, object]
+) -> None:
+    with pytest.raises(SettingsError):
+        write_entry(registry, tag, values)
+    assert registry.read_text("utf-8") == REGISTRY
+    assert [path.name for path in registry.parent.iterdir()] == ["languages.toml"]
+
+
+def test_writing_into_a_registry_that_is_not_toml_is_a_settings_error(tmp_path: Path) -> None:
+    path = tmp_path / "languages.toml"
+    path.write_text("[sw\n", "utf-8")
+    with pytest.raises(SettingsError, match="languages.toml"):
+        write_entry(path, "ur", {"name": "Urdu", "script": "Arab"})
+    assert path.read_text("utf-8") == "[sw\n"
+
+
+def test_writing_into_a_registry_that_does_not_exist_is_a_settings_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="languages.toml"):
+        write_entry(tmp_path / "languages.toml", "ur", {"name": "Urdu", "script": "Arab"})

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from xinstr_core.errors import SettingsError
+from xinstr_core.settings import load_settings, preset_names
+
+
+def user_file(folder: Path, text: str) -> Path:
+    path = folder / "xinstr.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_pocket_preset_overrides_declared_values_and_leaves_the_others() -> None:
+    settings = load_settings("pocket")
+    assert settings.base_model == "pocket"
+    assert settings.generation.temperature == 0.0
+    assert settings.generation.top_p == 0.9
+    assert settings.diversity.target_rows == 160
+    assert settings.corpus.minimum_characters == 200
+    assert settings.corpus.maximum_characters == 2200
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_shipped_preset_loads(preset: str) -> None:
+    assert load_settings(preset).corpus.minimum_characters < load_settings(preset).corpus.maximum_characters
+
+
+def test_the_users_file_wins_over_the_preset_and_a_run_over_both(tmp_path: Path) -> None:
+    path = user_file(tmp_path, "[generation]\ntemperature = 0.3\nseed = 5\n[tuning]\nepochs = 2\n")
+    settings = load_settings("pocket", path, {"generation": {"temperature": 0.9}})
+    assert settings.generation.temperature == 0.9
+    assert settings.generation.seed == 5
+    assert settings.generation.maximum_new_tokens == 48
+    assert settings.tuning.epochs == 2
+    assert settings.tuning.rank == 32
+
+
+def test_a_users_file_that_does_not_exist_changes_nothing(tmp_path: Path) -> None:
+    assert load_settings("pocket", tmp_path / "xinstr.toml") == load_settings("pocket")
+
+
+def test_overrides_do_not_leak_into_the_next_load() -> None:
+    before = load_settings()
+    load_settings(overrides={"generation": {"seed": 77}, "base_model": "other"})
+    assert load_settings() == before
+
+
+def test_an_unknown_preset_names_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"unknown preset '\.\./pocket'; known: .*pocket"):
+        load_settings("../pocket")
+
+
+def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides={"curation": {"round": 3}})
+    assert str(caught.value) == (
+        "unknown setting 'curation.round'; known here: rounds, minimum_top_probability, round_epochs, maximum_added_pairs"
+    )
+
+
+def test_an_unknown_section_lists_the_sections() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides={"Corpus": {}})
+    message = str(caught.value)
+    assert message.startswith("unknown setting 'Corpus'; known here: base_model, corpus, reverse_model, generation, ")
+
+
+def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"unknown setting 'corpus\.minimum_length'; known here: minimum_characters, "):
+        load_settings("pocket", user_file(tmp_path, "[corpus]\nminimum_length = 3\n"))
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("corpus", "minimum_characters", 0),
+        ("corpus", "minimum_language_score", 1.5),
+        ("corpus", "near_duplicate_similarity", 0),
+        ("corpus", "minimum_script_share", float("nan")),
+        ("generation", "temperature", -0.1),
+        ("generation", "temperature", float("inf")),
+        ("generation", "top_p", 0),
+        ("tuning", "epochs", 0),
+        ("tuning", "learning_rate", "fast"),
+        ("tuning", "rank", 2.5),
+        ("curation", "rounds", 6),
+        ("evaluator", "held_out_share", 1),
+        ("diversity", "seed", -1),
+        ("evaluation", "bootstrap_samples", None),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_setting(section: str, key: str, value: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides={section: {key: value}})
+    assert str(caught.value).startswith(f"setting {section}.{key}: ")
+    assert str(caught.value).endswith(f"(got {value!r})")
+
+
+def test_every_wrong_setting_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides={"corpus": {"minimum_characters": -1}, "tuning": {"speed": 2}})
+    first, second = str(caught.value).split("; ", 1)
+    assert first.startswith("setting corpus.minimum_characters: ")
+    assert second.startswith("unknown setting 'tuning.speed'; known here: epochs, ")
+
+
+def test_a_section_that_is_no_table_is_an_error() -> None:
+    with pytest.raises(SettingsError, match=r"setting corpus: .*\(got 3\)"):
+        load_settings(overrides={"corpus": 3})
+
+
+@pytest.mark.parametrize("content", [b"[corpus\nx = 1", b"[corpus]\nminimum_characters = \xff\xfe", b"a = 1\na = 2\n", b"\x00"])
+def test_a_users_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "xinstr.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match="xinstr.toml: "):
+        load_settings("pocket", path)
+
+
+def test_settings_cannot_be_changed_after_loading() -> None:
+    settings = load_settings()
+    with pytest.raises(ValidationError):
+        settings.corpus.minimum_characters = 1
+    assert settings.corpus.minimum_characters == 200

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from xinstr_core.errors import InputError
+from xinstr_core.identity import file_hash
+from xinstr_core.store import Partition, ShardLog, StageOutput, Store, write_text
+
+ROWS = pl.DataFrame({"doc_id": ["a", "b"], "text": ["ป่าไม้", "tiếng \x00 Việt"], "n": [1, None]})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "data")
+
+
+def put(store: Store, rows: pl.DataFrame, stage_fingerprint: str = "f1", **output: Any) -> Partition:
+    return store.commit("raw_corpus", "sw", stage_fingerprint, {"code": 1}, StageOutput({"documents": rows}, **output))
+
+
+def model_folder(store: Store, weights: bytes) -> Path:
+    folder = store.unfinished("raw_corpus", "sw") / "model"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "config.json").write_text("{}", "utf-8")
+    (folder / "deep" / "weights").write_bytes(weights)
+    return folder
+
+
+def names(path: Path) -> set[str]:
+    return {entry.name for entry in path.iterdir()}
+
+
+def test_a_committed_partition_comes_back_as_it_was(store: Store) -> None:
+    put(store, ROWS, figures={"kept": 2, "share": 0.5, "reasons": {"too_short": 1}, "note": "ป่า"})
+    partition = store.get("raw_corpus", "sw")
+    assert partition is not None
+    assert (partition.asset, partition.fingerprint) == ("raw_corpus", "f1")
+    assert partition.figures == {"kept": 2, "share": 0.5, "reasons": {"too_short": 1}, "note": "ป่า"}
+    assert partition.manifest["made_of"] == {"code": 1}
+    assert_frame_equal(partition.read("documents"), ROWS)
+    assert_frame_equal(partition.scan("documents").collect(), ROWS)
+
+
+def test_a_manifest_tells_rows_bytes_hash_and_schema_of_each_table(store: Store) -> None:
+    partition = put(store, ROWS)
+    path = partition.table_path("documents")
+    assert path.parent == store.root / "raw_corpus" / "language=sw"
+    assert partition.tables == {
+        "documents": {
+            "file": f"documents-{file_hash(path)}.parquet",
+            "rows": 2,
+            "bytes": path.stat().st_size,
+            "hash": file_hash(path),
+            "schema": {"doc_id": "String", "text": "String", "n": "Int64"},
+        }
+    }
+
+
+def test_an_empty_table_keeps_its_columns(store: Store) -> None:
+    assert_frame_equal(put(store, ROWS.clear()).read("documents"), ROWS.clear())
+
+
+def test_what_was_never_committed_is_none(store: Store) -> None:
+    assert store.get("raw_corpus", "sw") is None
+    store.unfinished("raw_corpus", "sw")
+    assert store.get("raw_corpus", "sw") is None
+
+
+def test_the_version_follows_the_content_and_not_the_fingerprint(store: Store) -> None:
+    first = put(store, ROWS, "f1")
+    again = put(store, ROWS, "f2", figures={"seconds": 3})
+    changed = put(store, ROWS.reverse(), "f2")
+    assert first.version == again.version != changed.version
+    assert (first.fingerprint, again.fingerprint) == ("f1", "f2")
+
+
+def test_the_version_follows_the_files_of_a_folder(store: Store) -> None:
+    first = put(store, ROWS, folders={"model": model_folder(store, b"1")}).version
+    again = put(store, ROWS, folders={"model": model_folder(store, b"1")}).version
+    changed = put(store, ROWS, folders={"model": model_folder(store, b"2")}).version
+    assert first == again != changed
+
+
+def test_a_folder_is_moved_into_the_partition_with_its_files(store: Store) -> None:
+    source = model_folder(store, b"weights")
+    partition = put(store, ROWS, folders={"model": source})
+    assert not source.exists()
+    assert (partition.folder("model") / "deep" / "weights").read_bytes() == b"weights"
+    assert partition.manifest["folders"]["model"]["files"] == ["config.json", "deep/weights"]
+
+
+def test_a_commit_leaves_only_the_manifest_and_what_it_names(store: Store) -> None:
+    put(store, ROWS, folders={"model": model_folder(store, b"old")})
+    ShardLog(store.unfinished("raw_corpus", "sw") / "shards").put("batch", ROWS)
+    partition = put(store, ROWS.head(1))
+    assert names(partition.path) == {"manifest.json", partition.table_path("documents").name}
+
+
+def test_leftovers_of_a_killed_run_are_invisible_and_go_with_the_next_commit(store: Store) -> None:
+    partition = put(store, ROWS)
+    (partition.path / ".documents.parquet.123.tmp").write_bytes(b"PAR1 half")
+    (partition.path / ".manifest.json.123.tmp").write_text('{"asset": ', "utf-8")
+    (partition.path / "documents.parquet").write_bytes(b"")
+    (partition.path / "documents-0123.parquet").write_bytes(b"never named")
+    found = store.get("raw_corpus", "sw")
+    assert found is not None
+    assert_frame_equal(found.read("documents"), ROWS)
+    put(store, ROWS, "f2")
+    assert names(partition.path) == {"manifest.json", partition.table_path("documents").name}
+
+
+def test_tables_without_a_manifest_are_no_partition(store: Store) -> None:
+    partition = put(store, ROWS)
+    (partition.path / "manifest.json").unlink()
+    assert store.get("raw_corpus", "sw") is None
+    assert list(store.partitions("raw_corpus")) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"\x00\x00", b"null", b"[]", b"3", b"{}", b'{"asset": "raw_corpus"}']
+)
+def test_a_corrupt_manifest_says_what_to_delete(store: Store, content: bytes) -> None:
+    path = put(store, ROWS).path
+    (path / "manifest.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"manifest\.json is not a manifest .*: delete .*language=sw and build again"):
+        store.get("raw_corpus", "sw")
+
+
+def test_figures_that_are_not_json_leave_the_old_partition(store: Store) -> None:
+    put(store, ROWS)
+    with pytest.raises(TypeError):
+        put(store, ROWS.head(1), "f2", figures={"path": Path("x")})
+    found = store.get("raw_corpus", "sw")
+    assert found is not None
+    assert found.fingerprint == "f1"
+    assert_frame_equal(found.read("documents"), ROWS)
+
+
+def test_partitions_lists_finished_languages_in_order(store: Store) -> None:
+    for language in ("vi", "sw", "zh-hant", "all"):
+        store.commit("raw_corpus", language, f"f-{language}", {}, StageOutput())
+    store.unfinished("raw_corpus", "th")
+    store.commit("tuned_model", "ur", "f", {}, StageOutput())
+    assert [(tag, partition.fingerprint) for tag, partition in store.partitions("raw_corpus")] == [
+        ("all", "f-all"),
+        ("sw", "f-sw"),
+        ("vi", "f-vi"),
+        ("zh-hant", "f-zh-hant"),
+    ]
+    assert list(store.partitions("nothing")) == []
+
+
+KILLED_COMMIT = """
+import os, sys
+from pathlib import Path
+import polars as pl
+from xinstr_core.store import StageOutput, Store
+
+root, call, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+done, real = 0, getattr(os, call)
+
+def die_at_the_call(*arguments, **named):
+    global done
+    done += 1
+    if done == number:
+        os._exit(9)
+    return real(*arguments, **named)
+
+store = Store(root)
+model = store.unfinished("raw_corpus", "sw") / "model"
+model.mkdir(exist_ok=True)
+(model / "weights").write_bytes(b"new")
+setattr(os, call, die_at_the_call)
+store.commit("raw_corpus", "sw", "f2", {}, StageOutput({"documents": pl.DataFrame({"n": [2]})}, {"model": model}))
+"""
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+def test_a_commit_killed_at_any_write_leaves_the_old_partition_whole(store: Store, call: str) -> None:
+    """The process dies at the first, second, ... flush or rename, until a commit comes through."""
+    old = pl.DataFrame({"n": [1]})
+    kills = 0
+    for number in range(1, 20):
+        put(store, old)
+        command = [sys.executable, "-c", KILLED_COMMIT, str(store.root), call, str(number)]
+        status = subprocess.run(command, check=False).returncode
+        found = store.get("raw_corpus", "sw")
+        assert found is not None
+        if status == 0:
+            break
+        assert status == 9
+        kills += 1
+        assert found.fingerprint == "f1"
+        assert_frame_equal(found.read("documents"), old)
+    assert kills >= 2
+    assert found.fingerprint == "f2"
+    assert found.read("documents").rows() == [(2,)]
+    assert (found.folder("model") / "weights").read_bytes() == b"new"
+    assert names(found.path) == {"manifest.json", found.table_path("documents").name, found.folder("model").name}
+
+
+def test_a_shard_comes_back_and_an_unknown_key_is_none(tmp_path: Path) -> None:
+    log = ShardLog(tmp_path / "shards")
+    log.put("batch-1", ROWS)
+    found = ShardLog(tmp_path / "shards").get("batch-1")
+    assert found is not None
+    assert_frame_equal(found, ROWS)
+    assert log.get("batch-2") is None
+
+
+def test_a_half_written_shard_counts_as_not_done(tmp_path: Path) -> None:
+    log = ShardLog(tmp_path / "shards")
+    (log.folder / ".batch.parquet.123.tmp").write_bytes(b"PAR1 half")
+    assert log.get("batch") is None
+    log.keep_only({"batch"})
+    assert log.get("batch") is None
+
+
+def test_shards_of_other_inputs_are_forgotten(tmp_path: Path) -> None:
+    log = ShardLog(tmp_path / "shards")
+    for key in ("a", "b", "c"):
+        log.put(key, ROWS)
+    log.keep_only({"b", "d"})
+    assert [log.get(key) is not None for key in ("a", "b", "c")] == [False, True, False]
+
+
+def test_unfinished_work_outlives_a_second_look(store: Store) -> None:
+    (store.unfinished("tuned_model", "sw") / "checkpoint").write_bytes(b"1")
+    assert (store.unfinished("tuned_model", "sw") / "checkpoint").read_bytes() == b"1"
+
+
+def test_text_is_written_as_utf8_and_leaves_no_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    write_text(path, "old")
+    write_text(path, "ป่า\r\nnew\n")
+    assert path.read_bytes() == "ป่า\r\nnew\n".encode()
+    assert names(tmp_path) == {"page.md"}
+
+
+def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text("utf-8") == "old"
+
+
+def test_the_manifest_is_readable_json_with_its_letters(store: Store) -> None:
+    text = (put(store, ROWS, figures={"name": "ไทย"}).path / "manifest.json").read_text("utf-8")
+    assert '"name": "ไทย"' in text
+    assert json.loads(text)["language"] == "sw"

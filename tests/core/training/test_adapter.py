@@ -1,0 +1,278 @@
+"""An adapter is a function of its rows, settings and base: the same bytes again, however often the training was killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xinstr_core.engines.base import Decoding, Request
+from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.errors import StageError
+from xinstr_core.settings import AdapterSettings
+from xinstr_core.training.adapter import TrainedAdapter, train_adapter
+from xinstr_core.training.rows import Example, build_rows
+
+# 12 rows in batches of 2 for 4 epochs: 24 steps, with a checkpoint after step 20
+LONG = AdapterSettings(epochs=4, learning_rate=1e-2, rank=2, batch_rows=2, maximum_tokens=128)
+SHORT = LONG.model_copy(update={"epochs": 0.5})
+LAST_CHECKPOINT = 20
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: no `except Exception` may swallow it."""
+
+
+def killed_at(step: int) -> Callable[..., None]:
+    def progress(done: int, total: int, **figures: float) -> None:
+        if done >= step:
+            raise Killed
+
+    return progress
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def kill(base: ModelReference, examples: Sequence[Example], folder: Path, step: int) -> Path:
+    """Train until `step`, die there, and give the folder of checkpoints that is left."""
+    with pytest.raises(Killed):
+        train_adapter(base, examples, LONG, folder, progress=killed_at(step))
+    assert not folder.exists()
+    return folder.with_name(folder.name + "-checkpoints")
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model: ModelReference, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> TrainedAdapter:
+    """An adapter trained without interruption."""
+    return train_adapter(tiny_model, examples, LONG, tmp_path_factory.mktemp("whole") / "adapter")
+
+
+def test_training_again_gives_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    again = train_adapter(tiny_model, examples, LONG, tmp_path / "again")
+    assert contents(again.folder) == contents(whole.folder)
+    assert again.figures() == whole.figures()
+
+
+def test_training_killed_after_its_checkpoint_ends_with_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    checkpoints = kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 2)
+    assert [p.name for p in checkpoints.iterdir()] == [f"checkpoint-{LAST_CHECKPOINT}"]
+    steps: list[int] = []
+    restarted = train_adapter(
+        tiny_model, examples, LONG, tmp_path / "adapter", progress=lambda done, total, **_: steps.append(done)
+    )
+    assert steps == [21, 22, 23, 24]
+    assert contents(restarted.folder) == contents(whole.folder)
+    assert restarted.figures() == whole.figures()
+
+
+def test_training_killed_twice_ends_with_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 1)
+    kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 4)
+    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+
+
+def test_training_killed_before_its_first_checkpoint_ends_with_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    checkpoints = kill(tiny_model, examples, tmp_path / "adapter", 3)
+    assert list(checkpoints.glob("*")) == []
+    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+
+
+@pytest.mark.parametrize("lost", ["trainer_state.json", "optimizer.pt", "adapter_model.safetensors"])
+def test_training_killed_while_it_writes_a_checkpoint_can_still_be_restarted(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path, lost: str
+) -> None:
+    checkpoints = kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 2)
+    (checkpoints / f"checkpoint-{LAST_CHECKPOINT}" / lost).unlink()
+    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+
+
+def test_training_killed_while_it_writes_the_adapter_ends_with_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    unfinished = tmp_path / "adapter-partial"
+    unfinished.mkdir()
+    (unfinished / "adapter_model.safetensors").write_bytes(b"half")
+    (unfinished / "rubbish.bin").write_bytes(b"x")
+    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+    assert [p.name for p in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_a_finished_adapter_is_taken_as_it_is(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
+    nowhere = ModelReference("gone", Path("gone"), "gone")
+    assert train_adapter(nowhere, examples, LONG, whole.folder, progress=killed_at(0)) == whole
+    assert {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()} == before
+
+
+def test_the_folder_holds_the_adapter_its_description_and_nothing_else(whole: TrainedAdapter) -> None:
+    assert sorted(contents(whole.folder)) == ["adapter_config.json", "adapter_model.safetensors", "training.json"]
+    assert [p.name for p in whole.folder.parent.iterdir()] == [whole.folder.name]
+
+
+def test_the_description_names_the_base_and_no_place(whole: TrainedAdapter, tiny_model: ModelReference) -> None:
+    text = (whole.folder / "adapter_config.json").read_text("utf-8")
+    configuration = json.loads(text)
+    assert configuration["base_model_name_or_path"] == "tiny"
+    assert (configuration["r"], configuration["lora_alpha"]) == (2, 4)
+    assert configuration["target_modules"] == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+    assert str(tiny_model.path) not in text
+
+
+def test_the_weights_are_low_rank_matrices_of_every_linear_layer_and_nothing_of_the_base(whole: TrainedAdapter) -> None:
+    from safetensors import safe_open
+
+    with safe_open(whole.folder / "adapter_model.safetensors", "pt") as tensors:
+        shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}
+    assert len(shapes) == 2 * 7 * 2  # layers, linear modules, two matrices each
+    assert {min(shape) for shape in shapes.values()} == {2}
+
+
+def test_the_same_model_in_two_folders_gives_the_same_bytes(
+    tiny_model_folder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    """A local base model is named by its path; that path must not enter what is shared and hashed."""
+    adapters = []
+    for name in ("one", "two"):
+        base = resolve_model(str(shutil.copytree(tiny_model_folder, tmp_path / name / "model")))
+        adapters.append(contents(train_adapter(base, examples, SHORT, tmp_path / name / "adapter").folder))
+    assert adapters[0] == adapters[1]
+
+
+def test_other_rows_settings_or_seed_give_another_adapter(
+    tiny_model: ModelReference, examples: list[Example], tmp_path: Path
+) -> None:
+    variants = [
+        (examples, SHORT),
+        (examples[1:], SHORT),
+        (examples, SHORT.model_copy(update={"seed": 1})),
+        (examples, SHORT.model_copy(update={"learning_rate": 2e-2})),
+    ]
+    weights = {
+        contents(train_adapter(tiny_model, rows, settings, tmp_path / str(i)).folder)["adapter_model.safetensors"]
+        for i, (rows, settings) in enumerate(variants)
+    }
+    assert len(weights) == len(variants)
+
+
+def test_figures_count_rows_tokens_and_steps(
+    whole: TrainedAdapter, examples: list[Example], tokenizer: Any
+) -> None:
+    rows, _ = build_rows(tokenizer, examples, LONG.maximum_tokens)
+    assert whole.rows == 12
+    assert whole.tokens_seen == 4 * sum(len(row.input_ids) for row in rows)
+    assert [step for step, _ in whole.losses] == list(range(1, 25))
+    assert whole.rejected == []
+    assert json.loads((whole.folder / "training.json").read_text("utf-8")) == {
+        "losses": whole.losses,
+        "rows": whole.rows,
+        "tokens_seen": whole.tokens_seen,
+        "rejected": [],
+    }
+
+
+def test_the_first_loss_is_that_of_the_base_model_on_the_completions(
+    tiny_model: ModelReference, examples: list[Example], tokenizer: Any, tmp_path: Path
+) -> None:
+    """A new adapter changes nothing, so the first step over all rows has the base model's mean loss a token."""
+    settings = SHORT.model_copy(update={"batch_rows": len(examples)})
+    first = train_adapter(tiny_model, examples, settings, tmp_path / "adapter").losses[0]
+    engine = TransformersEngine(tiny_model)
+    total, tokens = 0.0, 0
+    for example in examples:
+        likelihood, count = engine.log_likelihood(example.prompt, example.completion + "\0")
+        without_mark, _ = engine.log_likelihood(example.prompt, example.completion)
+        total -= without_mark + end_log_probability(engine, tokenizer, example)
+        tokens += count
+    assert first == [1, pytest.approx(total / tokens, abs=2e-4)]
+
+
+def end_log_probability(engine: TransformersEngine, tokenizer: Any, example: Example) -> float:
+    """Log-probability of the end token after the whole example."""
+    import torch
+
+    ids = tokenizer(example.prompt, split_special_tokens=True)["input_ids"]
+    ids += tokenizer(example.completion, split_special_tokens=True)["input_ids"]
+    with torch.inference_mode():
+        logits = engine.model(input_ids=torch.tensor([ids])).logits[0, -1].double()
+    return float(torch.log_softmax(logits, -1)[tokenizer.eos_token_id])
+
+
+def test_refused_rows_are_reported_with_their_reason_and_the_rest_is_trained(
+    tiny_model: ModelReference, examples: list[Example], tokenizer: Any, tmp_path: Path
+) -> None:
+    long = Example("long", "x " * 200, "y")
+    total = len(build_rows(tokenizer, [long], 10_000)[0][0].input_ids)
+    trained = train_adapter(tiny_model, [Example("void", "a", ""), long, *examples], SHORT, tmp_path / "adapter")
+    assert trained.rows == len(examples)
+    assert trained.rejected == [["void", "no_trainable_token", 2], ["long", "too_many_tokens", total]]
+
+
+def test_rows_that_are_all_refused_are_an_error_with_numbers(tiny_model: ModelReference, tmp_path: Path) -> None:
+    examples = [Example("a", "a", ""), Example("b", "b", ""), Example("c", "x " * 200, "y")]
+    with pytest.raises(StageError, match=r"none of 3 training rows .*2 no_trainable_token, 1 too_many_tokens.*maximum_tokens"):
+        train_adapter(tiny_model, examples, SHORT, tmp_path / "adapter")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_rows_at_all_are_an_error_with_numbers(tiny_model: ModelReference, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="none of 0 training rows"):
+        train_adapter(tiny_model, [], SHORT, tmp_path / "adapter")
+
+
+def test_a_trained_model_writes_what_it_learned_and_stops(tiny_model: ModelReference, tmp_path: Path) -> None:
+    lessons = [Example("1", "### Rating:\nA", "good 3"), Example("2", "### Rating:\nB", "bad 1")]
+    settings = AdapterSettings(epochs=60, learning_rate=2e-2, rank=8, batch_rows=2, maximum_tokens=64)
+    trained = train_adapter(tiny_model, lessons, settings, tmp_path / "adapter")
+    assert trained.losses[-1][1] < 0.05 < trained.losses[0][1]
+    engine = TransformersEngine(tiny_model, trained.folder)
+    completions = engine.generate([Request(lesson.key, lesson.prompt) for lesson in lessons], Decoding(12))
+    assert [(c.key, c.text, c.finished) for c in completions] == [("1", "good 3", True), ("2", "bad 1", True)]
+
+
+def test_an_adapter_can_be_continued_and_the_one_before_stays_untouched(
+    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    before = contents(whole.folder)
+    on = train_adapter(tiny_model, examples, SHORT, tmp_path / "on", start_from=whole.folder)
+    fresh = train_adapter(tiny_model, examples, SHORT, tmp_path / "fresh")
+    assert contents(whole.folder) == before
+    assert on.losses[0][1] < fresh.losses[0][1]
+    assert contents(on.folder)["adapter_model.safetensors"] != before["adapter_model.safetensors"]
+
+
+def test_training_looks_nothing_up_in_the_network(
+    tiny_model: ModelReference, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the user has not asked the hub's client to stay offline."""
+    from huggingface_hub import constants
+
+    looked_up: list[str] = []
+
+    def refuse(host: Any, *arguments: Any, **options: Any) -> Any:
+        looked_up.append(str(host))
+        raise OSError("no network in tests")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    train_adapter(tiny_model, examples, SHORT, tmp_path / "adapter")
+    assert looked_up == []

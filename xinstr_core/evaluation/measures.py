@@ -1,0 +1,82 @@
+"""The measures of the report: one row a measure, with its interval, its number of cases and what it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from xinstr_core.evaluation.intervals import mean_with_interval
+from xinstr_core.settings import EvaluationSettings
+
+MEASURE_SCHEMA = pl.Schema(
+    {
+        "language": pl.String,
+        "metric": pl.String,
+        "model": pl.String,
+        "prompts": pl.String,
+        "value": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "n": pl.Int64,
+        "better": pl.String,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measured mean. `model` is what was measured, `prompts` the language asked in, `better` is higher or lower."""
+
+    language: str
+    metric: str
+    model: str
+    prompts: str
+    value: float
+    low: float
+    high: float
+    n: int
+    better: str
+
+
+class Measures:
+    """Collects the measures of one language."""
+
+    def __init__(self, language: str, settings: EvaluationSettings) -> None:
+        self._language = language
+        self._settings = settings
+        self.rows: list[Measure] = []
+
+    def add(self, metric: str, model: str, values: Sequence[float], *, prompts: str = "-", better: str = "higher") -> None:
+        """A mean with its bootstrap interval; no row where there is nothing to average."""
+        if not values:
+            return
+        estimate = mean_with_interval(values, self._settings.bootstrap_samples, self._settings.seed)
+        self.rows.append(Measure(self._language, metric, model, prompts, **asdict(estimate), better=better))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Base against tuned on one measure. `clear` is True when the tuned model is better and the intervals are apart."""
+
+    metric: str
+    prompts: str
+    base: Measure
+    tuned: Measure
+
+    @property
+    def clear(self) -> bool:
+        if self.base.better == "higher":
+            return self.tuned.low > self.base.high
+        return self.tuned.high < self.base.low
+
+
+def compare(rows: Sequence[Measure]) -> list[Comparison]:
+    """Every measure that both models have, in the order of the base model's."""
+    tuned = {(row.metric, row.prompts): row for row in rows if row.model == "tuned"}
+    return [
+        Comparison(row.metric, row.prompts, row, tuned[row.metric, row.prompts])
+        for row in rows
+        if row.model == "base" and (row.metric, row.prompts) in tuned
+    ]

@@ -1,0 +1,23 @@
+from collections.abc import Iterator
+
+import dagster as dg
+
+from xinstr_core.stages.candidate_pairs import STAGE
+from xinstr_core.store import Partition
+from xinstr_dagster.execution import materialize, stage_options
+from xinstr_dagster.resources import XinstrResource
+
+
+@dg.asset(
+    **stage_options(STAGE),
+    group_name="2_pairs",
+    kinds={"transformers", "parquet"},
+    description="One English instruction for every document; the document stays untouched as the response.",
+)
+def candidate_pairs(
+    context: dg.AssetExecutionContext,
+    xinstr: XinstrResource,
+    raw_corpus: Partition,
+    reverse_model: Partition,
+) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
+    yield from materialize(context, xinstr, STAGE, raw_corpus=raw_corpus, reverse_model=reverse_model)

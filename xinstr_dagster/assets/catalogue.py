@@ -1,0 +1,25 @@
+import dagster as dg
+
+from xinstr_core.catalogue import build_catalogue
+from xinstr_core.languages import read_languages
+from xinstr_dagster.board import board
+from xinstr_dagster.resources import XinstrResource
+
+
+@dg.asset(
+    deps=["raw_corpus", "candidate_pairs", "refined_pairs", "diversified_set", "tuned_model", "eval_report"],
+    group_name="4_model",
+    kinds={"duckdb"},
+    owners=["team:xinstr"],
+    pool="catalogue",
+    description="DuckDB views over every finished partition, the lineage of each pair, and a board of languages by stage.",
+)
+def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.MaterializeResult[None]:
+    workspace = xinstr.workspace()
+    path = build_catalogue(workspace.store)
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(path)),
+            "board": dg.MetadataValue.md(board(workspace, read_languages(workspace.registry))),
+        }
+    )

@@ -1,0 +1,50 @@
+"""The board: languages by stage, from the store itself, because Dagster has no overview of stale partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from xinstr_core.languages import Language
+from xinstr_core.stages import LINE
+from xinstr_core.stages.stage import Stage, is_current
+from xinstr_core.workspace import Workspace
+from xinstr_dagster.metadata import markdown_table
+
+MISSING, STALE, CURRENT = "missing", "stale", "current"
+
+
+def state_of(workspace: Workspace, stage: Stage, tag: str) -> str:
+    if workspace.store.get(stage.name, tag) is None:
+        return MISSING
+    return CURRENT if is_current(workspace, stage, tag) else STALE
+
+
+def states(workspace: Workspace, tag: str) -> Iterator[tuple[str, str]]:
+    """The state of every stage of a language. What comes after a stage that is not current is not current either."""
+    behind: set[str] = set()
+    for stage in LINE:
+        state = state_of(workspace, stage, tag)
+        if state == CURRENT and behind & set(stage.upstream):
+            state = STALE
+        if state != CURRENT:
+            behind.add(stage.name)
+        yield stage.name, state
+
+
+def rows_of(workspace: Workspace, stage: str, tag: str) -> int | None:
+    """Rows of the stage's main table; None where it has none."""
+    partition = workspace.store.get(stage, tag)
+    tables = list(partition.tables.values()) if partition else []
+    return int(tables[0]["rows"]) if tables else None
+
+
+def board(workspace: Workspace, languages: Mapping[str, Language]) -> str:
+    """A Markdown matrix of every registered language, with row counts where a stage has rows."""
+    rows = []
+    for tag, language in sorted(languages.items()):
+        row: dict[str, object] = {"language": f"{language.name} ({tag}{', retired' if language.retired else ''})"}
+        for stage, state in states(workspace, tag):
+            count = rows_of(workspace, stage, tag)
+            row[stage] = state if count is None else f"{state} {count}"
+        rows.append(row)
+    return markdown_table(rows)

@@ -1,0 +1,110 @@
+"""Build languages from the command line: the same assets, job and instance as the UI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from xinstr_core.catalogue import CATALOGUE
+from xinstr_core.errors import SettingsError
+from xinstr_core.stages import LINE, STAGES
+from xinstr_core.workspace import Workspace
+from xinstr_dagster.assets import catalogue
+from xinstr_dagster.board import CURRENT, states
+from xinstr_dagster.definitions import build_definitions
+from xinstr_dagster.instance import PROCESS_TAG
+from xinstr_dagster.partitions import sync_languages
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What the command line asked for: one workspace's choices, and the part of the line to build."""
+
+    preset: str = "pocket"
+    corpus: str = ""
+    seeds: str = ""
+    base_model: str = ""
+    overrides: dict[str, Any] | None = None
+    first: str = LINE[0].name
+    last: str = LINE[-1].name
+
+    def workspace(self, home: Path) -> Workspace:
+        return Workspace(home, self.preset, self.overrides or {}, self.corpus or None, self.seeds or None, self.base_model or None)
+
+    def stages(self) -> list[str]:
+        """The stages from first to last, in the line's order."""
+        names = list(STAGES)
+        for name in (self.first, self.last):
+            if name not in names:
+                raise SettingsError(f"unknown stage {name!r}; known: {', '.join(names)}")
+        chosen = names[names.index(self.first) : names.index(self.last) + 1]
+        if not chosen:
+            raise SettingsError(f"{self.first} comes after {self.last}: the order is {', '.join(names)}")
+        return chosen
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the build of one language ended. `error` is one line, empty on success."""
+
+    language: str
+    up_to_date: bool
+    error: str = ""
+    run_id: str = ""
+
+
+def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
+    """Find what the user can mend before any run starts: settings, model, registry, files."""
+    _ = workspace.settings, workspace.model
+    for tag in tags:
+        language = workspace.language(tag)
+        workspace.corpus_file(language), workspace.seeds_file(language), workspace.prompts_file(language)
+
+
+def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
+    """Build one language, or find that nothing has to be done."""
+    workspace = request.workspace(home)
+    wanted = request.stages()
+    current = {name for name, state in states(workspace, tag) if state == CURRENT}
+    if current.issuperset(wanted) and (workspace.store.root / CATALOGUE).exists():
+        return Outcome(tag, up_to_date=True)
+    sync_languages(instance, [tag])
+    job = build_definitions().resolve_job_def("build_language")
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=tag,
+        asset_selection=[dg.AssetKey(name) for name in wanted] + [catalogue.key],
+        run_config={
+            "resources": {"xinstr": {"config": _resource_config(request)}},
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        tags={PROCESS_TAG: str(os.getpid())},
+        raise_on_error=False,
+    )
+    return Outcome(tag, up_to_date=False, error="" if result.success else _first_error(result), run_id=result.run_id)
+
+
+def _resource_config(request: BuildRequest) -> dict[str, Any]:
+    return {
+        "preset": request.preset,
+        "overrides": request.overrides or {},
+        "corpus": request.corpus,
+        "seeds": request.seeds,
+        "base_model": request.base_model,
+    }
+
+
+def _first_error(result: dg.ExecuteInProcessResult) -> str:
+    """The one line that says what went wrong, of the first step that failed."""
+    for event in result.all_node_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            description = data.user_failure_data.description if data.user_failure_data else None
+            error = data.error.cause.message if data.error and data.error.cause else data.error.message if data.error else ""
+            return f"{event.step_key}: {(description or error).strip().splitlines()[0]}"
+    return "the run failed before its first step; see it in the UI"

@@ -1,0 +1,116 @@
+"""Checks at the borders of trust: blocking where what follows would be garbage, warnings where something drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+
+from xinstr_core.store import Partition
+
+Verdict = tuple[bool, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question about a finished partition and its inputs. A blocking one stops what comes after."""
+
+    asset: str
+    name: str
+    description: str
+    blocking: bool
+    ask: Callable[[Partition, dict[str, Partition]], Verdict]
+
+    def spec(self) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(self.name, asset=self.asset, description=self.description, blocking=self.blocking)
+
+    def result(self, partition: Partition, inputs: dict[str, Partition]) -> dg.AssetCheckResult:
+        passed, figures = self.ask(partition, inputs)
+        severity = dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN
+        return dg.AssetCheckResult(
+            passed=passed, check_name=self.name, severity=severity, metadata={"language": partition.manifest["language"], **figures}
+        )
+
+
+def _has_rows(table: str) -> Callable[[Partition, dict[str, Partition]], Verdict]:
+    def ask(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+        rows = int(partition.tables[table]["rows"])
+        return rows > 0, {"rows": rows}
+
+    return ask
+
+
+def _few_rejects(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    kept, lost = (int(partition.tables[name]["rows"]) for name in ("documents", "rejected"))
+    share = lost / max(1, kept + lost)
+    return share <= 0.5, {"share rejected": share}
+
+
+def _untouched(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    documents = inputs["raw_corpus"].scan("documents").select("doc_id", "text")
+    pairs = partition.scan("pairs").select("doc_id", "response").join(documents, on="doc_id", how="left")
+    changed = pairs.filter(~pl.col("response").eq_missing(pl.col("text"))).select(pl.len()).collect().item()
+    return changed == 0, {"changed responses": changed}
+
+
+def _mostly_accepted(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    funnel = partition.figures["funnel"]
+    share = funnel["accepted"] / max(1, funnel["documents"])
+    return share >= 0.5, {"share accepted": share}
+
+
+def _may_gate(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    figures = partition.figures
+    return bool(figures["may gate"]), {"accuracy": figures["accuracy"], "minimum accuracy": figures["minimum accuracy"]}
+
+
+def _selective(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    kept = partition.scan("pairs").select(pl.col("kept").mean()).collect().item() or 0.0
+    return 0.02 <= kept <= 0.98, {"share kept": kept}
+
+
+def _disjoint(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    rows = partition.read("rows")
+    held_out = rows.filter(pl.col("split") == "heldout")["doc_id"]
+    leaked = rows.filter((pl.col("split") == "train") & pl.col("doc_id").is_in(held_out.implode())).height
+    repeated = rows.height - rows["pair_id"].n_unique()
+    return leaked == 0 and repeated == 0, {"held-out documents in training": leaked, "repeated pairs": repeated}
+
+
+def _few_untrained(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    figures = partition.figures
+    share = len(figures["rejected rows"]) / max(1, figures["rows"] + len(figures["rejected rows"]))
+    return share <= 0.1, {"share of rows not trained on": share}
+
+
+def _right_language(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    rates = [v for k, v in partition.figures["measures"].items() if k.startswith("wrong-language rate | tuned")]
+    worst = max(rates, default=0.0)
+    return worst <= 0.05, {"worst wrong-language rate": worst}
+
+
+CHECKS = (
+    Check("raw_corpus", "has_documents", "At least one document was kept", True, _has_rows("documents")),
+    Check("raw_corpus", "few_rejects", "At most half of the documents were rejected", False, _few_rejects),
+    Check("seed_pairs", "has_seeds", "At least one seed pair was read", True, _has_rows("seeds")),
+    Check("candidate_pairs", "responses_untouched", "Every response is its document, byte for byte", True, _untouched),
+    Check("candidate_pairs", "mostly_accepted", "At least half of the documents got a usable instruction", False, _mostly_accepted),
+    Check("evaluator", "may_gate", "Held-out accuracy is high enough to curate with", False, _may_gate),
+    Check("refined_pairs", "selective", "Between 2 % and 98 % of the rated pairs were kept", False, _selective),
+    Check("diversified_set", "has_rows", "At least one pair was selected", True, _has_rows("rows")),
+    Check("diversified_set", "splits_disjoint", "No held-out document is trained on, no pair stands twice", True, _disjoint),
+    Check("tuned_model", "few_untrained", "At most a tenth of the rows could not be trained on", False, _few_untrained),
+    Check("eval_report", "right_language", "The tuned model answers in the language (wrong at most 5 %)", False, _right_language),
+)
+
+
+def specs_of(asset: str) -> list[dg.AssetCheckSpec]:
+    return [check.spec() for check in CHECKS if check.asset == asset]
+
+
+def results_of(asset: str, partition: Partition, inputs: dict[str, Partition]) -> Iterator[dg.AssetCheckResult]:
+    for check in CHECKS:
+        if check.asset == asset:
+            yield check.result(partition, inputs)

@@ -1,0 +1,229 @@
+"""The command line `xinstr`: thin, over the same Dagster assets as the UI."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from xinstr_core.errors import SettingsError, XinstrError
+from xinstr_core.languages import active_languages, check_tag, get_language, read_languages, write_entry
+from xinstr_core.workspace import Workspace, home_folder
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Natural text in; curated pairs, a tuned model and a report out.")
+languages_app = typer.Typer(no_args_is_help=True, help="The language registry, languages.toml.")
+app.add_typer(languages_app, name="languages")
+console = Console()
+
+DEMO_LANGUAGES = "sw,fi,ur"
+Tags = Annotated[list[str], typer.Argument(help="language keys, e.g. sw ur fi")]
+Preset = Annotated[str, typer.Option(help="preset of settings")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")]
+
+
+@app.command()
+def demo(languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES) -> None:
+    """Build the embedded world's languages and print what came out."""
+    home = home_folder()
+    tags = sorted(active_languages(home / "languages.toml")) if languages == "all" else [tag.strip() for tag in languages.split(",")]
+    _build(tags, {})
+    _print_measures(Workspace(home), tags)
+
+
+@app.command()
+def build(
+    tags: Tags,
+    corpus: Annotated[str, typer.Option(help="corpus file or folder, for this build")] = "",
+    seeds: Annotated[str, typer.Option(help="seed file or folder, for this build")] = "",
+    base_model: Annotated[str, typer.Option(help="local directory or hub id")] = "",
+    preset: Preset = "pocket",
+    first: Annotated[str, typer.Option("--from", help="first stage")] = "raw_corpus",
+    last: Annotated[str, typer.Option("--to", help="last stage")] = "eval_report",
+    override: Overrides = None,
+) -> None:
+    """Build languages, or the part of the line between two stages; what is up to date is left alone."""
+    folders = {"corpus": _absolute(corpus), "seeds": _absolute(seeds), "base_model": _absolute_model(base_model)}
+    _build(tags, {**folders, "preset": preset, "first": first, "last": last, "overrides": _parse_overrides(override or [])})
+
+
+@languages_app.command("list")
+def list_languages() -> None:
+    """Every registered language."""
+    table = Table("key", "language", "script", "corpus", "seeds", "")
+    for tag, language in sorted(read_languages(home_folder() / "languages.toml").items()):
+        table.add_row(tag, language.name, language.script, language.corpus, language.seeds or "-", "retired" if language.retired else "")
+    console.print(table)
+
+
+@languages_app.command("add")
+def add_language(
+    tag: Annotated[str, typer.Argument(help="lower-case BCP 47 key, e.g. eu")],
+    name: Annotated[str, typer.Option(help="English name")],
+    script: Annotated[str, typer.Option(help="ISO 15924 code, e.g. Latn")],
+    corpus: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
+    seeds: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
+) -> None:
+    """Register a language: it appears in the UI within seconds."""
+    registry = home_folder() / "languages.toml"
+    if check_tag(tag) in read_languages(registry):
+        raise SettingsError(f"{tag} is registered already: change its entry in {registry}")
+    values = {"name": name, "script": script, "corpus": _absolute(corpus), "seeds": _absolute(seeds)}
+    write_entry(registry, tag, values)
+    console.print(f"added {name} ({tag}): build it with [bold]xinstr build {tag}[/]")
+
+
+@languages_app.command("retire")
+def retire_language(tag: Annotated[str, typer.Argument(help="language key")]) -> None:
+    """Stop building a language. What was built stays."""
+    registry = home_folder() / "languages.toml"
+    get_language(registry, tag)
+    write_entry(registry, tag, {"retired": True})
+    console.print(f"{tag} is retired: its data stays in data/")
+
+
+@app.command()
+def status(preset: Preset = "pocket") -> None:
+    """Which stages of which language are current, stale or missing."""
+    from xinstr_dagster.board import CURRENT, MISSING, rows_of, states
+
+    workspace = Workspace(home_folder(), preset)
+    colours = {CURRENT: "green", MISSING: "dim"}
+    table = Table("language")
+    for tag in sorted(read_languages(workspace.registry)):
+        cells = []
+        for stage, state in states(workspace, tag):
+            if not table.columns[1:] or len(table.columns) <= len(cells) + 1:
+                table.add_column(stage)
+            rows = rows_of(workspace, stage, tag)
+            cells.append(f"[{colours.get(state, 'yellow')}]{state}{'' if rows is None else f' {rows}'}[/]")
+        table.add_row(tag, *cells)
+    console.print(table)
+
+
+@app.command()
+def lineage(pair_id: Annotated[str, typer.Argument(help="key of a pair, from any table or the UI")]) -> None:
+    """Follow a pair: document, instruction, ratings, cluster, split, model."""
+    from xinstr_core.catalogue import pair_lineage
+
+    table = Table(show_header=False)
+    for name, value in pair_lineage(Workspace(home_folder()).store, pair_id).items():
+        table.add_row(name, "-" if value is None else _plain(str(value)))
+    console.print(table)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] = 3000) -> None:
+    """Open the Dagster UI on this machine, with persistent history."""
+    from xinstr_dagster.instance import PROJECT, prepare_home
+
+    home = home_folder()
+    prepare_home(home)
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise XinstrError(f"port {port} is in use: is the UI open already? Else choose another with --port")
+    console.print(f"opening [bold]http://127.0.0.1:{port}[/] (stop with Ctrl-C)")
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    arguments = ["dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1", "--port", str(port)]
+    os.chdir(PROJECT)
+    os.execvp("dagster", arguments)
+
+
+def _build(tags: list[str], choices: dict[str, Any]) -> None:
+    """Build every language in turn; exit 1 when one of them failed, after all were tried."""
+    from xinstr_dagster.build import BuildRequest, build, check_inputs
+    from xinstr_dagster.instance import open_instance, prepare_home
+    from xinstr_dagster.progress_bar import progress_bar
+
+    home = home_folder()
+    request = BuildRequest(**choices)
+    request.stages()
+    prepare_home(home)
+    check_inputs(request.workspace(home), tags)
+    failed = False
+    with open_instance() as instance:
+        for tag in tags:
+            started = time.monotonic()
+            with progress_bar(console):
+                outcome = build(instance, home, request, tag)
+            seconds = time.monotonic() - started
+            if outcome.error:
+                failed = True
+                console.print(f"[red]{tag} failed[/] {_plain(outcome.error)} (run {outcome.run_id})")
+            elif outcome.up_to_date:
+                console.print(f"[green]{tag}[/] is up to date: nothing to do")
+            else:
+                console.print(f"[green]{tag}[/] built in {seconds:.0f} s")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_measures(workspace: Workspace, tags: list[str]) -> None:
+    table = Table("measure", "of", "prompts", *tags)
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for tag in tags:
+        partition = workspace.store.get("eval_report", tag)
+        for row in partition.read("measures").iter_rows(named=True) if partition else []:
+            prompts = "native" if row["prompts"] == tag else row["prompts"]
+            shown = f"{row['value']:.3f} [dim]({row['low']:.3f} to {row['high']:.3f})[/]"
+            rows.setdefault((row["metric"], row["model"], prompts), {})[tag] = shown
+        if partition:
+            console.print(f"report: {partition.folder('report') / 'index.html'}", soft_wrap=True)
+    for key, values in rows.items():
+        table.add_row(*key, *(values.get(tag, "-") for tag in tags))
+    console.print(table)
+
+
+def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
+    """`section.key=value` as nested settings; values are read as TOML, anything else is text."""
+    import tomllib
+
+    parsed: dict[str, Any] = {}
+    for assignment in assignments:
+        name, found, value = assignment.partition("=")
+        if not found:
+            raise SettingsError(f"--set {assignment!r}: write it as section.key=value")
+        section = parsed
+        *parents, key = name.strip().split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        try:
+            section[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            section[key] = value
+    return parsed
+
+
+def _absolute(source: str) -> str:
+    """A path the user typed, seen from where it was typed; the word 'pocket' and nothing stay."""
+    return source if source in ("", "pocket") else str(Path(source).expanduser().resolve())
+
+
+def _absolute_model(name: str) -> str:
+    return str(Path(name).resolve()) if name and Path(name).is_dir() else name
+
+
+def _plain(text: str) -> str:
+    """Text from outside, without console markup of its own."""
+    from rich.markup import escape
+
+    return escape("".join(character if character.isprintable() else " " for character in text))
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one line."""
+    try:
+        app()
+    except XinstrError as error:
+        Console(stderr=True).print(f"[red]error:[/] {_plain(str(error))}", soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Run a core stage inside a Dagster step: progress to the log, the partition and its checks to the UI."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from xinstr_core.errors import XinstrError
+from xinstr_core.stages.stage import Stage, run_stage
+from xinstr_core.store import Partition
+from xinstr_dagster.checks import results_of, specs_of
+from xinstr_dagster.metadata import partition_metadata
+from xinstr_dagster.partitions import languages
+from xinstr_dagster.resources import XinstrResource
+
+LOG_SECONDS = 15.0  # every log line is a row of the event log: endless progress output has frozen the UI before
+Listener = Callable[[str, str, int, int, dict[str, float]], None]
+# Whoever wants to see progress in this process: the command line puts its progress bar here.
+listeners: list[Listener] = []
+
+
+def stage_options(stage: Stage) -> dict[str, Any]:
+    """What every asset of the line shares: its partitions, code version, checks and handle."""
+    return {
+        "name": stage.name,
+        "partitions_def": languages,
+        "code_version": stage.version,
+        "check_specs": specs_of(stage.name),
+        "io_manager_key": "io_manager",
+        "owners": ["team:xinstr"],
+    }
+
+
+def materialize(
+    context: dg.AssetExecutionContext, xinstr: XinstrResource, stage: Stage, **inputs: Partition
+) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
+    """Run the stage for the step's language, and yield the partition with its metadata and its checks.
+
+    An error that the user can mend fails the step with its one line and is not retried.
+    """
+    language = context.partition_key
+    try:
+        result = run_stage(xinstr.workspace(), stage, language, inputs, _Reporter(context, stage.name, language))
+    except XinstrError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    partition = result.partition
+    if result.reused:
+        context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
+    yield dg.Output(
+        partition,
+        data_version=dg.DataVersion(partition.version),
+        metadata=partition_metadata(partition, reused=result.reused),
+    )
+    yield from results_of(stage.name, partition, inputs)
+
+
+class _Reporter:
+    """A core progress callback that writes a log line now and then and tells the listeners everything."""
+
+    def __init__(self, context: dg.AssetExecutionContext, stage: str, language: str) -> None:
+        self._context, self._stage, self._language = context, stage, language
+        self._logged = 0.0
+
+    def __call__(self, done: int, total: int, **figures: float) -> None:
+        for listener in listeners:
+            listener(self._stage, self._language, done, total, figures)
+        now = time.monotonic()
+        if now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            shown = " ".join(f"{name}={value:.4g}" for name, value in figures.items())
+            self._context.log.info(f"{self._stage} {done}/{total or '?'} {shown}".rstrip())

@@ -1,0 +1,42 @@
+"""The Dagster instance of a home folder: persistent, configured, and cleaned of runs whose process is gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from xinstr_core.errors import SettingsError
+
+PROCESS_TAG = "xinstr/pid"
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def prepare_home(home: Path) -> Path:
+    """Make sure of DAGSTER_HOME in `<home>/data/dagster`, so that neither history nor partitions are ever lost."""
+    if not (home / "languages.toml").is_file():
+        raise SettingsError(f"no languages.toml in {home}: change to the project's folder or set XINSTR_HOME")
+    folder = home / "data" / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = next(path for path in (home / "dagster.yaml", PROJECT / "dagster.yaml") if path.is_file())
+    shutil.copyfile(configuration, folder / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ["XINSTR_HOME"] = str(home)
+    return folder
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME. Runs of killed command lines are marked as failed: nobody else would."""
+    # Data versions are a beta API of the pinned version; its notice says nothing that a user could act on.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    instance = dg.DagsterInstance.get()
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(unfinished):
+        process = run.tags.get(PROCESS_TAG)
+        if process is not None and not psutil.pid_exists(int(process)):
+            instance.report_run_failed(run, f"its process {process} is gone")
+    return instance

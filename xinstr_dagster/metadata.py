@@ -1,0 +1,83 @@
+"""What a person sees of a partition in the UI: figures, a funnel, plots and sample rows that cannot break out."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot
+from xinstr_core.store import Partition
+
+SAMPLE_ROWS = 8
+CELL_CHARACTERS = 160
+# Columns that a reader wants to see, by asset: a sample of every column would be unreadable.
+_SAMPLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "raw_corpus": (("documents", ("doc_id", "text", "lid_score")), ("rejected", ("reason", "value", "threshold", "excerpt"))),
+    "seed_pairs": (("seeds", ("instruction", "response", "native")),),
+    "candidate_pairs": (("pairs", ("instruction", "response", "status")),),
+    "refined_pairs": (("pairs", ("instruction", "response", "rating", "kept")),),
+    "diversified_set": (("rows", ("cluster_id", "instruction", "response", "split")),),
+    "eval_report": (("measures", ("metric", "model", "prompts", "value", "low", "high", "n")), ("replies", ("instruction", "model", "reply"))),
+}
+
+
+def escape_markdown(text: object, limit: int = CELL_CHARACTERS) -> str:
+    """Any text as one inert Markdown table cell: no HTML, no link, no image, no emphasis, no new cell or line."""
+    flat = " ".join(str(text).split())
+    short = flat if len(flat) <= limit else flat[: limit - 1] + "…"
+    short = "".join(character for character in short if character.isprintable() and character not in _BIDI_CONTROLS)
+    safe = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~:$@])", r"\\\1", safe)
+
+
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
+    """A Markdown table of escaped cells; a note where there is nothing to show."""
+    if not rows:
+        return "(no rows)"
+    header = list(rows[0])
+    lines = ["| " + " | ".join(escape_markdown(name) for name in header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(escape_markdown(_shown(row[name])) for name in header) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.MetadataValue]:
+    """All metadata of a finished partition beyond what the IO manager adds."""
+    figures = partition.figures
+    metadata: dict[str, dg.MetadataValue] = {
+        "result": dg.MetadataValue.text("unchanged: nothing had to be done" if reused else "built"),
+        "fingerprint": dg.MetadataValue.text(partition.fingerprint),
+        "figures": dg.MetadataValue.json({k: v for k, v in figures.items() if k not in ("losses", "funnel")}),
+    }
+    for name, value in figures.items():
+        if isinstance(value, (int, float)):  # plotted over time by the UI
+            metadata[name] = dg.MetadataValue.float(float(value)) if not isinstance(value, bool) else dg.MetadataValue.bool(value)
+    if funnel := figures.get("funnel"):
+        metadata["funnel"] = dg.MetadataValue.md(markdown_table([{"step": k, "rows": v} for k, v in funnel.items()]))
+        metadata["funnel plot"] = _image(funnel_plot(funnel, "png"))
+    if losses := figures.get("losses"):
+        metadata["loss curve"] = _image(loss_plot(losses, "png"))
+    if confusion := figures.get("confusion (true level by predicted level)"):
+        metadata["confusion"] = _image(confusion_plot(confusion, "png"))
+    if partition.asset == "refined_pairs" and partition.tables["pairs"]["rows"]:
+        metadata["rating distribution"] = _image(histogram(partition.read("pairs")["rating"], "expected level", "png"))
+    for table, columns in _SAMPLES.get(partition.asset, ()):
+        sample = partition.scan(table).select(columns).head(SAMPLE_ROWS).collect()
+        metadata[f"sample of {table}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
+    if partition.asset == "eval_report":
+        metadata["report"] = dg.MetadataValue.path(str(partition.folder("report") / "index.html"))
+    return metadata
+
+
+def _image(png: bytes) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def _shown(value: object) -> object:
+    return f"{value:.3f}" if isinstance(value, float) else value
