@@ -47,8 +47,8 @@ def test_a_lower_case_language_tag_is_a_key(tag: str) -> None:
 @pytest.mark.parametrize(
     "tag",
     [
-        "a/b", "a,b", "sw,ur", "SW", "zh-Hant", "", "all", "s", "swah", "sw-", "-sw", "sw_ke", "sw ", "sw\n", "..", "../sw",
-        "sw-a", "ß", "ѕw", "sw\x00", "sw-123456789", "*",
+        "a/b", "a,b", "sw,ur", "SW", "zh-Hant", "", "all", "s", "swah", "sw-", "-sw", "sw_ke", "sw ", "sw\n", "..",
+        "../sw", "sw-a", "ß", "\u0455w", "sw\x00", "sw-123456789", "*",
     ],
 )  # fmt: skip
 def test_a_tag_that_cannot_be_a_key_or_folder_is_refused(tag: str) -> None:
@@ -62,7 +62,13 @@ def test_the_registry_gives_every_field_with_its_default(registry: Path) -> None
             tag="sw", name="Swahili", script="Latn", corpus="pocket", seeds="pocket", minimum_language_score=0.4
         ),
         "th": Language(
-            tag="th", name="Thai", script="Thai", corpus="texts/th.jsonl", seeds="texts/seeds", licence="CC0-1.0", retired=True
+            tag="th",
+            name="Thai",
+            script="Thai",
+            corpus="texts/th.jsonl",
+            seeds="texts/seeds",
+            licence="CC0-1.0",
+            retired=True,
         ),
     }
 
@@ -90,7 +96,7 @@ def test_a_bad_tag_is_refused_before_it_is_looked_up(registry: Path) -> None:
 
 
 def test_a_missing_registry_says_where_it_belongs(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no language registry at .*languages.toml"):
+    with pytest.raises(SettingsError, match=r"no language registry at .*languages\.toml"):
         read_languages(tmp_path / "languages.toml")
 
 
@@ -104,7 +110,10 @@ def test_a_missing_registry_says_where_it_belongs(tmp_path: Path) -> None:
         ('[sw]\nscript = "Latn"\n', r"\[sw\] name: Field required"),
         ('[sw]\nname = ""\nscript = "Latn"\n', r"\[sw\] name: "),
         ('[sw]\nname = "x"\nscript = "latn"\n', r"\[sw\] script 'latn' is not known; known: Arab, "),
-        ('[sw]\nname = "x"\nscript = "Latn"\nfont = "y"\n', r"\[sw\] font: .*known: tag, name, script, corpus, seeds, "),
+        (
+            '[sw]\nname = "x"\nscript = "Latn"\nfont = "y"\n',
+            r"\[sw\] font: .*known: tag, name, script, corpus, seeds, ",
+        ),
         ('[sw]\nname = "x"\nscript = "Latn"\nminimum_language_score = 2\n', r"\[sw\] minimum_language_score: "),
         ('[sw]\nname = "x"\nscript = "Latn"\ntag = "ur"\n', r"\[sw\] "),
         ('[sw]\nname = 5\nscript = "Latn"\n', r"\[sw\] name: "),
@@ -120,7 +129,7 @@ def test_a_wrong_entry_is_named(tmp_path: Path, text: str, message: str) -> None
 def test_a_registry_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "languages.toml"
     path.write_bytes(b'[sw]\nname = "\xff"\n')
-    with pytest.raises(SettingsError, match="languages.toml: "):
+    with pytest.raises(SettingsError, match=r"languages\.toml: "):
         read_languages(path)
 
 
@@ -139,7 +148,9 @@ def test_a_new_entry_leaves_the_rest_of_the_file_as_it_was(registry: Path) -> No
 
 def test_a_changed_entry_keeps_comments_and_its_other_values(registry: Path) -> None:
     write_entry(registry, "sw", {"minimum_language_score": 0.6, "name": None})
-    assert registry.read_text("utf-8") == REGISTRY.replace("minimum_language_score = 0.4", "minimum_language_score = 0.6")
+    assert registry.read_text("utf-8") == REGISTRY.replace(
+        "minimum_language_score = 0.4", "minimum_language_score = 0.6"
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,11 +175,11 @@ def test_an_entry_that_would_be_wrong_is_refused_and_the_file_stays(
 def test_writing_into_a_registry_that_is_not_toml_is_a_settings_error(tmp_path: Path) -> None:
     path = tmp_path / "languages.toml"
     path.write_text("[sw\n", "utf-8")
-    with pytest.raises(SettingsError, match="languages.toml"):
+    with pytest.raises(SettingsError, match=r"languages\.toml"):
         write_entry(path, "ur", {"name": "Urdu", "script": "Arab"})
     assert path.read_text("utf-8") == "[sw\n"
 
 
 def test_writing_into_a_registry_that_does_not_exist_is_a_settings_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="languages.toml"):
+    with pytest.raises(SettingsError, match=r"languages\.toml"):
         write_entry(tmp_path / "languages.toml", "ur", {"name": "Urdu", "script": "Arab"})

@@ -97,6 +97,12 @@ def test_a_folder_is_moved_into_the_partition_with_its_files(store: Store) -> No
     assert partition.manifest["folders"]["model"]["files"] == ["config.json", "deep/weights"]
 
 
+def test_committing_a_folder_that_is_already_in_place_keeps_it(store: Store) -> None:
+    first = put(store, ROWS, folders={"model": model_folder(store, b"weights")})
+    again = put(store, ROWS.head(1), "f2", folders={"model": first.folder("model")})
+    assert (again.folder("model") / "deep" / "weights").read_bytes() == b"weights"
+
+
 def test_a_commit_leaves_only_the_manifest_and_what_it_names(store: Store) -> None:
     put(store, ROWS, folders={"model": model_folder(store, b"old")})
     ShardLog(store.unfinished("raw_corpus", "sw") / "shards").put("batch", ROWS)

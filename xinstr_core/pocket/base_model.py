@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,12 @@ PAD = "<|pad|>"
 WORD_PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 
 
-def pages(seed: int, languages: tuple[str, ...] = POCKET_LANGUAGES) -> Iterator[str]:
-    """An endless stream of pocket pages, the same for the same seed."""
+def pages(seed: int, weights: Sequence[float]) -> Iterator[str]:
+    """An endless stream of pocket pages, the same for the same seed and weights of kinds."""
     rng = random.Random(f"pocket pages {seed}")
     while True:
-        language = rng.choice(languages) if rng.random() < 0.9 else "en"
-        page = rng.choices(_PAGE_KINDS, weights=_PAGE_WEIGHTS)[0](_topic(language, rng), rng)
+        language = rng.choice(POCKET_LANGUAGES) if rng.random() < 0.9 else "en"
+        page = rng.choices(_PAGE_KINDS, weights=weights)[0](_topic(language, rng), rng)
         if not load_templates(language).mentions_held_out(page):
             yield page
 
@@ -80,8 +81,62 @@ def _register(topic: Topic, rng: random.Random) -> str:
     return ", ".join(names) + "\n" + ", ".join(again) + "\n" + ", ".join(names)
 
 
-_PAGE_KINDS = (_plain_page, _leaflet, _question_list, _phrasebook, _register)
-_PAGE_WEIGHTS = (0.42, 0.30, 0.12, 0.10, 0.06)
+def _caption(topic: Topic, rng: random.Random) -> str:
+    """One sentence in two languages, as under a picture. Dense in what the longer leaflets teach slowly."""
+    templates, english = load_templates(topic.language), load_templates("en")
+    own = rng.choice(templates.intents[topic.intent].openings + templates.intents[topic.intent].closings)
+    other = rng.choice(english.intents[topic.intent].openings + english.intents[topic.intent].closings)
+    lines = [
+        fill(templates, own, topic.intent, topic.subject, rng),
+        fill(english, other, topic.intent, templates.quoted(topic.subject), rng),
+    ]
+    rng.shuffle(lines)
+    return "\n\n".join(lines)
+
+
+def _card(topic: Topic, rng: random.Random) -> str:
+    """A library card: a text in its own language and where an English-speaking library files it."""
+    text = write_document(topic, rng, (3, 7)) if rng.random() < 0.6 else write_document(topic, rng, (0, 2))
+    parts = [text, _shelf_mark(topic)]
+    rng.shuffle(parts)
+    return "\n\n".join(parts)
+
+
+def _question_card(topic: Topic, rng: random.Random) -> str:
+    """A reader's question and its shelf, without any answer."""
+    parts = [write_instruction(topic, rng.choice((topic.language, "en")), rng), _shelf_mark(topic)]
+    rng.shuffle(parts)
+    return "\n\n".join(parts)
+
+
+def _shelf_mark(topic: Topic) -> str:
+    shelf = load_templates("en").intents[topic.intent].shelf
+    return f"Shelf {shelf}, about {load_templates(topic.language).quoted(topic.subject)}"
+
+
+_PAGE_KINDS = (_plain_page, _leaflet, _question_list, _phrasebook, _register, _caption, _card, _question_card)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training: pages by kind, in the order of _PAGE_KINDS, and the learning rate's cosine.
+
+    `schedule_steps` may be longer than `steps`: the phase then ends with the rate still high.
+    """
+
+    weights: tuple[float, ...]
+    steps: int
+    schedule_steps: int
+    learning_rate: float
+
+
+# Phase 1 learns the languages and to copy names (solved after 2,500 steps), but not what a text in another language is
+# about: after 3,000 steps an English continuation had the right intent in 6-15 % of cases. Phase 2 is rich in short
+# pages where just that is to be predicted.
+PHASES = (
+    Phase((0.42, 0.30, 0.12, 0.10, 0.06, 0, 0, 0), steps=3000, schedule_steps=5500, learning_rate=3e-3),
+    Phase((0.14, 0.12, 0.04, 0.16, 0.04, 0.18, 0.22, 0.10), steps=2600, schedule_steps=2600, learning_rate=2e-3),
+)
 
 
 @cache
@@ -131,7 +186,7 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int = VOCABULARY) -> Any:
     )
 
 
-def new_model(tokenizer: Any, hidden: int, layers: int) -> Any:
+def new_model(tokenizer: Any, hidden: int = 192, layers: int = 4, heads: int = 4) -> Any:
     """A Llama with random weights. Embeddings are tied: they are a third of so small a model."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -141,8 +196,8 @@ def new_model(tokenizer: Any, hidden: int, layers: int) -> Any:
             hidden_size=hidden,
             intermediate_size=hidden * 8 // 3,
             num_hidden_layers=layers,
-            num_attention_heads=hidden // 48,
-            num_key_value_heads=hidden // 48,
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
             max_position_embeddings=2048,
             tie_word_embeddings=True,
             bos_token_id=None,
@@ -167,24 +222,45 @@ def pack(tokenizer: Any, texts: Iterator[str], blocks: int) -> Any:
     return packed.reshape(blocks, BLOCK_TOKENS)
 
 
-def train(output: Path, *, steps: int, batch_blocks: int, learning_rate: float, hidden: int, layers: int) -> None:
-    """Train and write the model in float16 with its tokenizer. Checkpoints beside it let a killed run go on."""
-    import torch
-    from transformers import Trainer, TrainingArguments, set_seed
+def build(output: Path, batch_blocks: int = 16) -> None:
+    """Train all phases and write the model in float16 with its tokenizer.
+
+    Phases and their checkpoints stay beside `output`, so a killed run goes on where it was.
+    """
+    from transformers import LlamaForCausalLM, set_seed
 
     set_seed(0)
-    tokenizer_pages = pages(seed=1)
+    tokenizer_pages = pages(1, PHASES[0].weights)
     tokenizer = train_tokenizer(next(tokenizer_pages) for _ in range(40_000))
-    blocks = torch.from_numpy(pack(tokenizer, pages(seed=2), steps * batch_blocks)).long()
-    checkpoints = output.with_name(output.name + "-checkpoints")
+    model = new_model(tokenizer)
+    for number, phase in enumerate(PHASES, start=1):
+        finished = output.with_name(f"{output.name}-phase-{number}")
+        if not finished.exists():
+            _train_phase(model, tokenizer, phase, number, finished, batch_blocks)
+        model = LlamaForCausalLM.from_pretrained(finished)
+    model.half().save_pretrained(output)
+    tokenizer.save_pretrained(output)
+
+
+def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished: Path, batch_blocks: int) -> None:
+    import torch
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    class StopEarly(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_training_stop = state.global_step >= phase.steps
+
+    blocks = torch.from_numpy(pack(tokenizer, pages(1 + number, phase.weights), phase.schedule_steps * batch_blocks)).long()
+    checkpoints = finished.with_name(finished.name + "-checkpoints")
     trainer = Trainer(
-        model=new_model(tokenizer, hidden, layers),
+        model=model,
         train_dataset=[{"input_ids": block, "labels": block} for block in blocks],
+        callbacks=[StopEarly()],
         args=TrainingArguments(
             output_dir=str(checkpoints),
-            max_steps=steps,
+            max_steps=phase.schedule_steps,
             per_device_train_batch_size=batch_blocks,
-            learning_rate=learning_rate,
+            learning_rate=phase.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=200,
             adam_beta2=0.95,
@@ -196,31 +272,18 @@ def train(output: Path, *, steps: int, batch_blocks: int, learning_rate: float, 
             logging_steps=50,
             report_to=[],
             disable_tqdm=True,
+            dataloader_pin_memory=False,
             seed=0,
         ),
     )
     trainer.train(resume_from_checkpoint=True if any(checkpoints.glob("checkpoint-*")) else None)
-    trainer.model.half().save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    trainer.model.save_pretrained(finished)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description="Build the pocket base model: about an hour and a half on two cores.")
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--steps", type=int, default=7000, help="optimizer steps; 7000 took about an hour on 2 cores")
-    parser.add_argument("--batch-blocks", type=int, default=16, help=f"blocks of {BLOCK_TOKENS} tokens a step")
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--hidden", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=4)
-    arguments = parser.parse_args()
-    train(
-        arguments.output,
-        steps=arguments.steps,
-        batch_blocks=arguments.batch_blocks,
-        learning_rate=arguments.learning_rate,
-        hidden=arguments.hidden,
-        layers=arguments.layers,
-    )
+    build(parser.parse_args().output)
 
 
 if __name__ == "__main__":

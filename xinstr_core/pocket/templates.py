@@ -20,7 +20,10 @@ HELD_OUT_SUBJECTS_PER_INTENT = 8  # a fifth of 40: 96 held-out prompts a languag
 
 @dataclass(frozen=True)
 class Intent:
-    """What one kind of document is made of, in one language. `train` and `held_out` split the subjects."""
+    """What one kind of document is made of, in one language.
+
+    `train` and `held_out` split the subjects; `shelf` is the English word a library files such documents under.
+    """
 
     name: str
     train: tuple[str, ...]
@@ -30,6 +33,7 @@ class Intent:
     details: tuple[str, ...]
     closings: tuple[str, ...]
     instructions: tuple[str, ...]
+    shelf: str = ""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -71,6 +75,7 @@ def load_templates(language: str) -> Templates:
                 name=name,
                 train=tuple(s for s in part["subjects"] if s not in held_out[name]),
                 held_out=tuple(s for s in part["subjects"] if s in held_out[name]),
+                shelf=part.get("shelf", ""),
                 **{
                     key: tuple(part[key]) for key in ("items", "openings", "details", "closings", "instructions")
                 },

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ SMALL = CorpusSettings(minimum_characters=20, maximum_characters=70)
 SCRIPTS = {"bn": "Beng", "hi": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
 
 
-def judge(*values: dict[str, Any], language: Language = SWAHILI, settings: CorpusSettings = SMALL) -> list[Document | Reject]:
+def judge(
+    *values: dict[str, Any], language: Language = SWAHILI, settings: CorpusSettings = SMALL
+) -> list[Document | Reject]:
     one = DocumentFilter(language, settings)
     return [found for n, value in enumerate(values, 1) for found in one.judge(Record(f"sw.jsonl:{n}", value))]
 
@@ -73,7 +76,9 @@ def test_every_span_of_a_long_record_is_its_text_byte_for_byte() -> None:
 
 
 def test_a_decomposed_text_is_kept_decomposed_and_is_a_duplicate_of_its_composed_form() -> None:
-    composed, decomposed = "Nguyễn Văn Ân sống ở Đà Nẵng.", "Nguye\u0302\u0303n Va\u0306n A\u0302n so\u0302\u0301ng o\u031b\u0309 Đa\u0300 Na\u0306\u0303ng."
+    composed = "Nguy\u1ec5n V\u0103n \u00c2n s\u1ed1ng \u1edf \u0110\u00e0 N\u1eb5ng."
+    decomposed = unicodedata.normalize("NFD", composed)
+    assert decomposed != composed
     vietnamese = Language(tag="vi", name="Vietnamese", script="Latn", minimum_language_score=0)
     first, second = judge({"text": decomposed}, {"text": composed}, language=vietnamese)
     assert isinstance(first, Document)
@@ -83,11 +88,14 @@ def test_a_decomposed_text_is_kept_decomposed_and_is_a_duplicate_of_its_composed
 
 @pytest.mark.parametrize("value", [None, "", " \n\t", 3, ["text"], {"a": 1}])
 def test_a_record_without_text_is_rejected_with_the_type_it_has(value: Any) -> None:
-    assert judge({"text": value}) == [Reject("sw.jsonl:1", "no_text", str({"text": value}), type(value).__name__, "text")]
-    assert judge({"body": value}) == [Reject("sw.jsonl:1", "no_text", str({"body": value}), "NoneType", "text")]
+    found = judge({"text": value}, {"body": value})
+    assert found == [
+        Reject("sw.jsonl:1", "no_text", str({"text": value}), type(value).__name__, "text"),
+        Reject("sw.jsonl:2", "no_text", str({"body": value}), "NoneType", "text"),
+    ]
 
 
-@pytest.mark.parametrize(("bad", "shown"), [("\x00", "\x00"), ("\ud800", "?"), ("\udfff", "?")])
+@pytest.mark.parametrize(("bad", "shown"), [("\x00", "\x00"), ("\ud800", "?")])
 def test_a_text_with_nul_or_a_lone_surrogate_is_no_text(bad: str, shown: str) -> None:
     assert judge({"text": bad + TEXT}) == [Reject("sw.jsonl:1", "not_text", shown + TEXT, "NUL or lone surrogate", "")]
 
@@ -157,7 +165,8 @@ def test_the_second_of_two_equal_texts_is_a_duplicate_whatever_its_case_and_spac
 
 def test_a_near_duplicate_names_the_document_it_repeats() -> None:
     settings = CorpusSettings(minimum_characters=20)
-    long = " ".join([TEXT, SECOND, THIRD] + [f"Watu {word} wana haki." for word in "moja mbili tatu nne tano sita saba".split()])
+    numbers = ("moja", "mbili", "tatu", "nne", "tano", "sita", "saba")
+    long = " ".join([TEXT, SECOND, THIRD, *(f"Watu {number} wana haki." for number in numbers)])
     first, second, third = judge({"text": long}, {"text": f"{long} Mwisho."}, {"text": SECOND}, settings=settings)
     assert isinstance(first, Document)
     assert isinstance(second, Reject)
@@ -181,7 +190,9 @@ def test_an_excerpt_holds_the_first_two_hundred_characters() -> None:
 def test_a_lone_surrogate_beside_the_text_never_reaches_a_table(field: str) -> None:
     (found,) = judge({"text": TEXT, field: "x\ud800"})
     if isinstance(found, Document):
-        assert frame([vars(found)], DOCUMENT_SCHEMA.__class__({k: DOCUMENT_SCHEMA[k] for k in vars(found)})).height == 1
+        assert frame([{"language": "sw", **vars(found)}], DOCUMENT_SCHEMA).height == 1
+    else:
+        assert found.reason == "not_text"
 
 
 def test_documents_and_rejects_fit_their_tables() -> None:

@@ -14,7 +14,13 @@ def keys(batches: list[list[Request]]) -> list[list[str]]:
 
 
 def test_requests_of_similar_length_share_a_batch() -> None:
-    requests = [Request("a", "xxxxxxxxx"), Request("b", "x"), Request("c", "xxxxxxxx"), Request("d", "xx"), Request("e", "xxx")]
+    requests = [
+        Request("a", "xxxxxxxxx"),
+        Request("b", "x"),
+        Request("c", "xxxxxxxx"),
+        Request("d", "xx"),
+        Request("e", "xxx"),
+    ]
     assert keys(length_sorted_batches(requests, 2)) == [["b", "d"], ["e", "c"], ["a"]]
 
 

@@ -19,7 +19,7 @@ from xinstr_core.errors import InputError
 def sentence_encoder_folder(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sentence-transformers folder made of the tiny model: mean pooling of its last states."""
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     transformer = Transformer(str(tiny_model.path))
     pooling = Pooling(32, pooling_mode="mean")
@@ -91,7 +91,11 @@ def written(folder: Path, **files: str) -> Path:
     return folder
 
 
-FILES: dict[str, Any] = {"model_dot_safetensors": "weights", "tokenizer_dot_json": "tokens", "pool__config_dot_json": "mean"}
+FILES: dict[str, Any] = {
+    "model_dot_safetensors": "weights",
+    "tokenizer_dot_json": "tokens",
+    "pool__config_dot_json": "mean",
+}
 
 
 def test_the_identity_of_a_named_encoder_is_its_name() -> None:

@@ -76,7 +76,9 @@ def test_pickled_weights_alone_are_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "a/b/c", "../up", "with space", "", "org//model"])
-def test_a_name_that_can_be_no_model_is_an_input_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_can_be_no_model_is_an_input_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="base model"):
         resolve_model(name)

@@ -41,7 +41,9 @@ class Recorder:
             self.worked.append(request.key)
         return pl.DataFrame({"key": [r.key for r in batch], "length": [len(r.prompt) for r in batch]})
 
-    def run(self, folder: Path, batches: list[list[Request]], progress: Callable[..., None] = silent) -> list[pl.DataFrame]:
+    def run(
+        self, folder: Path, batches: list[list[Request]], progress: Callable[..., None] = silent
+    ) -> list[pl.DataFrame]:
         return run_batches(self.load, batches, ShardLog(folder), self.work, progress)  # type: ignore[arg-type]
 
 

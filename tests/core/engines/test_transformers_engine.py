@@ -18,7 +18,11 @@ from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_
 from xinstr_core.errors import InputError
 from xinstr_core.pocket.base_model import END, pages
 
-TEXTS = list(islice(pages(seed=11), 4)) + ["Habari", f"quoted {END} mark", "### Text:\nกี่ น้ำ\n\n### English Instruction:\n"]
+TEXTS = list(islice(pages(seed=11), 4)) + [
+    "Habari",
+    f"quoted {END} mark",
+    "### Text:\nกี่ น้ำ\n\n### English Instruction:\n",
+]
 REQUESTS = [Request(f"key-{i}", text[:120]) for i, text in enumerate(TEXTS)]
 GREEDY = Decoding(maximum_new_tokens=6)
 
@@ -42,7 +46,8 @@ def adapter(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory
 
     torch.manual_seed(5)
     model = get_peft_model(
-        load_causal_model(tiny_model), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+        load_causal_model(tiny_model),
+        LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False),
     )
     folder = tmp_path_factory.mktemp("adapters") / "random"
     model.save_pretrained(folder)
@@ -67,7 +72,9 @@ def greedy_ids(model: Any, ids: list[int], steps: int, end: int) -> list[int]:
     return written
 
 
-def test_greedy_text_is_the_most_likely_token_again_and_again(engine: TransformersEngine, bare: Any, tokenizer: Any) -> None:
+def test_greedy_text_is_the_most_likely_token_again_and_again(
+    engine: TransformersEngine, bare: Any, tokenizer: Any
+) -> None:
     for completion, request in zip(engine.generate(REQUESTS, GREEDY), REQUESTS, strict=True):
         ids = encode_prompt(tokenizer, request.prompt)
         expected = greedy_ids(bare, ids, GREEDY.maximum_new_tokens, tokenizer.eos_token_id)
@@ -110,7 +117,9 @@ def test_a_completion_that_the_model_ends_is_finished_and_carries_no_end_mark(
     engine = TransformersEngine(tiny_model)
     with torch.no_grad():
         weight = engine.model.get_output_embeddings().weight
-        state = engine.model.model(input_ids=torch.tensor([encode_prompt(tokenizer, "Habari")])).last_hidden_state[0, -1]
+        state = engine.model.model(input_ids=torch.tensor([encode_prompt(tokenizer, "Habari")])).last_hidden_state[
+            0, -1
+        ]
         engine.model.lm_head.weight = torch.nn.Parameter(torch.zeros_like(weight))
         engine.model.lm_head.weight[tokenizer.eos_token_id] = state
     completion = engine.generate([Request("a", "Habari")], GREEDY)[0]
@@ -189,7 +198,9 @@ def test_an_empty_completion_has_log_likelihood_zero(engine: TransformersEngine)
     assert engine.log_likelihood("Habari", "") == (0.0, 0)
 
 
-def test_an_embedding_is_the_normalised_mean_of_the_last_states(engine: TransformersEngine, bare: Any, tokenizer: Any) -> None:
+def test_an_embedding_is_the_normalised_mean_of_the_last_states(
+    engine: TransformersEngine, bare: Any, tokenizer: Any
+) -> None:
     import numpy
     import torch
 
@@ -216,7 +227,9 @@ def test_an_adapter_changes_the_text_and_the_fingerprint(
     assert [c.text for c in adapted.generate(REQUESTS, GREEDY)] != [c.text for c in engine.generate(REQUESTS, GREEDY)]
 
 
-def test_the_fingerprint_is_of_content_and_not_of_place(tiny_model: ModelReference, adapter: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_content_and_not_of_place(
+    tiny_model: ModelReference, adapter: Path, tmp_path: Path
+) -> None:
     moved = ModelReference("other name", Path(shutil.copytree(tiny_model.path, tmp_path / "m")), tiny_model.fingerprint)
     copied = Path(shutil.copytree(adapter, tmp_path / "a"))
     assert TransformersEngine(moved, copied).fingerprint == TransformersEngine(tiny_model, adapter).fingerprint

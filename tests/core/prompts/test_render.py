@@ -19,7 +19,12 @@ def section_lines(rendered: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "version", "values", "expected"),
     [
-        ("reverse", "reverse-1", {"text": "Ugali ni chakula."}, "### Text:\nUgali ni chakula.\n\n### English Instruction:\n"),
+        (
+            "reverse",
+            "reverse-1",
+            {"text": "Ugali ni chakula."},
+            "### Text:\nUgali ni chakula.\n\n### English Instruction:\n",
+        ),
         (
             "response_web",
             "response-web-1",

@@ -53,7 +53,11 @@ def test_a_row_without_a_trainable_token_is_refused(byte_tokenizer: Any) -> None
 
 
 def test_a_row_of_exactly_the_maximum_stays_and_one_token_more_is_refused(byte_tokenizer: Any) -> None:
-    examples = [Example("fits", "abcd", "xyz"), Example("long", "abcd", "xyzw"), Example("long prompt", "abcdefgh", "x")]
+    examples = [
+        Example("fits", "abcd", "xyz"),
+        Example("long", "abcd", "xyzw"),
+        Example("long prompt", "abcdefgh", "x"),
+    ]
     rows, rejected = build_rows(byte_tokenizer, examples, maximum_tokens=8)
     assert [(row.key, len(row.input_ids)) for row in rows] == [("fits", 8)]
     assert rejected == [RejectedRow("long", "too_many_tokens", 9), RejectedRow("long prompt", "too_many_tokens", 10)]
@@ -67,7 +71,11 @@ def test_rows_keep_the_order_of_the_examples(byte_tokenizer: Any) -> None:
 
 def test_a_lone_surrogate_is_a_refused_row_and_not_a_crash(byte_tokenizer: Any) -> None:
     """JSON can carry one; it has no UTF-8 form, so no tokenizer takes it."""
-    examples = [Example("bad", "prompt \ud800", "text"), Example("worse", "prompt", "\udfff"), Example("good", "a", "b")]
+    examples = [
+        Example("bad", "prompt \ud800", "text"),
+        Example("worse", "prompt", "\udfff"),
+        Example("good", "a", "b"),
+    ]
     rows, rejected = build_rows(byte_tokenizer, examples, maximum_tokens=64)
     assert [row.key for row in rows] == ["good"]
     assert [row.key for row in rejected] == ["bad", "worse"]
@@ -127,7 +135,9 @@ def test_padding_changes_no_loss(tiny_model: Any, tokenizer: Any) -> None:
 
     model = load_causal_model(tiny_model)
     texts = list(islice(pages(seed=12), 2))
-    rows, _ = build_rows(tokenizer, [Example(str(i), text[:40], text[40:60 + 30 * i]) for i, text in enumerate(texts)], 500)
+    rows, _ = build_rows(
+        tokenizer, [Example(str(i), text[:40], text[40 : 60 + 30 * i]) for i, text in enumerate(texts)], 500
+    )
     features = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
 
     def loss(batch: list[dict[str, list[int]]]) -> float:

@@ -1,0 +1,49 @@
+# demo, test and ui do all of their set-up themselves, on a fresh clone and again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LANGUAGES ?= sw,fi,ur
+PORT ?= 3000
+# One thread for the tests: two threads on a shared two-core machine were measured to be slower than one.
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
+
+.PHONY: demo test test-slow test-browser ui lint format clean setup
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser]'
+	touch $@
+
+demo: setup ## the embedded world: three languages, or LANGUAGES=all
+	$(BIN)/xinstr demo --languages $(LANGUAGES)
+
+ui: setup ## the Dagster UI on the loopback address
+	$(BIN)/xinstr ui --port $(PORT)
+
+test: $(VENV)/.installed-dev ## the default suite
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "not slow and not browser"
+
+test-slow: $(VENV)/.installed-dev ## kills, byte-for-byte repeats, real data where it is present
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -m slow
+
+test-browser: $(VENV)/.installed-dev ## the UI in headless Chromium; needs chromium and chromium-driver
+	$(BIN)/pytest -m browser
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## everything that was made here: environment and data
+	rm -rf $(VENV) data build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
