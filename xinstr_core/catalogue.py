@@ -56,7 +56,9 @@ def build_catalogue(store: Store) -> Path:
             if files:
                 connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_list(files)})")
                 made.add(view)
-        connection.execute("CREATE TABLE tuned_models (language VARCHAR, model VARCHAR, base_model VARCHAR, data_fingerprint VARCHAR)")
+        connection.execute(
+            "CREATE TABLE tuned_models (language VARCHAR, model VARCHAR, base_model VARCHAR, data_fingerprint VARCHAR)"
+        )
         models = [_model_row(language, partition) for language, partition in store.partitions("tuned_model")]
         if models:
             connection.executemany("INSERT INTO tuned_models VALUES (?, ?, ?, ?)", models)
@@ -84,7 +86,9 @@ def pair_lineage(store: Store, pair_id: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"no catalogue at {path}: build a language first")
     with duckdb.connect(str(path), read_only=True) as connection:
-        views = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+        views = {
+            name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        }
         if "lineage" not in views:
             raise InputError("no language has been built as far as diversified_set: there is no lineage yet")
         cursor = connection.execute("SELECT * FROM lineage WHERE pair_id = ?", [pair_id])

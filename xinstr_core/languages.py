@@ -17,7 +17,7 @@ from xinstr_core.store import ALL_LANGUAGES, write_text
 # A lower-case BCP 47 tag: safe as a partition key (Dagster forbids commas) and as a folder name.
 TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 SCRIPTS = (
-    "Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hebr", "Khmr", "Knda",
+    "Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hant", "Hebr", "Khmr", "Knda",
     "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu", "Thai", "Tibt",
 )  # fmt: skip
 
@@ -64,7 +64,9 @@ def _language(path: Path, tag: str, entry: Any) -> Language:
         language = Language(tag=tag, **entry)
     except (ValidationError, TypeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (tag,), "msg": str(error)}
-        raise SettingsError(f"{path}: [{tag}] {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(Language.model_fields)}") from None
+        raise SettingsError(
+            f"{path}: [{tag}] {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(Language.model_fields)}"
+        ) from None
     if language.script not in SCRIPTS:
         raise SettingsError(f"{path}: [{tag}] script {language.script!r} is not known; known: {', '.join(SCRIPTS)}")
     return language
@@ -78,12 +80,15 @@ def get_language(path: Path, tag: str) -> Language:
     """The registered language. SettingsError lists the known ones."""
     languages = read_languages(path)
     if check_tag(tag) not in languages:
-        raise SettingsError(f"unknown language {tag!r}; known: {', '.join(sorted(languages))}; add it with: xinstr languages add {tag}")
+        raise SettingsError(
+            f"unknown language {tag!r}; known: {', '.join(sorted(languages))}; add it with: xinstr languages add {tag}"
+        )
     return languages[tag]
 
 
 def write_entry(path: Path, tag: str, values: Mapping[str, Any]) -> None:
     """Add or change one entry and keep the rest of the file, comments included, as it is."""
+    read_languages(path)  # a broken registry is reported, not rewritten
     document = tomlkit.parse(path.read_text("utf-8"))
     entry: Any = document.setdefault(check_tag(tag), tomlkit.table())
     entry.update({key: value for key, value in values.items() if value is not None})

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xinstr_core.corpus.identification import identify
+from xinstr_core.corpus.identification import identify, knows
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.identity import content_key, normalised
+from xinstr_core.text import is_storable
 
 EXCERPT_CHARACTERS = 200
 
@@ -32,6 +33,9 @@ def read_seeds(path: Path, language: str) -> Iterator[SeedPair | Reject]:
         if isinstance(record, Reject):
             yield record
             continue
+        if not all(is_storable(_text(record, field)) for field in ("instruction", "response", "source", "licence")):
+            yield Reject(record.place, "not_text", "", "NUL or lone surrogate")
+            continue
         instruction, response = _text(record, "instruction"), _text(record, "response")
         if not instruction or not response:
             missing = "instruction" if not instruction else "response"
@@ -43,15 +47,17 @@ def read_seeds(path: Path, language: str) -> Iterator[SeedPair | Reject]:
             continue
         seen.add(key)
         identified = identify(response)
-        native = identified.of(language) >= 0.5
+        native = identified.of(language) >= 0.5 if knows(language) else identified.label != "en"
         if not native and identified.label != "en":
-            yield Reject(record.place, "wrong_language", response[:EXCERPT_CHARACTERS], identified.label, f"{language} or en")
+            yield Reject(
+                record.place, "wrong_language", response[:EXCERPT_CHARACTERS], identified.label, f"{language} or en"
+            )
             continue
-        yield SeedPair(key, instruction, response, _text(record, "source"), _text(record, "licence") or "unknown", native)
+        yield SeedPair(
+            key, instruction, response, _text(record, "source"), _text(record, "licence") or "unknown", native
+        )
 
 
 def _text(record: Record, field: str) -> str:
     value = record.values.get(field)
     return value.strip() if isinstance(value, str) else ""
-
-

@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from xinstr_core.errors import SettingsError
 
@@ -24,20 +24,61 @@ class Section(BaseModel):
 
 
 class CorpusSettings(Section):
-    minimum_characters: int = Field(200, ge=1, description="shortest document; published responses reach down to about 200 characters")
-    maximum_characters: int = Field(2200, ge=50, description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)")
-    minimum_language_score: float = Field(0.5, ge=0, le=1, description="probability that both the document is in the language, by py3langid over all its languages; languages.toml may set another per language")
-    minimum_script_share: float = Field(0.6, ge=0, le=1, description="share of letters in the language's script; borrowed names and terms in Latin letters are common in real text")
-    maximum_symbol_share: float = Field(0.3, ge=0, le=1, description="share of characters that are neither letters, marks nor spaces; prose in our twelve languages stays under 0.12")
-    near_duplicate_similarity: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of word shingles at which the later document is a duplicate; 0.8 as in FineWeb-2 and CulturaX")
-    maximum_lost_share: float = Field(0.9, ge=0, le=1, description="above this share of rejected rows the stage stops: the input is not what it claims to be")
+    minimum_characters: int = Field(
+        200, ge=1, description="shortest document; published responses reach down to about 200 characters"
+    )
+    maximum_characters: int = Field(
+        2200,
+        ge=50,
+        description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)",
+    )
+    minimum_language_score: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="probability that both the document is in the language, by py3langid over all its languages; languages.toml may set another per language",
+    )
+    minimum_script_share: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="share of letters in the language's script; borrowed names and terms in Latin letters are common in real text",
+    )
+    maximum_symbol_share: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="share of characters that are neither letters, marks nor spaces; prose in our twelve languages stays under 0.12",
+    )
+    near_duplicate_similarity: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of word shingles at which the later document is a duplicate; 0.8 as in FineWeb-2 and CulturaX",
+    )
+    maximum_lost_share: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="above this share of rejected rows the stage stops: the input is not what it claims to be",
+    )
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Self:
+        if self.minimum_characters > self.maximum_characters:
+            raise ValueError(
+                f"minimum_characters {self.minimum_characters} is above maximum_characters {self.maximum_characters}"
+            )
+        return self
 
 
 class AdapterSettings(Section):
     """How a LoRA adapter is trained."""
 
     epochs: float = Field(3, gt=0, description="passes over the rows")
-    learning_rate: float = Field(1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters")
+    learning_rate: float = Field(
+        1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
+    )
     rank: int = Field(64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
     batch_rows: int = Field(32, ge=1, description="rows per optimizer step")
     maximum_tokens: int = Field(2048, ge=16, description="longer rows are rejected with a reason, never cut")
@@ -51,30 +92,58 @@ class ReverseModelSettings(AdapterSettings):
 class GenerationSettings(Section):
     temperature: float = Field(0.7, ge=0, description="0 is greedy; 0.7 as in the released inference script")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus; 0.9 as in the released inference script")
-    maximum_new_tokens: int = Field(128, ge=1, description="an instruction is at most a few sentences; 128 stands in the released script")
-    maximum_instruction_characters: int = Field(400, ge=10, description="over-long instructions are rejected; published mean 97-112, sd 80-88, so 400 is beyond 3 sd")
-    batch_rows: int = Field(64, ge=1, description="prompts per forward pass, and the unit of resume; 64 was the best batch measured on CPU")
-    maximum_documents: int = Field(500_000, ge=1, description="documents a language that get an instruction, chosen by key")
+    maximum_new_tokens: int = Field(
+        128, ge=1, description="an instruction is at most a few sentences; 128 stands in the released script"
+    )
+    maximum_instruction_characters: int = Field(
+        400,
+        ge=10,
+        description="over-long instructions are rejected; published mean 97-112, sd 80-88, so 400 is beyond 3 sd",
+    )
+    batch_rows: int = Field(
+        64, ge=1, description="prompts per forward pass, and the unit of resume; 64 was the best batch measured on CPU"
+    )
+    maximum_documents: int = Field(
+        500_000, ge=1, description="documents a language that get an instruction, chosen by key"
+    )
     seed: int = Field(0, ge=0, description="of sampling; each batch derives its own")
 
 
 class EvaluatorSettings(AdapterSettings):
     held_out_share: float = Field(0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate")
-    minimum_accuracy: float = Field(0.7, ge=0, le=1, description="held-out accuracy on three levels below which the evaluator may not gate; chance is about 0.4")
-    maximum_seed_pairs: int = Field(2000, ge=1, description="seed pairs that the rating set is built from, chosen by key")
+    minimum_accuracy: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="held-out accuracy on three levels below which the evaluator may not gate; chance is about 0.4",
+    )
+    maximum_seed_pairs: int = Field(
+        2000, ge=1, description="seed pairs that the rating set is built from, chosen by key"
+    )
 
 
 class CurationSettings(Section):
-    rounds: int = Field(2, ge=1, le=5, description="label-keep-retrain rounds; a round that is worse on the held-out rows is discarded")
-    minimum_top_probability: float = Field(0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept")
-    round_epochs: float = Field(1, gt=0, description="epochs of each further round, which starts from the adapter before it")
+    rounds: int = Field(
+        2, ge=1, le=5, description="label-keep-retrain rounds; a round that is worse on the held-out rows is discarded"
+    )
+    minimum_top_probability: float = Field(
+        0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept"
+    )
+    round_epochs: float = Field(
+        1, gt=0, description="epochs of each further round, which starts from the adapter before it"
+    )
     maximum_added_pairs: int = Field(2000, ge=0, description="kept pairs that enter a round's rating set, best first")
 
 
 class DiversitySettings(Section):
     target_rows: int = Field(32_000, ge=1, description="rows a language, as published")
-    rows_per_cluster: int = Field(16, ge=1, description="K = target_rows / this, between the 1,000 and 3,000 clusters that suit 32,000 rows")
-    encoder: str = Field("base-model", description="'base-model' (mean of its last hidden states) or a sentence-transformers directory or hub id")
+    rows_per_cluster: int = Field(
+        16, ge=1, description="K = target_rows / this, between the 1,000 and 3,000 clusters that suit 32,000 rows"
+    )
+    encoder: str = Field(
+        "base-model",
+        description="'base-model' (mean of its last hidden states) or a sentence-transformers directory or hub id",
+    )
     held_out_rows: int = Field(64, ge=0, description="rows kept out of tuning for held-out likelihood")
     seed: int = Field(0, ge=0, description="of k-means")
 
@@ -106,7 +175,9 @@ class Settings(Section):
 
 
 def preset_names() -> list[str]:
-    return sorted(p.name.removesuffix(".toml") for p in (files("xinstr_core") / "presets").iterdir() if p.name.endswith(".toml"))
+    return sorted(
+        p.name.removesuffix(".toml") for p in (files("xinstr_core") / "presets").iterdir() if p.name.endswith(".toml")
+    )
 
 
 def load_settings(

@@ -26,6 +26,7 @@ from xinstr_core.identity import file_hash, files_hash, fingerprint
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+_MANIFEST_KEYS = {"asset", "language", "fingerprint", "version", "tables", "folders", "figures"}
 ALL_LANGUAGES = "all"  # the partition of assets that span languages
 
 
@@ -98,13 +99,14 @@ class Store:
             return None
         except ValueError as error:
             raise InputError(f"{path / MANIFEST} is not a manifest ({error}): delete {path} and build again") from error
+        if not isinstance(manifest, dict) or not manifest.keys() >= _MANIFEST_KEYS:
+            raise InputError(f"{path / MANIFEST} is not a manifest: delete {path} and build again")
         return Partition(path, manifest)
 
     def partitions(self, asset: str) -> Iterator[tuple[str, Partition]]:
         for path in sorted((self.root / asset).glob("language=*")):
             language = path.name.removeprefix("language=")
-            partition = self.get(asset, language)
-            if partition is not None:
+            if path.is_dir() and (partition := self.get(asset, language)) is not None:
                 yield language, partition
 
     def unfinished(self, asset: str, language: str) -> Path:
@@ -126,7 +128,10 @@ class Store:
             "language": language,
             "fingerprint": stage_fingerprint,
             "version": fingerprint(
-                {"tables": {n: t["hash"] for n, t in tables.items()}, "folders": {n: f["hash"] for n, f in folders.items()}}
+                {
+                    "tables": {n: t["hash"] for n, t in tables.items()},
+                    "folders": {n: f["hash"] for n, f in folders.items()},
+                }
             ),
             "made_of": dict(parts),
             "tables": tables,
@@ -199,9 +204,12 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
     names = sorted(str(p.relative_to(source)) for p in source.rglob("*") if p.is_file())
     content = files_hash(source, names)
     final = path / f"{name}-{content}"
-    if final.exists():
-        shutil.rmtree(source)
-    else:
+    if source != final:
+        if final.exists():
+            shutil.rmtree(final)
+        for file in names:
+            with (source / file).open("rb") as stream:
+                os.fsync(stream.fileno())
         source.replace(final)
     return {"folder": final.name, "hash": content, "files": names}
 

@@ -58,14 +58,22 @@ class Workspace:
 
     def corpus_file(self, language: Language) -> Path:
         source = self.corpus or language.corpus
-        return self._pocket_file(language, "corpus") if source == POCKET else resolve_input(self.home / source, language.tag, "corpus")
+        return (
+            self._pocket_file(language, "corpus")
+            if source == POCKET
+            else resolve_input(self.home / source, language.tag, "corpus")
+        )
 
     def seeds_file(self, language: Language) -> Path | None:
         """The seed pairs, or None for a language that has none."""
         source = self.seeds or language.seeds
         if source is None:
             return None
-        return self._pocket_file(language, "seeds") if source == POCKET else resolve_input(self.home / source, language.tag, "seeds")
+        return (
+            self._pocket_file(language, "seeds")
+            if source == POCKET
+            else resolve_input(self.home / source, language.tag, "seeds")
+        )
 
     def prompts_file(self, language: Language) -> Path | None:
         """Evaluation prompts, or None: then held-out instructions serve."""
@@ -84,7 +92,9 @@ class Workspace:
         from xinstr_core.pocket.world import write_world
 
         if language.tag not in POCKET_LANGUAGES:
-            raise InputError(f"the pocket world has no {language.name} ({language.tag}): set its corpus and seeds in {self.registry.name}; pocket languages: {', '.join(POCKET_LANGUAGES)}")
+            raise InputError(
+                f"the pocket world has no {language.name} ({language.tag}): set its corpus and seeds in {self.registry.name}; pocket languages: {', '.join(POCKET_LANGUAGES)}"
+            )
         folder = self.home / "data" / "pocket"
         path = folder / kind / f"{language.tag}{part}.jsonl"
         if not path.exists():

@@ -15,11 +15,18 @@ from xinstr_dagster.partitions import languages, sync_languages
 
 # Catalogue included: a build is only done when its rows can be followed.
 build_language = dg.define_asset_job(
-    "build_language", selection=dg.AssetSelection.assets(*ASSETS), partitions_def=languages, description="The whole line for one language"
+    "build_language",
+    selection=dg.AssetSelection.assets(*ASSETS),
+    partitions_def=languages,
+    description="The whole line for one language",
 )
 
 
-@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING, description="Adds the languages of languages.toml")
+@dg.sensor(
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Adds the languages of languages.toml",
+)
 def language_registry(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Registered languages become partitions. A wrong registry is reported and changes nothing."""
     try:
@@ -47,7 +54,9 @@ def with_conditions(assets: list[dg.AssetsDefinition]) -> list[dg.AssetsDefiniti
     """Roots build when a language is new, the rest follows its parents."""
     roots = {asset.key for asset in LANGUAGE_ASSETS if not asset.dependency_keys}
     return [
-        asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=_START if spec.key in roots else _FOLLOW))
+        asset.map_asset_specs(
+            lambda spec: spec.replace_attributes(automation_condition=_START if spec.key in roots else _FOLLOW)
+        )
         for asset in assets
     ]
 

@@ -34,7 +34,9 @@ class BuildRequest:
     last: str = LINE[-1].name
 
     def workspace(self, home: Path) -> Workspace:
-        return Workspace(home, self.preset, self.overrides or {}, self.corpus or None, self.seeds or None, self.base_model or None)
+        return Workspace(
+            home, self.preset, self.overrides or {}, self.corpus or None, self.seeds or None, self.base_model or None
+        )
 
     def stages(self) -> list[str]:
         """The stages from first to last, in the line's order."""
@@ -105,6 +107,12 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
         if event.is_step_failure:
             data = event.step_failure_data
             description = data.user_failure_data.description if data.user_failure_data else None
-            error = data.error.cause.message if data.error and data.error.cause else data.error.message if data.error else ""
+            error = (
+                data.error.cause.message
+                if data.error and data.error.cause
+                else data.error.message
+                if data.error
+                else ""
+            )
             return f"{event.step_key}: {(description or error).strip().splitlines()[0]}"
     return "the run failed before its first step; see it in the UI"

@@ -30,7 +30,10 @@ class Check:
         passed, figures = self.ask(partition, inputs)
         severity = dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
-            passed=passed, check_name=self.name, severity=severity, metadata={"language": partition.manifest["language"], **figures}
+            passed=passed,
+            check_name=self.name,
+            severity=severity,
+            metadata={"language": partition.manifest["language"], **figures},
         )
 
 
@@ -96,13 +99,31 @@ CHECKS = (
     Check("raw_corpus", "few_rejects", "At most half of the documents were rejected", False, _few_rejects),
     Check("seed_pairs", "has_seeds", "At least one seed pair was read", True, _has_rows("seeds")),
     Check("candidate_pairs", "responses_untouched", "Every response is its document, byte for byte", True, _untouched),
-    Check("candidate_pairs", "mostly_accepted", "At least half of the documents got a usable instruction", False, _mostly_accepted),
+    Check(
+        "candidate_pairs",
+        "mostly_accepted",
+        "At least half of the documents got a usable instruction",
+        False,
+        _mostly_accepted,
+    ),
     Check("evaluator", "may_gate", "Held-out accuracy is high enough to curate with", False, _may_gate),
     Check("refined_pairs", "selective", "Between 2 % and 98 % of the rated pairs were kept", False, _selective),
     Check("diversified_set", "has_rows", "At least one pair was selected", True, _has_rows("rows")),
-    Check("diversified_set", "splits_disjoint", "No held-out document is trained on, no pair stands twice", True, _disjoint),
+    Check(
+        "diversified_set",
+        "splits_disjoint",
+        "No held-out document is trained on, no pair stands twice",
+        True,
+        _disjoint,
+    ),
     Check("tuned_model", "few_untrained", "At most a tenth of the rows could not be trained on", False, _few_untrained),
-    Check("eval_report", "right_language", "The tuned model answers in the language (wrong at most 5 %)", False, _right_language),
+    Check(
+        "eval_report",
+        "right_language",
+        "The tuned model answers in the language (wrong at most 5 %)",
+        False,
+        _right_language,
+    ),
 )
 
 

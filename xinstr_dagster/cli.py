@@ -17,7 +17,9 @@ from xinstr_core.errors import SettingsError, XinstrError
 from xinstr_core.languages import active_languages, check_tag, get_language, read_languages, write_entry
 from xinstr_core.workspace import Workspace, home_folder
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Natural text in; curated pairs, a tuned model and a report out.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Natural text in; curated pairs, a tuned model and a report out."
+)
 languages_app = typer.Typer(no_args_is_help=True, help="The language registry, languages.toml.")
 app.add_typer(languages_app, name="languages")
 console = Console()
@@ -25,14 +27,20 @@ console = Console()
 DEMO_LANGUAGES = "sw,fi,ur"
 Tags = Annotated[list[str], typer.Argument(help="language keys, e.g. sw ur fi")]
 Preset = Annotated[str, typer.Option(help="preset of settings")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")
+]
 
 
 @app.command()
 def demo(languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES) -> None:
     """Build the embedded world's languages and print what came out."""
     home = home_folder()
-    tags = sorted(active_languages(home / "languages.toml")) if languages == "all" else [tag.strip() for tag in languages.split(",")]
+    tags = (
+        sorted(active_languages(home / "languages.toml"))
+        if languages == "all"
+        else [tag.strip() for tag in languages.split(",")]
+    )
     _build(tags, {})
     _print_measures(Workspace(home), tags)
 
@@ -50,7 +58,9 @@ def build(
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
     folders = {"corpus": _absolute(corpus), "seeds": _absolute(seeds), "base_model": _absolute_model(base_model)}
-    _build(tags, {**folders, "preset": preset, "first": first, "last": last, "overrides": _parse_overrides(override or [])})
+    _build(
+        tags, {**folders, "preset": preset, "first": first, "last": last, "overrides": _parse_overrides(override or [])}
+    )
 
 
 @languages_app.command("list")
@@ -58,7 +68,14 @@ def list_languages() -> None:
     """Every registered language."""
     table = Table("key", "language", "script", "corpus", "seeds", "")
     for tag, language in sorted(read_languages(home_folder() / "languages.toml").items()):
-        table.add_row(tag, language.name, language.script, language.corpus, language.seeds or "-", "retired" if language.retired else "")
+        table.add_row(
+            tag,
+            language.name,
+            language.script,
+            language.corpus,
+            language.seeds or "-",
+            "retired" if language.retired else "",
+        )
     console.print(table)
 
 

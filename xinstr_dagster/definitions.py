@@ -5,7 +5,13 @@ from __future__ import annotations
 import dagster as dg
 
 from xinstr_dagster.assets import ASSETS
-from xinstr_dagster.automation import build_language, build_new_languages, language_registry, weekly_rebuild, with_conditions
+from xinstr_dagster.automation import (
+    build_language,
+    build_new_languages,
+    language_registry,
+    weekly_rebuild,
+    with_conditions,
+)
 from xinstr_dagster.io_manager import PartitionIOManager
 from xinstr_dagster.resources import XinstrResource
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 
@@ -16,12 +15,18 @@ SAMPLE_ROWS = 8
 CELL_CHARACTERS = 160
 # Columns that a reader wants to see, by asset: a sample of every column would be unreadable.
 _SAMPLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "raw_corpus": (("documents", ("doc_id", "text", "lid_score")), ("rejected", ("reason", "value", "threshold", "excerpt"))),
+    "raw_corpus": (
+        ("documents", ("doc_id", "text", "lid_score")),
+        ("rejected", ("reason", "value", "threshold", "excerpt")),
+    ),
     "seed_pairs": (("seeds", ("instruction", "response", "native")),),
     "candidate_pairs": (("pairs", ("instruction", "response", "status")),),
     "refined_pairs": (("pairs", ("instruction", "response", "rating", "kept")),),
     "diversified_set": (("rows", ("cluster_id", "instruction", "response", "split")),),
-    "eval_report": (("measures", ("metric", "model", "prompts", "value", "low", "high", "n")), ("replies", ("instruction", "model", "reply"))),
+    "eval_report": (
+        ("measures", ("metric", "model", "prompts", "value", "low", "high", "n")),
+        ("replies", ("instruction", "model", "reply")),
+    ),
 }
 
 
@@ -57,7 +62,9 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     }
     for name, value in figures.items():
         if isinstance(value, (int, float)):  # plotted over time by the UI
-            metadata[name] = dg.MetadataValue.float(float(value)) if not isinstance(value, bool) else dg.MetadataValue.bool(value)
+            metadata[name] = (
+                dg.MetadataValue.float(float(value)) if not isinstance(value, bool) else dg.MetadataValue.bool(value)
+            )
     if funnel := figures.get("funnel"):
         metadata["funnel"] = dg.MetadataValue.md(markdown_table([{"step": k, "rows": v} for k, v in funnel.items()]))
         metadata["funnel plot"] = _image(funnel_plot(funnel, "png"))

@@ -14,7 +14,13 @@ from xinstr_dagster.execution import listeners
 @contextmanager
 def progress_bar(console: Console) -> Iterator[None]:
     """One bar a stage, with its figures, for as long as the block runs."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[figures]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[tuple[str, str], TaskID] = {}
 

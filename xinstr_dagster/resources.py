@@ -12,10 +12,14 @@ class XinstrResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where a build takes its languages, settings and inputs from."""
 
     preset: str = Field(default="pocket", description="Preset of settings: a file of xinstr_core/presets")
-    overrides: dict[str, Any] = Field(default_factory=dict, description="Settings of this run, e.g. {tuning: {epochs: 2}}")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of this run, e.g. {tuning: {epochs: 2}}"
+    )
     corpus: str = Field(default="", description="Corpus file or folder instead of the registry's, for this run")
     seeds: str = Field(default="", description="Seed file or folder instead of the registry's, for this run")
-    base_model: str = Field(default="", description="Local directory or hub id instead of the preset's model, for this run")
+    base_model: str = Field(
+        default="", description="Local directory or hub id instead of the preset's model, for this run"
+    )
 
     def workspace(self) -> Workspace:
         return Workspace(

@@ -14,6 +14,7 @@ from xinstr_core.corpus.spans import cut_spans
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
+from xinstr_core.text import is_storable
 
 EXCERPT_CHARACTERS = 200
 
@@ -84,8 +85,9 @@ class DocumentFilter:
         if not isinstance(text, str) or not text.strip():
             yield Reject(record.place, "no_text", str(record.values)[:EXCERPT_CHARACTERS], type(text).__name__, "text")
             return
-        if not text.isprintable() and "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-            yield Reject(record.place, "not_text", text[:EXCERPT_CHARACTERS].encode("ascii", "replace").decode(), "NUL or lone surrogate")
+        if not all(is_storable(_string(record, field)) for field in ("text", "source", "url", "licence")):
+            excerpt = text[:EXCERPT_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "?")
+            yield Reject(record.place, "not_text", excerpt, "NUL or lone surrogate")
             return
         for start, end in cut_spans(text, self._settings.maximum_characters):
             yield self._judge_span(record, text[start:end], start, end)

@@ -8,7 +8,7 @@ from xinstr_core.identity import normalised
 
 PERMUTATIONS = 128
 BANDS = 16  # 16 bands of 8 rows: the S-curve's steep part lies near 0.7, below the similarity that is then verified
-SCRIPTS_WITHOUT_SPACES = frozenset({"Hans", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"})
+SCRIPTS_WITHOUT_SPACES = frozenset({"Hans", "Hant", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"})
 
 
 def shingles(text: str, script: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import regex
 
 _NOT_LANGUAGE = regex.compile(r"https?://\S+|[\p{N}\p{P}\p{S}]+")
+_LETTER = regex.compile(r"\p{L}")
 UNKNOWN = "und"
 
 
@@ -43,7 +44,7 @@ class Identification:
 def identify(text: str) -> Identification:
     """Identify the letters of a text; numbers, punctuation and addresses say nothing about its language."""
     letters = _NOT_LANGUAGE.sub(" ", text).strip()
-    ranked = _identifier().rank(letters) if letters else []
+    ranked = _identifier().rank(letters) if _LETTER.search(letters) else []
     return Identification(tuple((str(label), float(probability)) for label, probability in ranked))
 
 
@@ -60,7 +61,7 @@ def _script_of(character: str) -> str:
 # First words of Unicode character names, by ISO 15924 code: enough to tell scripts apart without a table of ranges.
 _NAMES = {
     "Arab": "ARABIC", "Armn": "ARMENIAN", "Beng": "BENGALI", "Cyrl": "CYRILLIC", "Deva": "DEVANAGARI", "Ethi": "ETHIOPIC",
-    "Geor": "GEORGIAN", "Grek": "GREEK", "Gujr": "GUJARATI", "Guru": "GURMUKHI", "Hans": "CJK", "Hebr": "HEBREW",
+    "Geor": "GEORGIAN", "Grek": "GREEK", "Gujr": "GUJARATI", "Guru": "GURMUKHI", "Hans": "CJK", "Hant": "CJK", "Hebr": "HEBREW",
     "Khmr": "KHMER", "Knda": "KANNADA", "Kore": "HANGUL", "Laoo": "LAO", "Latn": "LATIN", "Mlym": "MALAYALAM",
     "Mymr": "MYANMAR", "Orya": "ORIYA", "Sinh": "SINHALA", "Taml": "TAMIL", "Telu": "TELUGU", "Thai": "THAI",
     "Tibt": "TIBETAN",
@@ -77,6 +78,9 @@ def script_share(text: str, script: str) -> float:
 
 
 def symbol_share(text: str) -> float:
-    """Share of characters that are neither letters, marks nor white space; 1 for an empty text."""
-    visible = [character for character in text if not character.isspace()]
+    """Share of visible characters that are neither letters nor marks; 1 for an empty text.
+
+    Format characters are not visible: Khmer and Persian set them between words.
+    """
+    visible = [c for c in text if not c.isspace() and unicodedata.category(c) != "Cf"]
     return sum(unicodedata.category(c)[0] not in "LM" for c in visible) / len(visible) if visible else 1.0

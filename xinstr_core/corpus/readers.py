@@ -86,7 +86,7 @@ def _read_jsonl(path: Path) -> Iterator[Record | Reject]:
             continue
         try:
             values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: numbers of thousands of digits, too
             yield Reject(place, "not_json", line[:200], str(error)[:100])
             continue
         if isinstance(values, dict):
@@ -102,8 +102,12 @@ def _read_parquet(path: Path) -> Iterator[Record | Reject]:
     try:
         file = pyarrow.parquet.ParquetFile(path)
         for batch_number, batch in enumerate(file.iter_batches(batch_size=1000)):
-            for number, values in enumerate(batch.to_pylist()):
-                yield Record(f"{path.name}:{batch_number * 1000 + number + 1}", values)
+            for number in range(batch.num_rows):
+                place = f"{path.name}:{batch_number * 1000 + number + 1}"
+                try:
+                    yield Record(place, batch.slice(number, 1).to_pylist()[0])
+                except UnicodeDecodeError as error:
+                    yield Reject(place, "not_utf8", "", str(error.reason))
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}): write it again") from error
 
@@ -112,13 +116,14 @@ def _read_text(path: Path) -> Iterator[Record | Reject]:
     block: list[str] = []
     start = ""
     for place, line in _lines(path):
-        if isinstance(line, Reject):
-            yield line
-        elif line.strip():
+        if isinstance(line, str) and line.strip():
             start = start or place
             block.append(line)
-        elif block:
+            continue
+        if block:  # a blank line ends a document, and so does a line that is lost: nothing is joined across it
             yield Record(start, {"text": "".join(block).strip()})
             block, start = [], ""
+        if isinstance(line, Reject):
+            yield line
     if block:
         yield Record(start, {"text": "".join(block).strip()})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_BREAK = re.compile(r"\s*\n\s*\n\s*")
-_LINE_BREAK = re.compile(r"\s*\n\s*")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_LINE_END = re.compile(r"\n")
 
 
 def cut_spans(text: str, maximum: int) -> Iterator[tuple[int, int]]:
@@ -15,20 +15,32 @@ def cut_spans(text: str, maximum: int) -> Iterator[tuple[int, int]]:
     Borders are blank lines, or line ends where a text has no blank line. Paragraphs are joined while they fit. A
     paragraph longer than `maximum` comes out alone, over-long, so that the caller can reject it with its length.
     """
-    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    start, end = _trimmed(text, 0, len(text))
     if end - start <= maximum:
         yield start, end
         return
-    breaks = _BREAK if _BREAK.search(text, start, end) else _LINE_BREAK
-    paragraphs = []
-    for border in breaks.finditer(text, start, end):
-        paragraphs.append((start, border.start()))
-        start = border.end()
-    paragraphs.append((start, end))
-    spans = [paragraphs[0]]
-    for paragraph in paragraphs[1:]:
-        if paragraph[1] - spans[-1][0] <= maximum:
-            spans[-1] = (spans[-1][0], paragraph[1])
+    borders = _BLANK_LINE if _BLANK_LINE.search(text, start, end) else _LINE_END
+    span: tuple[int, int] | None = None
+    for paragraph in _paragraphs(text, start, end, borders):
+        if span is not None and paragraph[1] - span[0] <= maximum:
+            span = (span[0], paragraph[1])
         else:
-            spans.append(paragraph)
-    yield from spans
+            if span is not None:
+                yield span
+            span = paragraph
+    if span is not None:
+        yield span
+
+
+def _paragraphs(text: str, start: int, end: int, borders: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    for border in borders.finditer(text, start, end):
+        paragraph = _trimmed(text, start, border.start())
+        if paragraph[0] < paragraph[1]:
+            yield paragraph
+        start = border.end()
+    yield _trimmed(text, start, end)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    piece = text[start:end]
+    return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())

@@ -24,7 +24,9 @@ from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
 RATING_BATCH_ROWS = 64
-SCORE_SCHEMA = pl.Schema({"pair_id": pl.String, "p_level_1": pl.Float64, "p_level_2": pl.Float64, "p_level_3": pl.Float64})
+SCORE_SCHEMA = pl.Schema(
+    {"pair_id": pl.String, "p_level_1": pl.Float64, "p_level_2": pl.Float64, "p_level_3": pl.Float64}
+)
 PROBABILITIES = ("p_level_1", "p_level_2", "p_level_3")
 
 
@@ -82,7 +84,11 @@ def rate(
         return frame([dict(zip(SCORE_SCHEMA.names(), row, strict=True)) for row in rows], SCORE_SCHEMA)
 
     frames = run_batches(
-        lambda: TransformersEngine(base, adapter), length_sorted_batches(requests, RATING_BATCH_ROWS), shards, score, progress
+        lambda: TransformersEngine(base, adapter),
+        length_sorted_batches(requests, RATING_BATCH_ROWS),
+        shards,
+        score,
+        progress,
     )
     return pl.concat([SCORE_SCHEMA.to_frame(), *frames]).sort("pair_id")
 
@@ -102,8 +108,8 @@ def validate(rows: pl.DataFrame, bins: int = 10) -> Validation:
 
     `rows` has `level` and the three probabilities. No rows, or one level only, give an accuracy of 0: not valid.
     """
-    if rows.is_empty():
-        return Validation(0, 0.0, 1.0, 0.5, [[0] * 3 for _ in LEVELS])
+    if rows["level"].n_unique() < 2:
+        return Validation(len(rows), 0.0, 1.0, 0.5, [[0] * 3 for _ in LEVELS])
     probabilities = rows.select(PROBABILITIES).to_numpy()
     truth = numpy.array([LEVELS.index(level) for level in rows["level"]])
     predicted = probabilities.argmax(axis=1)
@@ -115,7 +121,9 @@ def validate(rows: pl.DataFrame, bins: int = 10) -> Validation:
         if (bin_of == b).any()
     )
     confusion = [[int(((truth == t) & (predicted == p)).sum()) for p in range(3)] for t in range(3)]
-    return Validation(len(rows), float(right.mean()), error, _area_under_curve(probabilities[:, 2], truth == 2), confusion)
+    return Validation(
+        len(rows), float(right.mean()), error, _area_under_curve(probabilities[:, 2], truth == 2), confusion
+    )
 
 
 def _area_under_curve(scores: Any, positive: Any) -> float:

@@ -13,8 +13,58 @@ _COPIED_RUN = 8  # words: no instruction of ours or of the published sets quotes
 
 # The words that English instructions can hardly do without. They decide for texts too short for identification.
 _FUNCTION_WORDS = frozenset(
-    "a about an and are as at be by can describe do does explain for from give has have how i in is it me my of on or should "
-    "tell that the their they this to use was were what when where which who why will with write you your".split()
+    [
+        "a",
+        "about",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "can",
+        "describe",
+        "do",
+        "does",
+        "explain",
+        "for",
+        "from",
+        "give",
+        "has",
+        "have",
+        "how",
+        "i",
+        "in",
+        "is",
+        "it",
+        "me",
+        "my",
+        "of",
+        "or",
+        "should",
+        "tell",
+        "that",
+        "the",
+        "their",
+        "they",
+        "this",
+        "to",
+        "use",
+        "was",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "write",
+        "you",
+        "your",
+    ]
 )
 
 
@@ -23,7 +73,7 @@ def instruction_status(raw: str, response: str, *, finished: bool, maximum_chara
     instruction = raw.strip()
     if not instruction:
         return instruction, "empty"
-    if "\n" in instruction:
+    if len(instruction.splitlines()) > 1:
         return instruction, "several_lines"
     if not finished:
         return instruction, "unfinished"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import regex
 
 from xinstr_core.identity import content_key
+from xinstr_core.text import join_like, sentences, words
 
 LEVELS = ("1", "2", "3")
-_SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
 _WORD = regex.compile(r"\w+")
 
 
@@ -45,7 +45,7 @@ def build_rating_set(pairs: Sequence[Pair], seed: int = 0) -> list[RatedPair]:
     rng = random.Random(f"rating set {seed}")
     rated: list[RatedPair] = []
     for pair in pairs:
-        others = [other for other in pairs if other.key != pair.key and other.instruction != pair.instruction]
+        others = [o for o in pairs if o.instruction != pair.instruction and o.response != pair.response]
         if not others:
             continue
         stranger, near = rng.choice(others), _most_similar(pair, others)
@@ -55,10 +55,15 @@ def build_rating_set(pairs: Sequence[Pair], seed: int = 0) -> list[RatedPair]:
             ("cut_off", "2", pair.instruction, _cut_off(pair.response, rng)),
             ("other_ending", "2", pair.instruction, _other_ending(pair.response, stranger.response)),
             ("near_instruction", "1", near.instruction, pair.response),
-            (("other_instruction", "1", stranger.instruction, pair.response), ("echo", "1", pair.instruction, pair.instruction))[rng.random() < 0.2],
+            (
+                ("other_instruction", "1", stranger.instruction, pair.response),
+                ("echo", "1", pair.instruction, pair.instruction),
+            )[rng.random() < 0.2],
             ("disordered", "1", pair.instruction, _disordered(pair.response, rng)),
         ]
         for number, (construction, level, instruction, response) in enumerate(constructions):
+            if construction != "own" and (not response or (instruction, response) == (pair.instruction, pair.response)):
+                continue  # too short to be spoiled: the flaw would be in the label
             key = content_key("rated", pair.key, construction, str(number))
             rated.append(RatedPair(key, instruction, response, level, construction))
     return rated
@@ -66,11 +71,11 @@ def build_rating_set(pairs: Sequence[Pair], seed: int = 0) -> list[RatedPair]:
 
 def _most_similar(pair: Pair, others: Sequence[Pair]) -> Pair:
     """The pair whose instruction shares most words: the same request about something else, the hardest mistake."""
-    words = set(_WORD.findall(pair.instruction.casefold()))
+    own = set(_WORD.findall(pair.instruction.casefold()))
 
     def similarity(other: Pair) -> tuple[float, str]:
         theirs = set(_WORD.findall(other.instruction.casefold()))
-        return len(words & theirs) / max(1, len(words | theirs)), other.key
+        return len(own & theirs) / max(1, len(own | theirs)), other.key
 
     return max(others, key=similarity)
 
@@ -83,25 +88,13 @@ def _cut_off(response: str, rng: random.Random) -> str:
 
 def _other_ending(response: str, other: str) -> str:
     """The first half of the response's sentences and the second half of another's."""
-    return f"{_half(response, 0)} {_half(other, 1)}"
-
-
-def _half(text: str, which: int) -> str:
-    """Sentences of the first (0) or second (1) half; where none can be told apart, words or characters."""
-    sentences = [s for s in _SENTENCE_BORDER.split(text) if s]
-    if len(sentences) < 2:
-        sentences = text.split()
-    if len(sentences) < 2:
-        sentences = list(text)
-    middle = len(sentences) // 2
-    joint = " " if " " in text else ""
-    return joint.join(sentences[:middle] if which == 0 else sentences[middle:])
+    first, second = sentences(response), sentences(other)
+    ending = join_like(other, second[len(second) // 2 :])
+    return f"{join_like(response, first[: len(first) // 2])} {ending}"
 
 
 def _disordered(response: str, rng: random.Random) -> str:
-    """The words in random order; in scripts without spaces, runs of a few letters."""
-    words = response.split()
-    if max(map(len, words), default=0) > 30:
-        words = regex.findall(r"\X{1,7}", response)
-    rng.shuffle(words)
-    return " ".join(words)
+    """The words in random order."""
+    shuffled = words(response)
+    rng.shuffle(shuffled)
+    return " ".join(shuffled)

@@ -21,7 +21,7 @@ def encoder_identity(name: str) -> str:
     folder = Path(name)
     if name == BASE_MODEL or not folder.is_dir():
         return name
-    return files_hash(folder, sorted(str(p.relative_to(folder)) for p in folder.rglob("*.safetensors")))
+    return files_hash(folder, sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
 
 
 def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], Any]:
@@ -34,16 +34,20 @@ def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], A
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
-        raise InputError(f"diversity.encoder {name!r} needs sentence-transformers: pip install 'xinstr[encoders]'") from None
+        raise InputError(
+            f"diversity.encoder {name!r} needs sentence-transformers: pip install 'xinstr[encoders]'"
+        ) from None
     try:
-        model = SentenceTransformer(name, trust_remote_code=False)
+        model = SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError) as error:
         raise InputError(f"diversity.encoder {name!r} cannot be loaded ({str(error).splitlines()[0]})") from error
-    return lambda texts: model.encode(list(texts), batch_size=BATCH_TEXTS, normalize_embeddings=True, convert_to_numpy=True)
+    return lambda texts: model.encode(
+        list(texts), batch_size=BATCH_TEXTS, normalize_embeddings=True, convert_to_numpy=True
+    )
 
 
 def _in_batches(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
-    """Batches of similar length, vectors in the order of the texts."""
+    """Batches of similar length, vectors in the order of the texts; at least one text."""
     order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), index))
     batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
     vectors = numpy.concatenate([embed([texts[index] for index in batch]) for batch in batches])

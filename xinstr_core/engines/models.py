@@ -11,6 +11,8 @@ from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash
 
 POCKET = "pocket"
+# Weights, configuration and every form in which a tokenizer is stored; never code, never pickles.
+_CONTENT_SUFFIXES = frozenset({".safetensors", ".json", ".model", ".txt"})
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ def resolve_model(name: str) -> ModelReference:
     else:
         path = _download(name)
     if not (path / "config.json").is_file():
-        raise InputError(f"base model {name!r}: {path} has no config.json; give a Hugging Face model directory or hub id")
+        raise InputError(
+            f"base model {name!r}: {path} has no config.json; give a Hugging Face model directory or hub id"
+        )
     weights = sorted(p.name for p in path.glob("*.safetensors"))
     if not weights:
         raise InputError(f"base model {name!r}: {path} has no .safetensors weights; convert the model to safetensors")
-    described = sorted(p.name for p in path.glob("*.json"))
-    return ModelReference(name, path, files_hash(path, [*weights, *described]))
+    content = sorted(p.name for p in path.iterdir() if p.suffix in _CONTENT_SUFFIXES and p.is_file())
+    return ModelReference(name, path, files_hash(path, content))
 
 
 def _download(name: str) -> Path:
@@ -47,11 +51,13 @@ def _download(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]))
+        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in sorted(_CONTENT_SUFFIXES)]))
     except HFValidationError:
         raise InputError(f"base model {name!r} is neither a directory nor a hub id such as org/model") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"base model {name!r} is no local directory and the hub gave: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"base model {name!r} is no local directory and the hub gave: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _quiet() -> None:
@@ -69,8 +75,12 @@ def load_tokenizer(reference: ModelReference) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(reference.path, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"base model {reference.name!r}: its tokenizer cannot be read ({_first_line(error)})") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"base model {reference.name!r}: its tokenizer cannot be read ({_first_line(error)})"
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"base model {reference.name!r}: its tokenizer has no end token, so no reply could end")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

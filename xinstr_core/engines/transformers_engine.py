@@ -18,12 +18,18 @@ class TransformersEngine:
     """A causal language model, with or without a LoRA adapter."""
 
     def __init__(self, base: ModelReference, adapter: Path | None = None) -> None:
+        from transformers import GenerationConfig
+
         self._tokenizer = load_tokenizer(base)
         model = load_causal_model(base)
         if adapter is not None:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        # A model's own generation defaults (penalties, sampling) would change what greedy means.
+        model.generation_config = GenerationConfig(
+            eos_token_id=self._tokenizer.eos_token_id, pad_token_id=self._tokenizer.pad_token_id
+        )
         self.model: Any = model
         self.fingerprint = fingerprint({"base": base.fingerprint, "adapter": adapter and adapter_hash(adapter)})
 
@@ -40,8 +46,6 @@ class TransformersEngine:
                 input_ids=ids,
                 attention_mask=mask,
                 max_new_tokens=decoding.maximum_new_tokens,
-                pad_token_id=self._tokenizer.pad_token_id,
-                eos_token_id=self._tokenizer.eos_token_id,
                 **sampling,
             )
         return [
@@ -107,7 +111,9 @@ def label_tokens(tokenizer: Any, labels: Sequence[str]) -> list[int]:
     """The first token of each label. InputError when two labels share it: they cannot be scored in one pass."""
     tokens = [encode(tokenizer, label)[0] for label in labels]
     if len(set(tokens)) < len(tokens):
-        raise InputError(f"this tokenizer writes the labels {list(labels)} with the same first token: no rating is possible")
+        raise InputError(
+            f"this tokenizer writes the labels {list(labels)} with the same first token: no rating is possible"
+        )
     return tokens
 
 

@@ -15,7 +15,13 @@ from xinstr_core.pocket.oracle import read_document, read_instruction
 
 # Copies of good documents are good texts: whichever copy came first was kept.
 _GOOD_KINDS = frozenset({"clean", "exact_duplicate", "near_duplicate"})
-JUDGED_SCHEMA = {"pair_id": pl.String, "kind": pl.String, "right_intent": pl.Boolean, "right_subject": pl.Boolean, "good": pl.Boolean}
+JUDGED_SCHEMA = {
+    "pair_id": pl.String,
+    "kind": pl.String,
+    "right_intent": pl.Boolean,
+    "right_subject": pl.Boolean,
+    "good": pl.Boolean,
+}
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,16 @@ def judge_replies(replies: pl.DataFrame, prompts: Sequence[EvaluationPrompt], la
         intent = readable and topic is not None and reading is not None and reading.topic.intent == topic.intent
         subject = readable and reading is not None and reading.topic == topic
         rows.append((prompt_id, intent, subject))
-    return pl.DataFrame(rows, schema={"prompt_id": pl.String, "right_intent": pl.Boolean, "right_subject": pl.Boolean}, orient="row")
+    return pl.DataFrame(
+        rows, schema={"prompt_id": pl.String, "right_intent": pl.Boolean, "right_subject": pl.Boolean}, orient="row"
+    )
 
 
 def held_out_documents(gold: Path, language: str) -> list[HeldOutDocument]:
     return [
-        HeldOutDocument(f"{language}-held-out-{number:03d}", row["text"], Topic(language, row["intent"], row["subject"]))
+        HeldOutDocument(
+            f"{language}-held-out-{number:03d}", row["text"], Topic(language, row["intent"], row["subject"])
+        )
         for number, row in enumerate(_read(gold))
     ]
 

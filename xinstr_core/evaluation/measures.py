@@ -48,7 +48,9 @@ class Measures:
         self._settings = settings
         self.rows: list[Measure] = []
 
-    def add(self, metric: str, model: str, values: Sequence[float], *, prompts: str = "-", better: str = "higher") -> None:
+    def add(
+        self, metric: str, model: str, values: Sequence[float], *, prompts: str = "-", better: str = "higher"
+    ) -> None:
         """A mean with its bootstrap interval; no row where there is nothing to average."""
         if not values:
             return

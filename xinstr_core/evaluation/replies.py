@@ -44,7 +44,9 @@ def read_prompts(path: Path) -> list[EvaluationPrompt]:
             raise InputError(f"{record.place}: {record.reason}: evaluation prompts must all be readable")
         values = [record.values.get(name) for name in ("id", "instruction", "prompt_language")]
         if not all(isinstance(value, str) and value for value in values):
-            raise InputError(f"{record.place}: an evaluation prompt needs id, instruction and prompt_language; got {json.dumps(record.values)[:120]}")
+            raise InputError(
+                f"{record.place}: an evaluation prompt needs id, instruction and prompt_language; got {json.dumps(record.values)[:120]}"
+            )
         prompts.append(EvaluationPrompt(*map(str, values)))
     return prompts
 
@@ -59,7 +61,9 @@ def answer(
     progress: Progress,
 ) -> pl.DataFrame:
     """Greedy replies of one model to all prompts, one row a prompt."""
-    requests = [Request(p.prompt_id, template.render(instruction=p.instruction, language=language.name)) for p in prompts]
+    requests = [
+        Request(p.prompt_id, template.render(instruction=p.instruction, language=language.name)) for p in prompts
+    ]
     decoding = Decoding(settings.maximum_new_tokens)
 
     def reply(loaded: TransformersEngine, batch: list[Request]) -> pl.DataFrame:

@@ -182,7 +182,11 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int = VOCABULARY) -> Any:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, model_max_length=2048, clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=PAD,
+        model_max_length=2048,
+        clean_up_tokenization_spaces=False,
     )
 
 
@@ -250,7 +254,9 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_training_stop = state.global_step >= phase.steps
 
-    blocks = torch.from_numpy(pack(tokenizer, pages(1 + number, phase.weights), phase.schedule_steps * batch_blocks)).long()
+    blocks = torch.from_numpy(
+        pack(tokenizer, pages(1 + number, phase.weights), phase.schedule_steps * batch_blocks)
+    ).long()
     checkpoints = finished.with_name(finished.name + "-checkpoints")
     trainer = Trainer(
         model=model,

@@ -61,6 +61,8 @@ def draw_topics(
     for name, intent in load_templates(language).intents.items():
         topics = [Topic(language, name, s) for s in (intent.held_out if held_out else intent.train)]
         queues.append([topic for topic in topics if topic not in left_out])
+    if not any(queues):
+        raise ValueError(f"no topic left in {language!r}")
     drawn: list[Topic] = []
     while len(drawn) < count:
         for queue in queues:

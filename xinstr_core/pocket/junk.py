@@ -32,14 +32,19 @@ def _too_short(topic: Topic, rng: random.Random) -> str:
 
 def _price_table(topic: Topic, rng: random.Random) -> str:
     items = load_templates(topic.language).intents[topic.intent].items
-    return "\n".join(f"{item} --- {rng.randint(2, 99)}.{rng.randint(10, 99)} / {rng.randint(100, 999)} (+{rng.randint(1, 9)} %)" for item in items)
+    return "\n".join(
+        f"{item} --- {rng.randint(2, 99)}.{rng.randint(10, 99)} / {rng.randint(100, 999)} (+{rng.randint(1, 9)} %)"
+        for item in items
+    )
 
 
 def _truncated(topic: Topic, rng: random.Random) -> str:
     """Cut off inside a sentence."""
     text = write_document(topic, rng, (6, 9))
     cut = rng.randint(max(230, len(text) // 2), max(231, len(text) - 25))
-    return text[:cut].rstrip(" .।۔")
+    while text[cut - 1] in " .।۔" or text[cut] in " .।۔":  # inside a word: a cut at a border would leave a good text
+        cut -= 1
+    return text[:cut]
 
 
 def _spliced(topic: Topic, rng: random.Random) -> str:

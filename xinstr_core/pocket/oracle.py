@@ -26,7 +26,9 @@ class Reading:
 def _patterns(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     templates = load_templates(language)
     return tuple(
-        (intent.name, _pattern(templates, sentence)) for intent in templates.intents.values() for sentence in intent.sentences
+        (intent.name, _pattern(templates, sentence))
+        for intent in templates.intents.values()
+        for sentence in intent.sentences
     )
 
 
@@ -34,7 +36,9 @@ def _patterns(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
 def _instruction_patterns(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     templates = load_templates(language)
     return tuple(
-        (intent.name, _pattern(templates, sentence)) for intent in templates.intents.values() for sentence in intent.instructions
+        (intent.name, _pattern(templates, sentence))
+        for intent in templates.intents.values()
+        for sentence in intent.instructions
     )
 
 

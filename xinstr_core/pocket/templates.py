@@ -76,9 +76,7 @@ def load_templates(language: str) -> Templates:
                 train=tuple(s for s in part["subjects"] if s not in held_out[name]),
                 held_out=tuple(s for s in part["subjects"] if s in held_out[name]),
                 shelf=part.get("shelf", ""),
-                **{
-                    key: tuple(part[key]) for key in ("items", "openings", "details", "closings", "instructions")
-                },
+                **{key: tuple(part[key]) for key in ("items", "openings", "details", "closings", "instructions")},
             )
             for name, part in raw["intents"].items()
         },

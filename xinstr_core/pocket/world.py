@@ -1,10 +1,10 @@
 """Write the pocket world to files: a raw corpus, seed pairs and prompts for the line, and gold that only the evaluation reads.
 
-    <folder>/corpus/<tag>.jsonl     id, text, source, licence: what `raw_corpus` reads
-    <folder>/seeds/<tag>.jsonl      instruction (English), response
-    <folder>/prompts/<tag>.jsonl    id, instruction, prompt_language: English and native, about held-out subjects
-    <folder>/gold/<tag>.jsonl       doc_id, kind, intent, subject of every corpus document
-    <folder>/gold/<tag>.heldout.jsonl  documents about held-out subjects, with intent and subject
+<folder>/corpus/<tag>.jsonl     id, text, source, licence: what `raw_corpus` reads
+<folder>/seeds/<tag>.jsonl      instruction (English), response
+<folder>/prompts/<tag>.jsonl    id, instruction, prompt_language: English and native, about held-out subjects
+<folder>/gold/<tag>.jsonl       doc_id, kind, intent, subject of every corpus document
+<folder>/gold/<tag>.heldout.jsonl  documents about held-out subjects, with intent and subject
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def _corpus(language: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rng = random.Random(f"pocket corpus {language}")
-    documents = [("clean", topic, _write_one(write_document, topic, rng)) for topic in draw_topics(language, CLEAN_DOCUMENTS, rng)]
+    documents = [
+        ("clean", topic, _write_one(write_document, topic, rng))
+        for topic in draw_topics(language, CLEAN_DOCUMENTS, rng)
+    ]
     originals = list(documents)
     for kind, (count, write) in JUNK.items():
         documents += [(kind, topic, _write_one(write, topic, rng)) for topic in draw_topics(language, count, rng)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-_SECTION_MARK = re.compile(r"^(\s*)###", re.MULTILINE)
+_SECTION_MARK = "###"
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Prompt:
     text: str
 
     def render(self, **values: str) -> str:
-        """The prompt with its values set in. A line of a value that starts like a section mark is defused."""
+        """The prompt with its values set in. Section marks in a value are defused."""
         parts = re.split(r"\{(\w+)\}", self.text)
         return "".join(_defused(values[part]) if index % 2 else part for index, part in enumerate(parts))
 
 
 def _defused(value: str) -> str:
-    return _SECTION_MARK.sub(r"\1# # #", value)
+    return value.replace(_SECTION_MARK, "# # #")
 
 
 @cache

@@ -32,7 +32,9 @@ def write_page(
     import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     template = environment.from_string((files(__package__) / "report.html.jinja").read_text("utf-8"))
     comparisons = compare(measures)
     unit = [c for c in comparisons if "likelihood" not in c.metric]

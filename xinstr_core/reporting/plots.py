@@ -14,7 +14,11 @@ def _render(chart: Any, kind: str) -> Any:
     import vl_convert
 
     specification = chart.configure_view(stroke=None).to_json()
-    return vl_convert.vegalite_to_svg(specification) if kind == "svg" else vl_convert.vegalite_to_png(specification, scale=1.5)
+    return (
+        vl_convert.vegalite_to_svg(specification)
+        if kind == "svg"
+        else vl_convert.vegalite_to_png(specification, scale=1.5)
+    )
 
 
 def funnel_plot(funnel: Mapping[str, int], kind: str = "svg") -> Any:
@@ -30,8 +34,15 @@ def funnel_plot(funnel: Mapping[str, int], kind: str = "svg") -> Any:
         schema={"step": pl.String, "rows": pl.Int64, "kind": pl.String},
     )
     base = alt.Chart(rows).encode(y=alt.Y("step:N", sort=None, title=None), x=alt.X("rows:Q", title=None))
-    bars = base.mark_bar().encode(color=alt.Color("kind:N", scale=alt.Scale(domain=["rows", "lost"], range=["#3b6ea5", "#c8553d"]), legend=None))
-    return _render((bars + base.mark_text(align="left", dx=3).encode(text="rows:Q")).properties(width=WIDTH, height=22 * max(1, len(rows))), kind)
+    bars = base.mark_bar().encode(
+        color=alt.Color("kind:N", scale=alt.Scale(domain=["rows", "lost"], range=["#3b6ea5", "#c8553d"]), legend=None)
+    )
+    return _render(
+        (bars + base.mark_text(align="left", dx=3).encode(text="rows:Q")).properties(
+            width=WIDTH, height=22 * max(1, len(rows))
+        ),
+        kind,
+    )
 
 
 def loss_plot(losses: Sequence[Sequence[float]], kind: str = "svg") -> Any:
@@ -39,7 +50,9 @@ def loss_plot(losses: Sequence[Sequence[float]], kind: str = "svg") -> Any:
     import altair as alt
 
     rows = pl.DataFrame(losses, schema={"step": pl.Int64, "loss": pl.Float64}, orient="row")
-    chart = alt.Chart(rows).mark_line(point=True).encode(x=alt.X("step:Q"), y=alt.Y("loss:Q", scale=alt.Scale(zero=False)))
+    chart = (
+        alt.Chart(rows).mark_line(point=True).encode(x=alt.X("step:Q"), y=alt.Y("loss:Q", scale=alt.Scale(zero=False)))
+    )
     return _render(chart.properties(width=WIDTH, height=180), kind)
 
 
@@ -62,7 +75,11 @@ def histogram(values: pl.Series, title: str, kind: str = "svg") -> Any:
     import altair as alt
 
     rows = pl.DataFrame({"value": values})
-    chart = alt.Chart(rows).mark_bar().encode(x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title=title), y=alt.Y("count():Q", title="rows"))
+    chart = (
+        alt.Chart(rows)
+        .mark_bar()
+        .encode(x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title=title), y=alt.Y("count():Q", title="rows"))
+    )
     return _render(chart.properties(width=WIDTH, height=160), kind)
 
 
@@ -70,8 +87,13 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], kind: str = "svg") -> Any
     """Points with intervals: one line a measure (label), one colour a model."""
     import altair as alt
 
-    table = pl.DataFrame(rows, schema={"label": pl.String, "model": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64})
-    base = alt.Chart(table).encode(y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)), color="model:N")
+    table = pl.DataFrame(
+        rows,
+        schema={"label": pl.String, "model": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64},
+    )
+    base = alt.Chart(table).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)), color="model:N"
+    )
     bars = base.mark_rule().encode(x=alt.X("low:Q", title=None), x2="high:Q")
     points = base.mark_point(filled=True, size=60).encode(x="value:Q")
     return _render((bars + points).properties(width=WIDTH, height=26 * max(1, len(rows) // 2)), kind)

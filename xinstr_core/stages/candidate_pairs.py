@@ -17,7 +17,13 @@ from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import ShardLog, StageOutput
 
 RAW_SCHEMA = pl.Schema(
-    {"pair_id": pl.String, "raw_output": pl.String, "prompt_tokens": pl.Int64, "completion_tokens": pl.Int64, "finished": pl.Boolean}
+    {
+        "pair_id": pl.String,
+        "raw_output": pl.String,
+        "prompt_tokens": pl.Int64,
+        "completion_tokens": pl.Int64,
+        "finished": pl.Boolean,
+    }
 )
 PAIR_SCHEMA = pl.Schema(
     {
@@ -40,7 +46,14 @@ def run(run: StageRun) -> StageOutput:
     reverse = prompt("reverse")
     adapter = run.inputs["reverse_model"]
     model = fingerprint({"base": run.model.fingerprint, "adapter": adapter.version})
-    documents = run.inputs["raw_corpus"].scan("documents").select("doc_id", "text").sort("doc_id").head(settings.maximum_documents).collect()
+    documents = (
+        run.inputs["raw_corpus"]
+        .scan("documents")
+        .select("doc_id", "text")
+        .sort("doc_id")
+        .head(settings.maximum_documents)
+        .collect()
+    )
     texts = {pair_key(doc_id, reverse.version, model, 0): (doc_id, text) for doc_id, text in documents.iter_rows()}
 
     decoding = Decoding(settings.maximum_new_tokens, settings.temperature, settings.top_p, settings.seed)
@@ -50,14 +63,19 @@ def run(run: StageRun) -> StageOutput:
         lambda: TransformersEngine(run.model, adapter.folder("adapter")),
         length_sorted_batches(requests, settings.batch_rows),
         ShardLog(run.unfinished / "raw"),
-        lambda engine, batch: frame([_raw_row(completion) for completion in engine.generate(batch, decoding)], RAW_SCHEMA),
+        lambda engine, batch: frame(
+            [_raw_row(completion) for completion in engine.generate(batch, decoding)], RAW_SCHEMA
+        ),
         run.progress,
     )
     rows = []
     for answer in pl.concat([RAW_SCHEMA.to_frame(), *raw]).sort("pair_id").iter_rows(named=True):
         doc_id, text = texts[answer["pair_id"]]
         instruction, status = instruction_status(
-            answer["raw_output"], text, finished=answer["finished"], maximum_characters=settings.maximum_instruction_characters
+            answer["raw_output"],
+            text,
+            finished=answer["finished"],
+            maximum_characters=settings.maximum_instruction_characters,
         )
         rows.append(
             {

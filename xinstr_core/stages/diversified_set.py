@@ -36,7 +36,9 @@ def run(run: StageRun) -> StageOutput:
     vectors = load_encoder(settings.encoder, run.model)(kept["instruction"].to_list())
     clusters = max(1, round(min(settings.target_rows, len(kept)) / settings.rows_per_cluster))
     cluster_of, distance = cluster(vectors, clusters, settings.seed)
-    rows = kept.with_columns(cluster_id=pl.Series(cluster_of), distance_to_centre=pl.Series(distance), source_tag=pl.lit("web"))
+    rows = kept.with_columns(
+        cluster_id=pl.Series(cluster_of), distance_to_centre=pl.Series(distance), source_tag=pl.lit("web")
+    )
 
     # Keys are hashes: the first ones are a random sample, drawn before selection so that it favours no cluster.
     held_out = rows.head(min(settings.held_out_rows, int(len(rows) * HELD_OUT_SHARE_AT_MOST)))

@@ -37,7 +37,10 @@ def run(run: StageRun) -> StageOutput:
 
     rows = measures.rows
     table = frame([asdict(row) for row in rows], MEASURE_SCHEMA)
-    asked = pl.DataFrame([asdict(p) for p in prompts], schema={"prompt_id": pl.String, "instruction": pl.String, "prompt_language": pl.String})
+    asked = pl.DataFrame(
+        [asdict(p) for p in prompts],
+        schema={"prompt_id": pl.String, "instruction": pl.String, "prompt_language": pl.String},
+    )
     samples = pl.concat(replies).join(asked, on="prompt_id", how="left", maintain_order="left")
     page = write_page(run.unfinished / "report", run.language, run.settings, run.inputs, rows, samples)
     comparisons = compare(rows)
@@ -58,7 +61,9 @@ def _prompts(run: StageRun) -> list[EvaluationPrompt]:
     path = run.workspace.prompts_file(run.language)
     if path is None:
         rows = run.inputs["diversified_set"].scan("rows").filter(pl.col("split") == "heldout").sort("pair_id").collect()
-        return [EvaluationPrompt(r["pair_id"], r["instruction"], ENGLISH) for r in rows.head(maximum).iter_rows(named=True)]
+        return [
+            EvaluationPrompt(r["pair_id"], r["instruction"], ENGLISH) for r in rows.head(maximum).iter_rows(named=True)
+        ]
     by_language: dict[str, list[EvaluationPrompt]] = {}
     for one in read_prompts(path):
         by_language.setdefault(one.prompt_language, []).append(one)
@@ -66,7 +71,12 @@ def _prompts(run: StageRun) -> list[EvaluationPrompt]:
 
 
 def _measure_model(
-    run: StageRun, model: str, adapter: Path | None, prompts: list[EvaluationPrompt], template: Prompt, measures: Measures
+    run: StageRun,
+    model: str,
+    adapter: Path | None,
+    prompts: list[EvaluationPrompt],
+    template: Prompt,
+    measures: Measures,
 ) -> pl.DataFrame:
     engine = _loaded_once(lambda: TransformersEngine(run.model, adapter))
     shards = ShardLog(run.unfinished / f"replies-{model}")
@@ -80,8 +90,15 @@ def _measure_model(
         measures.add("wrong-language rate", model, wrong, prompts=asked_in, better="lower")
         if judged is not None:
             of_gold = judged.filter(pl.col("prompt_id").is_in(ids))
-            measures.add("right intent of reply", model, of_gold["right_intent"].cast(pl.Float64).to_list(), prompts=asked_in)
-            measures.add("right intent and subject of reply", model, of_gold["right_subject"].cast(pl.Float64).to_list(), prompts=asked_in)
+            measures.add(
+                "right intent of reply", model, of_gold["right_intent"].cast(pl.Float64).to_list(), prompts=asked_in
+            )
+            measures.add(
+                "right intent and subject of reply",
+                model,
+                of_gold["right_subject"].cast(pl.Float64).to_list(),
+                prompts=asked_in,
+            )
     measures.add("held-out log-likelihood per token", model, _likelihoods(run, engine), prompts=ENGLISH)
     return replies
 
@@ -150,7 +167,16 @@ STAGE = Stage(
     "eval_report",
     "1",
     run,
-    upstream=("raw_corpus", "seed_pairs", "reverse_model", "candidate_pairs", "evaluator", "refined_pairs", "diversified_set", "tuned_model"),
+    upstream=(
+        "raw_corpus",
+        "seed_pairs",
+        "reverse_model",
+        "candidate_pairs",
+        "evaluator",
+        "refined_pairs",
+        "diversified_set",
+        "tuned_model",
+    ),
     settings=("evaluation", "generation"),
     prompts=("response_web", "response_seed", "reverse"),
     files=files,

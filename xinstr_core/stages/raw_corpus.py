@@ -42,7 +42,11 @@ def run(run: StageRun) -> StageOutput:
         tables={"documents": frame(documents, DOCUMENT_SCHEMA), "rejected": frame(rejects, REJECT_SCHEMA)},
         figures={
             "records": records,
-            "funnel": {"documents and spans": total, **{f"- {r}": n for r, n in reasons.most_common()}, "kept": len(documents)},
+            "funnel": {
+                "documents and spans": total,
+                **{f"- {r}": n for r, n in reasons.most_common()},
+                "kept": len(documents),
+            },
             "licences": dict(Counter(str(document["licence"]) for document in documents)),
         },
     )

@@ -16,7 +16,8 @@ def run(run: StageRun) -> StageOutput:
     seeds = choose_seeds(run.inputs["seed_pairs"].read("seeds"), settings.maximum_seed_pairs)
     reverse = prompt("reverse")
     examples = [
-        Example(row["pair_id"], reverse.render(text=row["response"]), row["instruction"]) for row in seeds.iter_rows(named=True)
+        Example(row["pair_id"], reverse.render(text=row["response"]), row["instruction"])
+        for row in seeds.iter_rows(named=True)
     ]
     trained = train_adapter(run.model, examples, settings, run.unfinished / "adapter", progress=run.progress)
     return StageOutput(

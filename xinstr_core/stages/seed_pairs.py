@@ -45,7 +45,9 @@ def run(run: StageRun) -> StageOutput:
     for outcome in read_seeds(path, run.language.tag):
         (rejects if isinstance(outcome, Reject) else seeds).append(tag | asdict(outcome))
     if not seeds:
-        raise InputError(f"{path} gave no seed pair ({dict(Counter(r['reason'] for r in rejects))}): records need instruction and response")
+        raise InputError(
+            f"{path} gave no seed pair ({dict(Counter(r['reason'] for r in rejects))}): records need instruction and response"
+        )
     native = sum(bool(seed["native"]) for seed in seeds)
     return StageOutput(
         tables={"seeds": frame(seeds, SEED_SCHEMA), "rejected": frame(rejects, REJECT_SCHEMA)},
@@ -53,7 +55,11 @@ def run(run: StageRun) -> StageOutput:
             "seed pairs": len(seeds),
             "native": native,
             "english only": native == 0,
-            "funnel": {"records": len(seeds) + len(rejects), **dict(Counter(f"- {r['reason']}" for r in rejects)), "kept": len(seeds)},
+            "funnel": {
+                "records": len(seeds) + len(rejects),
+                **dict(Counter(f"- {r['reason']}" for r in rejects)),
+                "kept": len(seeds),
+            },
         },
     )
 

@@ -77,7 +77,12 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
     return {
         "stage": stage.name,
         "version": stage.version,
-        "language": {"tag": tag, "name": language.name, "script": language.script, "score": language.minimum_language_score},
+        "language": {
+            "tag": tag,
+            "name": language.name,
+            "script": language.script,
+            "score": language.minimum_language_score,
+        },
         "settings": {section: getattr(workspace.settings, section).model_dump() for section in stage.settings},
         "prompts": {name: prompt(name).version for name in stage.prompts},
         "model": workspace.model.fingerprint if stage.uses_model else None,

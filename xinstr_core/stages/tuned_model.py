@@ -35,7 +35,9 @@ def run(run: StageRun) -> StageOutput:
 def _examples(template: str, rows: pl.DataFrame, language: str) -> list[Example]:
     response_prompt = prompt(template)
     return [
-        Example(row["pair_id"], response_prompt.render(instruction=row["instruction"], language=language), row["response"])
+        Example(
+            row["pair_id"], response_prompt.render(instruction=row["instruction"], language=language), row["response"]
+        )
         for row in rows.iter_rows(named=True)
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xinstr_core.engines.encoding import encode, encode_prompt
+from xinstr_core.text import is_storable
 
 IGNORED = -100  # the label that torch's cross entropy leaves out of the loss
 
@@ -48,6 +49,9 @@ def build_rows(
     rows: list[TrainingRow] = []
     rejected: list[RejectedRow] = []
     for example in examples:
+        if not is_storable(example.prompt + example.completion):
+            rejected.append(RejectedRow(example.key, "not_text", 0))
+            continue
         prompt_ids = encode_prompt(tokenizer, example.prompt)
         completion_ids = encode(tokenizer, example.completion)
         total = len(prompt_ids) + len(completion_ids) + 1

@@ -1,0 +1,32 @@
+"""What every room asks of a text."""
+
+from __future__ import annotations
+
+import regex
+
+_SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
+_LONGEST_WORD = 30  # characters; longer ones are runs of a script without spaces
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text can be written as UTF-8 and read by everything: no lone surrogate, no NUL."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences by end marks and line ends; where there is only one, its words; where there is only one, its letters."""
+    for parts in ([part for part in _SENTENCE_BORDER.split(text) if part], text.split()):
+        if len(parts) > 1:
+            return parts
+    return regex.findall(r"\X", text)
+
+
+def join_like(text: str, parts: list[str]) -> str:
+    """Parts of a text joined as its script joins them."""
+    return (" " if " " in text else "").join(parts)
+
+
+def words(text: str) -> list[str]:
+    """Words by white space; in scripts without spaces, runs of up to seven letters with their marks."""
+    found = text.split()
+    return regex.findall(r"\X{1,7}", text) if max(map(len, found), default=0) > _LONGEST_WORD else found
