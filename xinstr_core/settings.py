@@ -25,39 +25,39 @@ class Section(BaseModel):
 
 class CorpusSettings(Section):
     minimum_characters: int = Field(
-        200, ge=1, description="shortest document; published responses reach down to about 200 characters"
+        default=200, ge=1, description="shortest document; published responses reach down to about 200 characters"
     )
     maximum_characters: int = Field(
-        2200,
+        default=2200,
         ge=50,
         description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)",
     )
     minimum_language_score: float = Field(
-        0.5,
+        default=0.5,
         ge=0,
         le=1,
         description="probability that both the document is in the language, by py3langid over all its languages; languages.toml may set another per language",
     )
     minimum_script_share: float = Field(
-        0.6,
+        default=0.6,
         ge=0,
         le=1,
         description="share of letters in the language's script; borrowed names and terms in Latin letters are common in real text",
     )
     maximum_symbol_share: float = Field(
-        0.3,
+        default=0.3,
         ge=0,
         le=1,
         description="share of characters that are neither letters, marks nor spaces; prose in our twelve languages stays under 0.12",
     )
     near_duplicate_similarity: float = Field(
-        0.8,
+        default=0.8,
         gt=0,
         le=1,
         description="Jaccard similarity of word shingles at which the later document is a duplicate; 0.8 as in FineWeb-2 and CulturaX",
     )
     maximum_lost_share: float = Field(
-        0.9,
+        default=0.9,
         ge=0,
         le=1,
         description="above this share of rejected rows the stage stops: the input is not what it claims to be",
@@ -75,95 +75,110 @@ class CorpusSettings(Section):
 class AdapterSettings(Section):
     """How a LoRA adapter is trained."""
 
-    epochs: float = Field(3, gt=0, description="passes over the rows")
+    epochs: float = Field(default=3, gt=0, description="passes over the rows")
     learning_rate: float = Field(
-        1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
+        default=1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
     )
-    rank: int = Field(64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
-    batch_rows: int = Field(32, ge=1, description="rows per optimizer step")
-    maximum_tokens: int = Field(2048, ge=16, description="longer rows are rejected with a reason, never cut")
-    seed: int = Field(0, ge=0, description="of weights and row order")
+    rank: int = Field(default=64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
+    batch_rows: int = Field(default=32, ge=1, description="rows per optimizer step")
+    maximum_tokens: int = Field(default=2048, ge=16, description="longer rows are rejected with a reason, never cut")
+    seed: int = Field(default=0, ge=0, description="of weights and row order")
 
 
 class ReverseModelSettings(AdapterSettings):
-    maximum_seed_pairs: int = Field(3200, ge=1, description="seed pairs used, chosen by key; Humpback used 3,200")
+    maximum_seed_pairs: int = Field(
+        default=3200, ge=1, description="seed pairs used, chosen by key; Humpback used 3,200"
+    )
 
 
 class GenerationSettings(Section):
-    temperature: float = Field(0.7, ge=0, description="0 is greedy; 0.7 as in the released inference script")
-    top_p: float = Field(0.9, gt=0, le=1, description="nucleus; 0.9 as in the released inference script")
+    temperature: float = Field(default=0.7, ge=0, description="0 is greedy; 0.7 as in the released inference script")
+    top_p: float = Field(default=0.9, gt=0, le=1, description="nucleus; 0.9 as in the released inference script")
     maximum_new_tokens: int = Field(
-        128, ge=1, description="an instruction is at most a few sentences; 128 stands in the released script"
+        default=128, ge=1, description="an instruction is at most a few sentences; 128 stands in the released script"
     )
     maximum_instruction_characters: int = Field(
-        400,
+        default=400,
         ge=10,
         description="over-long instructions are rejected; published mean 97-112, sd 80-88, so 400 is beyond 3 sd",
     )
     batch_rows: int = Field(
-        64, ge=1, description="prompts per forward pass, and the unit of resume; 64 was the best batch measured on CPU"
+        default=64,
+        ge=1,
+        description="prompts per forward pass, and the unit of resume; 64 was the best batch measured on CPU",
     )
     maximum_documents: int = Field(
-        500_000, ge=1, description="documents a language that get an instruction, chosen by key"
+        default=500_000, ge=1, description="documents a language that get an instruction, chosen by key"
     )
-    seed: int = Field(0, ge=0, description="of sampling; each batch derives its own")
+    seed: int = Field(default=0, ge=0, description="of sampling; each batch derives its own")
 
 
 class EvaluatorSettings(AdapterSettings):
-    held_out_share: float = Field(0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate")
+    held_out_share: float = Field(
+        default=0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate"
+    )
     minimum_accuracy: float = Field(
-        0.7,
+        default=0.7,
         ge=0,
         le=1,
         description="held-out accuracy on three levels below which the evaluator may not gate; chance is about 0.4",
     )
     maximum_seed_pairs: int = Field(
-        2000, ge=1, description="seed pairs that the rating set is built from, chosen by key"
+        default=2000, ge=1, description="seed pairs that the rating set is built from, chosen by key"
     )
 
 
 class CurationSettings(Section):
     rounds: int = Field(
-        2, ge=1, le=5, description="label-keep-retrain rounds; a round that is worse on the held-out rows is discarded"
+        default=2,
+        ge=1,
+        le=5,
+        description="label-keep-retrain rounds; a round that is worse on the held-out rows is discarded",
     )
     minimum_top_probability: float = Field(
-        0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept"
+        default=0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept"
     )
     round_epochs: float = Field(
-        1, gt=0, description="epochs of each further round, which starts from the adapter before it"
+        default=1, gt=0, description="epochs of each further round, which starts from the adapter before it"
     )
-    maximum_added_pairs: int = Field(2000, ge=0, description="kept pairs that enter a round's rating set, best first")
+    maximum_added_pairs: int = Field(
+        default=2000, ge=0, description="kept pairs that enter a round's rating set, best first"
+    )
 
 
 class DiversitySettings(Section):
-    target_rows: int = Field(32_000, ge=1, description="rows a language, as published")
+    target_rows: int = Field(default=32_000, ge=1, description="rows a language, as published")
     rows_per_cluster: int = Field(
-        16, ge=1, description="K = target_rows / this, between the 1,000 and 3,000 clusters that suit 32,000 rows"
+        default=16,
+        ge=1,
+        description="K = target_rows / this, between the 1,000 and 3,000 clusters that suit 32,000 rows",
     )
     encoder: str = Field(
-        "base-model",
+        default="base-model",
         description="'base-model' (mean of its last hidden states) or a sentence-transformers directory or hub id",
     )
-    held_out_rows: int = Field(64, ge=0, description="rows kept out of tuning for held-out likelihood")
-    seed: int = Field(0, ge=0, description="of k-means")
+    held_out_rows: int = Field(default=64, ge=0, description="rows kept out of tuning for held-out likelihood")
+    seed: int = Field(default=0, ge=0, description="of k-means")
 
 
 class TuningSettings(AdapterSettings):
-    include_seeds: bool = Field(True, description="mix seed pairs in the language with the curated pairs, as published")
+    include_seeds: bool = Field(
+        default=True, description="mix seed pairs in the language with the curated pairs, as published"
+    )
 
 
 class EvaluationSettings(Section):
-    maximum_prompts: int = Field(96, ge=1, description="prompts per kind; 96 give about +-0.05 at 0.95")
-    maximum_new_tokens: int = Field(512, ge=1, description="per reply")
-    bootstrap_samples: int = Field(1000, ge=100, description="resamples of a 95 % percentile interval")
-    batch_rows: int = Field(32, ge=1, description="prompts per forward pass")
-    seed: int = Field(0, ge=0, description="of the bootstrap")
+    maximum_prompts: int = Field(default=96, ge=1, description="prompts per kind; 96 give about +-0.05 at 0.95")
+    maximum_new_tokens: int = Field(default=512, ge=1, description="per reply")
+    bootstrap_samples: int = Field(default=1000, ge=100, description="resamples of a 95 % percentile interval")
+    batch_rows: int = Field(default=32, ge=1, description="prompts per forward pass")
+    seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
 class Settings(Section):
     """All settings of one build."""
 
-    base_model: str = Field("pocket", description="'pocket', a local directory, or a Hugging Face hub id")
+    base_model: str = Field(default="pocket", description="'pocket', a local directory, or a Hugging Face hub id")
     corpus: CorpusSettings = CorpusSettings()
     reverse_model: ReverseModelSettings = ReverseModelSettings()
     generation: GenerationSettings = GenerationSettings()

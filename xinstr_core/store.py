@@ -32,11 +32,15 @@ ALL_LANGUAGES = "all"  # the partition of assets that span languages
 
 @dataclass(frozen=True)
 class StageOutput:
-    """What a stage hands to the store: frames and finished folders by name, and figures that are plain JSON."""
+    """What a stage hands to the store: frames and finished folders by name, and figures that are plain JSON.
+
+    `cost` is what the run took. It describes: neither fingerprint nor version know it.
+    """
 
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class Partition:
     @property
     def figures(self) -> dict[str, Any]:
         return dict(self.manifest["figures"])
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """What the run that made it took; no part of fingerprint or version."""
+        return dict(self.manifest.get("cost", {}))
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
@@ -137,6 +146,7 @@ class Store:
             "tables": tables,
             "folders": folders,
             "figures": dict(output.figures),
+            "cost": dict(output.cost),
         }
         write_text(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
         _remove_superseded(path, {t["file"] for t in tables.values()} | {f["folder"] for f in folders.values()})

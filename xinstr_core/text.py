@@ -18,7 +18,8 @@ def sentences(text: str) -> list[str]:
     for parts in ([part for part in _SENTENCE_BORDER.split(text) if part], text.split()):
         if len(parts) > 1:
             return parts
-    return regex.findall(r"\X", text)
+    letters: list[str] = regex.findall(r"\X", text)
+    return letters
 
 
 def join_like(text: str, parts: list[str]) -> str:

@@ -14,7 +14,7 @@ from xinstr_core.catalogue import CATALOGUE
 from xinstr_core.errors import SettingsError
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.workspace import Workspace
-from xinstr_dagster.assets import catalogue
+from xinstr_dagster.assets.catalogue import catalogue
 from xinstr_dagster.board import CURRENT, states
 from xinstr_dagster.definitions import build_definitions
 from xinstr_dagster.instance import PROCESS_TAG

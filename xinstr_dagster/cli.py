@@ -114,7 +114,7 @@ def status(preset: Preset = "pocket") -> None:
     colours = {CURRENT: "green", MISSING: "dim"}
     table = Table("language")
     for tag in sorted(read_languages(workspace.registry)):
-        cells = []
+        cells: list[str] = []
         for stage, state in states(workspace, tag):
             if not table.columns[1:] or len(table.columns) <= len(cells) + 1:
                 table.add_column(stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TypedDict
 
 import dagster as dg
 
@@ -22,7 +22,18 @@ Listener = Callable[[str, str, int, int, dict[str, float]], None]
 listeners: list[Listener] = []
 
 
-def stage_options(stage: Stage) -> dict[str, Any]:
+class StageOptions(TypedDict):
+    """Typed by name, so that dg.asset(**options) keeps its own types."""
+
+    name: str
+    partitions_def: dg.PartitionsDefinition
+    code_version: str
+    check_specs: list[dg.AssetCheckSpec]
+    io_manager_key: str
+    owners: list[str]
+
+
+def stage_options(stage: Stage) -> StageOptions:
     """What every asset of the line shares: its partitions, code version, checks and handle."""
     return {
         "name": stage.name,

@@ -58,6 +58,7 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     metadata: dict[str, dg.MetadataValue] = {
         "result": dg.MetadataValue.text("unchanged: nothing had to be done" if reused else "built"),
         "fingerprint": dg.MetadataValue.text(partition.fingerprint),
+        **{name: dg.MetadataValue.float(float(value)) for name, value in partition.cost.items()},
         "figures": dg.MetadataValue.json({k: v for k, v in figures.items() if k not in ("losses", "funnel")}),
     }
     for name, value in figures.items():

@@ -20,7 +20,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = train_tokenizer(islice(pages(3, PHASES[0].weights), 60), vocabulary=700)
+    tokenizer = train_tokenizer(islice(pages(3, PHASES[0]), 60), vocabulary=700)
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(

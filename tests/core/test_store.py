@@ -136,7 +136,7 @@ def test_tables_without_a_manifest_are_no_partition(store: Store) -> None:
 def test_a_corrupt_manifest_says_what_to_delete(store: Store, content: bytes) -> None:
     path = put(store, ROWS).path
     (path / "manifest.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"manifest\.json is not a manifest .*: delete .*language=sw and build again"):
+    with pytest.raises(InputError, match=r"manifest\.json is not a manifest.*: delete .*language=sw and build again"):
         store.get("raw_corpus", "sw")
 
 

@@ -25,7 +25,7 @@ def encoder_identity(name: str) -> str:
 
 
 def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], Any]:
-    """A function from texts to unit vectors (texts, dimensions) in float32."""
+    """A function from one or more texts to unit vectors (texts, dimensions) in float32."""
     if name == BASE_MODEL:
         from xinstr_core.engines.transformers_engine import TransformersEngine
 
@@ -47,7 +47,7 @@ def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], A
 
 
 def _in_batches(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
-    """Batches of similar length, vectors in the order of the texts; at least one text."""
+    """Batches of similar length, vectors in the order of the texts."""
     order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), index))
     batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
     vectors = numpy.concatenate([embed([texts[index] for index in batch]) for batch in batches])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-_SECTION_MARK = "###"
+_SECTION_MARK = re.compile("#{3,}")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Prompt:
 
 
 def _defused(value: str) -> str:
-    return value.replace(_SECTION_MARK, "# # #")
+    return _SECTION_MARK.sub(lambda mark: " ".join(mark[0]), value)
 
 
 @cache

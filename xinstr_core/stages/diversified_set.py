@@ -51,7 +51,7 @@ def run(run: StageRun) -> StageOutput:
         how="diagonal",
     ).sort("pair_id")
     return StageOutput(
-        tables={"rows": table.select(ROW_SCHEMA.names()).cast(dict(ROW_SCHEMA))},
+        tables={"rows": table.select(ROW_SCHEMA.names()).cast(ROW_SCHEMA)},
         figures={
             "funnel": {
                 "kept pairs": len(rows),

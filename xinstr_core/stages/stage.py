@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import resource
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +113,17 @@ def run_stage(
             return StageResult(partition, reused=True)
         unfinished = workspace.store.unfinished(stage.name, tag) / current
         unfinished.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
         output = stage.run(StageRun(workspace, workspace.language(tag), inputs, unfinished, progress))
+        output = replace(
+            output, cost={"seconds": round(time.monotonic() - started, 1), "peak memory MiB": _peak_memory()}
+        )
         return StageResult(workspace.store.commit(stage.name, tag, current, parts, output), reused=False)
+
+
+def _peak_memory() -> int:
+    """The most memory this process ever held, in MiB: an upper bound for the stage, which may not be its first."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 @contextmanager

@@ -59,6 +59,7 @@ def train_adapter(
     """
     if folder.exists():
         return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")))
+    import torch
     from transformers import Trainer, TrainingArguments, set_seed
 
     set_seed(settings.seed)
@@ -84,9 +85,10 @@ def train_adapter(
             lr_scheduler_type="cosine",
             warmup_steps=max(1, round(0.03 * steps)),  # 3 %, the value common to the recipes we follow
             max_grad_norm=1.0,
+            bf16=_has_fast_bfloat16(),
+            use_cpu=not torch.cuda.is_available(),  # Trainer refuses bfloat16 on a CPU that it was not told to use
             train_sampling_strategy="sequential",  # training_order() has shuffled; this alone resumes bit by bit
             save_steps=max(20, steps // 4),
-            save_total_limit=1,
             logging_steps=max(1, steps // 40),
             report_to=[],
             disable_tqdm=True,
@@ -97,7 +99,7 @@ def train_adapter(
     )
     trainer.remove_callback(_printer())
     trainer.train(resume_from_checkpoint=_complete_checkpoint(checkpoints))
-    summary = {
+    summary: dict[str, Any] = {
         "losses": [[entry["step"], round(entry["loss"], 4)] for entry in trainer.state.log_history if "loss" in entry],
         "rows": len(rows),
         "tokens_seen": sum(len(row.input_ids) for row in ordered),
@@ -127,6 +129,17 @@ def training_order(rows: Sequence[TrainingRow], settings: AdapterSettings) -> li
         rng.shuffle(batches)
         ordered += [row for batch in batches for row in batch]
     return ordered[:wanted]
+
+
+def _has_fast_bfloat16() -> bool:
+    """Whether mixed precision in bfloat16 pays: on GPUs that know it, and on CPUs with its own instructions."""
+    import torch
+
+    return (
+        torch.cuda.is_bf16_supported()
+        if torch.cuda.is_available()
+        else bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    )
 
 
 def _with_adapter(model: Any, settings: AdapterSettings, start_from: Path | None) -> Any:
@@ -169,8 +182,16 @@ def _callback(progress: Progress) -> Any:
                 progress(state.global_step, state.max_steps, loss=float(logs["loss"]))
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Called when all files of a checkpoint are written: the mark makes it one that a restart may trust."""
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+            """Called when all files of a checkpoint are written: the mark makes it one that a restart may trust.
+
+            Older ones go after that and not before, as Trainer's own limit does it: a kill in the middle of a removal
+            would leave a marked checkpoint without some of its files, and nothing better.
+            """
+            written = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            (written / _COMPLETE).touch()
+            for checkpoint in written.parent.glob("checkpoint-*"):
+                if checkpoint != written:
+                    shutil.rmtree(checkpoint)
 
     return ReportAndMark()
 

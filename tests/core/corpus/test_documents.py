@@ -95,9 +95,9 @@ def test_a_record_without_text_is_rejected_with_the_type_it_has(value: Any) -> N
     ]
 
 
-@pytest.mark.parametrize(("bad", "shown"), [("\x00", "\x00"), ("\ud800", "?")])
-def test_a_text_with_nul_or_a_lone_surrogate_is_no_text(bad: str, shown: str) -> None:
-    assert judge({"text": bad + TEXT}) == [Reject("sw.jsonl:1", "not_text", shown + TEXT, "NUL or lone surrogate", "")]
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"])
+def test_a_text_with_nul_or_a_lone_surrogate_is_no_text_and_its_excerpt_is_storable(bad: str) -> None:
+    assert judge({"text": bad + TEXT}) == [Reject("sw.jsonl:1", "not_text", f"?{TEXT}", "NUL or lone surrogate", "")]
 
 
 def test_the_first_failed_check_is_the_reason() -> None:

@@ -50,7 +50,7 @@ def test_a_language_the_identifier_does_not_know_has_probability_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " \n\t", "123 456", "!?.,;:", "١٢٣ ৪৫৬", "https://example.org/habari", "→ ★ 😀", "👨‍👩‍👧 7"],
+    "text", ["", " \n\t", "123 456", "!?.,;:", "١٢٣ ৪৫৬", "https://example.org/habari", "→ ★ 😀", "👨‍👩‍👧 7", "\u0301" * 50],
 )  # fmt: skip
 def test_a_text_without_letters_is_in_no_language(text: str) -> None:
     found = identify(text)
@@ -63,7 +63,7 @@ def test_addresses_numbers_and_punctuation_do_not_change_the_answer() -> None:
     assert identify(noisy) == identify(f"  {sentence}")
 
 
-@pytest.mark.parametrize("text", ["habari \x00 yako", "habari \ud800 yako", "ก" * 100_000, "\u0301" * 50])
+@pytest.mark.parametrize("text", ["habari \x00 yako", "habari \ud800 yako", "ก" * 100_000])
 def test_hostile_text_is_identified_as_something(text: str) -> None:
     assert 0 < identify(text).probability <= 1
 

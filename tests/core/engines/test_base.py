@@ -40,7 +40,7 @@ def test_batches_do_not_depend_on_the_order_of_the_requests() -> None:
 def test_every_request_is_in_exactly_one_batch_and_no_batch_is_empty_or_too_large(rows: int) -> None:
     requests = [Request(f"key-{i:02}", "x" * (i % 7)) for i in range(40)]
     batches = length_sorted_batches(requests, rows)
-    assert sorted(sum(keys(batches), [])) == [request.key for request in requests]
+    assert sorted(key for batch in keys(batches) for key in batch) == [request.key for request in requests]
     assert {len(batch) for batch in batches[:-1]} <= {rows}
     assert 1 <= len(batches[-1]) <= rows
 

@@ -51,10 +51,6 @@ def test_vectors_have_length_one(tiny_model: ModelReference) -> None:
     numpy.testing.assert_allclose(numpy.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_no_texts_give_no_vectors(tiny_model: ModelReference) -> None:
-    assert len(load_encoder(BASE_MODEL, tiny_model)([])) == 0
-
-
 def test_an_encoder_that_is_not_there_is_an_input_error(tiny_model: ModelReference) -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(InputError, match="'/no/such/encoder' cannot be loaded"):

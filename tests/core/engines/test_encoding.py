@@ -28,7 +28,7 @@ HOSTILE = [
 @pytest.fixture(scope="module")
 def begin_tokenizer() -> Any:
     """A tokenizer of a model that has a begin-of-text token."""
-    made = train_tokenizer(islice(pages(3, PHASES[0].weights), 5), vocabulary=300)
+    made = train_tokenizer(islice(pages(3, PHASES[0]), 5), vocabulary=300)
     made.add_special_tokens({"bos_token": "<s>"})
     return made
 

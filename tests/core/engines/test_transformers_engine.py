@@ -18,7 +18,8 @@ from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_
 from xinstr_core.errors import InputError
 from xinstr_core.pocket.base_model import END, PHASES, pages
 
-TEXTS = list(islice(pages(11, PHASES[0].weights), 4)) + [
+TEXTS = [
+    *islice(pages(11, PHASES[0]), 4),
     "Habari",
     f"quoted {END} mark",
     "### Text:\nกี่ น้ำ\n\n### English Instruction:\n",

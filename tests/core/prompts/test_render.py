@@ -66,8 +66,11 @@ def test_an_indented_section_mark_is_defused_too(indent: str) -> None:
     assert section_lines(rendered) == ["### Text:", "### English Instruction:"]
 
 
-def test_a_defused_mark_keeps_the_rest_of_its_line() -> None:
-    assert Prompt("p", "1", "<{x}>").render(x="a\n  #### B\nc") == "<a\n  # # ## B\nc>"
+@pytest.mark.parametrize("length", range(3, 10))
+def test_a_mark_of_any_length_is_defused_anywhere_and_keeps_the_rest_of_its_line(length: int) -> None:
+    defused = " ".join("#" * length)
+    rendered = Prompt("p", "1", "<{x}>").render(x=f"a\n  {'#' * length} B{'#' * length}\nc")
+    assert rendered == f"<a\n  {defused} B{defused}\nc>"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_a_defused_mark_keeps_the_rest_of_its_line() -> None:
         "Tiếng Việt: đường đến Huế",
         "Tie\u0302\u0301ng Vie\u0323\u0302t",
         "কলকাতা किताब தமிழ் اُردُو",
-        "C# and ## two ### in a line",
+        "C# and ## two in a line",
         "<|endoftext|></s><|im_start|>",
         "NUL \x00 and a lone surrogate \ud800",
         "trailing spaces  \r\n",

@@ -114,8 +114,26 @@ def test_training_killed_while_it_writes_a_checkpoint_can_still_be_restarted(
     tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path, lost: str
 ) -> None:
     checkpoints = kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 2)
-    (checkpoints / f"checkpoint-{LAST_CHECKPOINT}" / lost).unlink()
+    for name in (lost, "complete"):  # the mark is written last
+        (checkpoints / f"checkpoint-{LAST_CHECKPOINT}" / name).unlink()
     assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+
+
+def test_training_killed_while_it_removes_an_old_checkpoint_ends_with_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = LONG.model_copy(update={"epochs": 7})  # 42 steps, with checkpoints after steps 20 and 40
+    undisturbed = train_adapter(tiny_model, examples, settings, tmp_path / "undisturbed")
+
+    def die_after_one_file(folder: str | Path, *_: Any, **__: Any) -> None:
+        (Path(folder) / "optimizer.pt").unlink()
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(shutil, "rmtree", die_after_one_file)
+        train_adapter(tiny_model, examples, settings, tmp_path / "adapter")
+    restarted = train_adapter(tiny_model, examples, settings, tmp_path / "adapter")
+    assert contents(restarted.folder) == contents(undisturbed.folder)
 
 
 def test_training_killed_while_it_writes_the_adapter_ends_with_the_same_bytes(
@@ -206,7 +224,7 @@ def test_the_first_loss_is_that_of_the_base_model_on_the_completions(
     tiny_model: ModelReference, examples: list[Example], tokenizer: Any, tmp_path: Path
 ) -> None:
     """A new adapter changes nothing, so the first step over all rows has the base model's mean loss a token."""
-    settings = SHORT.model_copy(update={"batch_rows": len(examples)})
+    settings = SHORT.model_copy(update={"batch_rows": len(examples), "epochs": 1})
     first = train_adapter(tiny_model, examples, settings, tmp_path / "adapter").losses[0]
     engine = TransformersEngine(tiny_model)
     total, tokens = 0.0, 0
@@ -214,7 +232,7 @@ def test_the_first_loss_is_that_of_the_base_model_on_the_completions(
         likelihood, count = engine.log_likelihood(example.prompt, example.completion)
         total -= likelihood + end_log_probability(engine, tokenizer, example)
         tokens += count + 1
-    assert first == [1, pytest.approx(total / tokens, abs=2e-4)]
+    assert first == [1, pytest.approx(total / tokens, abs=1e-2)]  # training may be in bfloat16
 
 
 def end_log_probability(engine: TransformersEngine, tokenizer: Any, example: Example) -> float:

@@ -69,16 +69,18 @@ def test_rows_keep_the_order_of_the_examples(byte_tokenizer: Any) -> None:
     assert ([row.key for row in rows], [row.key for row in rejected]) == (["c", "b"], ["a"])
 
 
-def test_a_lone_surrogate_is_a_refused_row_and_not_a_crash(byte_tokenizer: Any) -> None:
-    """JSON can carry one; it has no UTF-8 form, so no tokenizer takes it."""
+def test_a_lone_surrogate_or_a_nul_is_a_refused_row_and_not_a_crash(byte_tokenizer: Any) -> None:
+    """JSON can carry both; a surrogate has no UTF-8 form, so no tokenizer takes it."""
     examples = [
         Example("bad", "prompt \ud800", "text"),
         Example("worse", "prompt", "\udfff"),
+        Example("nul before", "prompt \x00", "text"),
+        Example("nul after", "prompt", "\x00"),
         Example("good", "a", "b"),
     ]
     rows, rejected = build_rows(byte_tokenizer, examples, maximum_tokens=64)
     assert [row.key for row in rows] == ["good"]
-    assert [row.key for row in rejected] == ["bad", "worse"]
+    assert rejected == [RejectedRow(key, "not_text", 0) for key in ("bad", "worse", "nul before", "nul after")]
 
 
 def test_no_examples_give_no_rows(byte_tokenizer: Any) -> None:
@@ -87,7 +89,7 @@ def test_no_examples_give_no_rows(byte_tokenizer: Any) -> None:
 
 @pytest.mark.parametrize(
     "completion",
-    ["กี่ น้ำ ผู้ใหญ่", "Tie\u0302\u0301ng Vie\u0323\u0302t", "কলকাতা किताब தமிழ் اُردُو", " ", "\x00", "line\r\nline\n"],
+    ["กี่ น้ำ ผู้ใหญ่", "Tie\u0302\u0301ng Vie\u0323\u0302t", "কলকাতা किताब தமிழ் اُردُو", " ", "line\r\nline\n"],
     ids=ascii,
 )
 def test_what_is_trained_reads_back_as_the_completion(tokenizer: Any, completion: str) -> None:
@@ -103,7 +105,9 @@ def test_what_is_trained_reads_back_as_the_completion(tokenizer: Any, completion
 def test_any_example_is_a_complete_row_or_a_refused_one(tokenizer: Any, prompt: str, completion: str) -> None:
     rows, rejected = build_rows(tokenizer, [Example("k", prompt, completion)], maximum_tokens=40)
     ids = encode_prompt(tokenizer, prompt) + encode(tokenizer, completion) + [tokenizer.eos_token_id]
-    if completion and len(ids) <= 40:
+    if "\x00" in prompt + completion:
+        assert rejected == [RejectedRow("k", "not_text", 0)]
+    elif completion and len(ids) <= 40:
         before = len(encode_prompt(tokenizer, prompt))
         assert rows == [TrainingRow("k", ids, [-100] * before + ids[before:])]
     else:
@@ -134,7 +138,7 @@ def test_padding_changes_no_loss(tiny_model: Any, tokenizer: Any) -> None:
     from xinstr_core.engines.models import load_causal_model
 
     model = load_causal_model(tiny_model)
-    texts = list(islice(pages(12, PHASES[0].weights), 2))
+    texts = list(islice(pages(12, PHASES[0]), 2))
     rows, _ = build_rows(
         tokenizer, [Example(str(i), text[:40], text[40 : 60 + 30 * i]) for i, text in enumerate(texts)], 500
     )

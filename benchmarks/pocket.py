@@ -1,0 +1,145 @@
+"""The figures of the pocket world: `make demo`, then `python benchmarks/pocket.py` writes benchmarks/pocket.md.
+
+Reads what the last builds left in data/ and compares the means over the given languages with the targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from xinstr_core.stages import LINE
+from xinstr_core.store import Store
+from xinstr_core.workspace import home_folder
+
+
+@dataclass(frozen=True)
+class Target:
+    """A measure of the report and the value it should reach."""
+
+    metric: str
+    model: str
+    bound: float
+    at_least: bool = True
+
+    def reached(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+HELD_OUT = "(held-out documents)"
+TARGETS = (
+    Target(f"right intent of instruction {HELD_OUT}", "reverse model", 0.95),
+    Target(f"right intent and subject of instruction {HELD_OUT}", "reverse model", 0.85),
+    Target("good pairs", "accepted candidates", 0.0),
+    Target("good pairs (precision)", "kept pairs", 0.95),
+    Target("good pairs kept (recall)", "kept pairs", 0.8),
+    Target("wrong-language rate", "tuned", 0.02, at_least=False),
+)
+EVALUATOR_TARGET = 0.85
+MEMORY_TARGET_MIB = 3 * 1024
+
+
+def measures(store: Store, tags: list[str]) -> pl.DataFrame:
+    frames = [partition.read("measures") for tag in tags if (partition := store.get("eval_report", tag))]
+    if len(frames) < len(tags):
+        raise SystemExit(f"not all of {', '.join(tags)} are built: run make demo first")
+    return pl.concat(frames)
+
+
+def target_rows(table: pl.DataFrame, store: Store, tags: list[str]) -> list[str]:
+    """Markdown rows: measure, target, mean, per language."""
+    rows = []
+    for target in TARGETS:
+        chosen = table.filter((pl.col("metric") == target.metric) & (pl.col("model") == target.model))
+        by_language = dict(chosen.group_by("language").agg(pl.col("value").mean()).iter_rows())
+        mean = sum(by_language.values()) / len(by_language)
+        sign = ">=" if target.at_least else "<="
+        wanted = f"{sign} {target.bound}" if target.bound else "about 0.7 (given)"
+        verdict = "" if not target.bound else "yes" if target.reached(mean) else "**no**"
+        cells = " | ".join(f"{by_language[tag]:.3f}" for tag in tags)
+        rows.append(f"| {target.metric}, {target.model} | {wanted} | {mean:.3f} | {verdict} | {cells} |")
+    accuracy = {tag: figures(store, "evaluator", tag)["accuracy"] for tag in tags}
+    mean = sum(accuracy.values()) / len(accuracy)
+    verdict = "yes" if mean >= EVALUATOR_TARGET else "**no**"
+    cells = " | ".join(f"{accuracy[tag]:.3f}" for tag in tags)
+    rows.append(
+        f"| evaluator accuracy on three levels, held-out seeds | >= {EVALUATOR_TARGET} | {mean:.3f} | {verdict} | {cells} |"
+    )
+    return rows
+
+
+def figures(store: Store, asset: str, tag: str) -> dict[str, float]:
+    partition = store.get(asset, tag)
+    if partition is None:
+        raise SystemExit(f"{asset} of {tag} is not built: run make demo first")
+    return partition.figures
+
+
+def comparison_rows(table: pl.DataFrame, tags: list[str]) -> list[str]:
+    """Base against tuned for every measure both have: values with intervals, and whether the intervals are apart."""
+    rows = []
+    pairs = table.filter(pl.col("model") == "base").join(
+        table.filter(pl.col("model") == "tuned"), on=["language", "metric", "prompts"]
+    )
+    for row in pairs.sort("metric", "prompts", "language").iter_rows(named=True):
+        higher = row["better"] == "higher"
+        apart = row["low_right"] > row["high"] if higher else row["high_right"] < row["low"]
+        base = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        tuned = f"{row['value_right']:.3f} [{row['low_right']:.3f}, {row['high_right']:.3f}]"
+        rows.append(
+            f"| {row['metric']} | {row['language']} | {row['prompts']} | {base} | {tuned} | {'yes' if apart else '**no**'} |"
+        )
+    return rows
+
+
+def cost_rows(store: Store, tags: list[str]) -> list[str]:
+    rows = []
+    for stage in LINE:
+        partitions = [partition for tag in tags if (partition := store.get(stage.name, tag))]
+        seconds = " | ".join(f"{partition.cost.get('seconds', 0):.0f}" for partition in partitions)
+        memory = max(partition.cost.get("peak memory MiB", 0) for partition in partitions)
+        rows.append(f"| {stage.name} | {seconds} | {memory:.0f} |")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--languages", default="sw,fi,ur", help="comma-separated keys")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    arguments = parser.parse_args()
+    tags = arguments.languages.split(",")
+    store = Store(home_folder() / "data")
+    table = measures(store, tags)
+    lines = [
+        "# Pocket figures",
+        "",
+        f"`make demo LANGUAGES={arguments.languages} && .venv/bin/python benchmarks/pocket.py --languages {arguments.languages}`, "
+        f"Python {platform.python_version()}, 2 shared cores, no GPU. Means over languages; held-out subjects never occur in any training text.",
+        "",
+        f"| measure | target | mean | reached | {' | '.join(tags)} |",
+        "|---|---|---|---|" + "---|" * len(tags),
+        *target_rows(table, store, tags),
+        "",
+        "## Base against tuned",
+        "",
+        "| measure | language | prompts | base | tuned | intervals apart, tuned better |",
+        "|---|---|---|---|---|---|",
+        *comparison_rows(table, tags),
+        "",
+        "## Cost",
+        "",
+        f"| stage | {' | '.join(f's ({tag})' for tag in tags)} | peak MiB of its process so far |",
+        "|---|" + "---|" * len(tags) + "---|",
+        *cost_rows(store, tags),
+        "",
+    ]
+    arguments.output.write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The whole line for one language, as the UI and the command line run it, with a tiny model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from xinstr_core.catalogue import CATALOGUE
+from xinstr_core.stages import LINE
+from xinstr_core.store import MANIFEST, Store
+from xinstr_dagster.checks import CHECKS
+from xinstr_dagster.definitions import build_definitions
+
+STAGES = [stage.name for stage in LINE]
+# A model that was never trained answers in no language; and nothing is left out where everything is kept.
+EXPECTED_TO_FAIL = {"eval_report:right_language", "refined_pairs:selective"}
+PLOTS = {
+    "raw_corpus": {"funnel", "funnel plot", "sample of documents", "sample of rejected"},
+    "seed_pairs": {"funnel", "funnel plot", "sample of seeds"},
+    "reverse_model": {"loss curve"},
+    "candidate_pairs": {"funnel", "funnel plot", "sample of pairs"},
+    "evaluator": {"loss curve", "confusion"},
+    "refined_pairs": {"funnel", "funnel plot", "rating distribution", "sample of pairs"},
+    "diversified_set": {"funnel", "funnel plot", "sample of rows"},
+    "tuned_model": {"loss curve"},
+    "eval_report": {"sample of measures", "sample of replies", "report"},
+}
+
+
+@dataclass(frozen=True)
+class Built:
+    home: Path
+    instance: dg.DagsterInstance
+    first: dg.ExecuteInProcessResult
+    second: dg.ExecuteInProcessResult
+
+    def manifest(self, asset: str) -> dict[str, Any]:
+        path = self.home / "data" / asset / "language=sw" / MANIFEST
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return manifest
+
+
+def _execute(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    job = build_definitions().resolve_job_def("build_language")
+    return job.execute_in_process(instance=instance, partition_key="sw", raise_on_error=False)
+
+
+@pytest.fixture(scope="module")
+def built(model_home: Path) -> Built:
+    """Swahili built twice on one instance."""
+    instance = dg.DagsterInstance.ephemeral()
+    instance.add_dynamic_partitions("languages", ["sw"])
+    return Built(model_home, instance, _execute(instance), _execute(instance))
+
+
+def _materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMaterialization]:
+    events = result.get_asset_materialization_events()
+    return {
+        event.step_materialization_data.materialization.asset_key.to_user_string(): (
+            event.step_materialization_data.materialization
+        )
+        for event in events
+    }
+
+
+def test_every_asset_is_materialised_for_the_language(built: Built) -> None:
+    assert built.first.success
+    found = {name: materialization.partition for name, materialization in _materializations(built.first).items()}
+    assert found == {**dict.fromkeys(STAGES, "sw"), "catalogue": None}
+
+
+@pytest.mark.parametrize("asset", STAGES)
+def test_metadata_shows_what_was_built(built: Built, asset: str) -> None:
+    metadata = _materializations(built.first)[asset].metadata
+    assert metadata["result"].value == "built"
+    assert metadata["fingerprint"].value == built.manifest(asset)["fingerprint"]
+    assert metadata["folder"].value == str(built.home / "data" / asset / "language=sw")
+    assert metadata.keys() >= PLOTS[asset]
+    for name, table in built.manifest(asset)["tables"].items():
+        assert metadata[f"rows of {name}"].value == table["rows"]
+
+
+def test_plots_are_small_images_inside_the_metadata(built: Built) -> None:
+    plots = [
+        str(metadata[name].value)
+        for materialization in _materializations(built.first).values()
+        for metadata in [materialization.metadata]
+        for name in metadata
+        if name in ("funnel plot", "loss curve", "confusion", "rating distribution")
+    ]
+    assert len(plots) == 10
+    assert [plot[:40] for plot in plots if not plot.startswith("![plot](data:image/png;base64,iVBORw0KGgo")] == []
+    assert max(map(len, plots)) < 200_000
+
+
+def test_the_report_is_a_page_on_disk(built: Built) -> None:
+    path = Path(str(_materializations(built.first)["eval_report"].metadata["report"].value))
+    assert path.read_text("utf-8").lstrip().startswith("<!doctype html>")
+
+
+def test_every_check_is_recorded_with_its_verdict(built: Built) -> None:
+    evaluations = built.first.get_asset_check_evaluations()
+    found = {f"{e.asset_key.to_user_string()}:{e.check_name}": e.passed for e in evaluations}
+    assert found.keys() == {f"{check.asset}:{check.name}" for check in CHECKS}
+    assert {name for name, passed in found.items() if not passed} == EXPECTED_TO_FAIL
+    assert {e.metadata["language"].value for e in evaluations} == {"sw"}
+
+
+def test_data_versions_are_the_versions_of_the_manifests(built: Built) -> None:
+    for asset in STAGES:
+        tags = _materializations(built.first)[asset].tags or {}
+        assert tags["dagster/data_version"] == built.manifest(asset)["version"]
+        assert tags["dagster/code_version"] == built.manifest(asset)["made_of"]["version"]
+
+
+def test_a_second_run_finds_everything_unchanged(built: Built) -> None:
+    assert built.second.success
+    again = _materializations(built.second)
+    assert {again[asset].metadata["result"].value for asset in STAGES} == {"unchanged: nothing had to be done"}
+    first = _materializations(built.first)
+    versions = [
+        (first[a].tags or {})["dagster/data_version"] == (again[a].tags or {})["dagster/data_version"] for a in STAGES
+    ]
+    assert versions == [True] * len(STAGES)
+
+
+def test_nothing_unfinished_is_left_behind(built: Built) -> None:
+    data = built.home / "data"
+    assert [path for path in data.rglob("*") if path.is_file() and "unfinished" in path.parts] == []
+    assert [path for path in data.rglob("*") if path.suffix == ".tmp" or "checkpoint" in path.name] == []
+
+
+def test_lineage_follows_a_training_row_to_its_document_and_its_model(built: Built) -> None:
+    corpus = built.home / "data" / "pocket" / "corpus" / "sw.jsonl"
+    texts = [json.loads(line)["text"] for line in corpus.read_text("utf-8").splitlines()]
+    with duckdb.connect(str(built.home / "data" / CATALOGUE), read_only=True) as connection:
+        rows = connection.execute(
+            "SELECT l.input_record, l.document, s.response, l.instruction, s.instruction, l.cluster_id, l.tuned_model"
+            " FROM lineage l JOIN diversified_set s USING (pair_id) WHERE l.split = 'train'"
+        ).fetchall()
+    assert len(rows) == 24
+    for place, document, response, instruction, trained_on, cluster, model in rows:
+        name, _, line = place.partition(":")
+        assert name == "sw.jsonl"
+        assert response.encode() == document.encode()
+        assert response in texts[int(line.partition("[")[0]) - 1]
+        assert instruction == trained_on
+        assert isinstance(cluster, int)
+        assert (Path(model) / "adapter_model.safetensors").is_file()
+
+
+def test_held_out_rows_have_no_model(built: Built) -> None:
+    with duckdb.connect(str(built.home / "data" / CATALOGUE), read_only=True) as connection:
+        rows = connection.execute("SELECT tuned_model FROM lineage WHERE split = 'heldout'").fetchall()
+    assert rows == [(None,)] * 4
+
+
+def test_every_response_is_byte_for_byte_a_document(built: Built) -> None:
+    store = Store(built.home / "data")
+    corpus, pairs = store.get("raw_corpus", "sw"), store.get("candidate_pairs", "sw")
+    assert corpus is not None
+    assert pairs is not None
+    documents = dict(corpus.read("documents").select("doc_id", "text").iter_rows())
+    responses = pairs.read("pairs").select("doc_id", "response").rows()
+    assert len(responses) == 40
+    assert [doc_id for doc_id, response in responses if response.encode() != documents[doc_id].encode()] == []
+
+
+def test_the_board_shows_each_language_by_stage(built: Built) -> None:
+    board = str(_materializations(built.first)["catalogue"].metadata["board"].value)
+    header, _, *lines = board.splitlines()
+    assert header == "| language | " + " | ".join(name.replace("_", "\\_") for name in STAGES) + " |"
+    cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[1:] for line in lines}
+    assert set(cells["Finnish \\(fi\\)"]) == {"missing"}
+    assert set(cells["Thai \\(th, retired\\)"]) == {"missing"}
+    assert {cell.split()[0] for cell in cells["Swahili \\(sw\\)"]} == {"current"}

@@ -1,0 +1,82 @@
+"""The command line as users run it: a process of its own, over a home folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.dagster.asking_model import TINY_SETTINGS, write_asking_model
+
+REGISTRY = """
+[sw]
+name = "Swahili"
+script = "Latn"
+
+[fi]
+name = "Finnish"
+script = "Latn"
+"""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`xinstr` with XINSTR_HOME set."""
+
+    home: Path
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XINSTR_HOME": str(self.home), "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """The command in a process that the caller may kill."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "xinstr_dagster.cli", *arguments],
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "xinstr_dagster.cli", *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    def manifests(self) -> list[str]:
+        return sorted(path.parent.parent.name for path in self.home.glob("data/*/*/manifest.json"))
+
+
+@pytest.fixture(scope="session")
+def asking_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "asking"
+    write_asking_model(folder)
+    return folder
+
+
+@pytest.fixture
+def new_home(tmp_path: Path, asking_model: Path) -> Callable[[str], CommandLine]:
+    """Makes homes by name: with two languages, the asking model and tiny settings."""
+
+    def make(name: str) -> CommandLine:
+        home = tmp_path / name
+        home.mkdir()
+        (home / "languages.toml").write_text(REGISTRY, "utf-8")
+        (home / "xinstr.toml").write_text(f"base_model = '{asking_model}'\n{TINY_SETTINGS}", "utf-8")
+        return CommandLine(home)
+
+    return make
+
+
+@pytest.fixture
+def xinstr(new_home: Callable[[str], CommandLine]) -> CommandLine:
+    return new_home("home")

@@ -1,0 +1,299 @@
+"""The UI in headless Chromium: a new language appears, is built by clicking, and what it shows is inert.
+
+Screenshots go to the folder XINSTR_SCREENSHOTS, or to pytest's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import CommandLine
+
+pytestmark = pytest.mark.browser
+
+LANGUAGE_ASSETS = (
+    "raw_corpus", "seed_pairs", "reverse_model", "candidate_pairs", "evaluator", "refined_pairs", "diversified_set",
+    "tuned_model", "eval_report",
+)  # fmt: skip
+HOSTILE = (
+    "Tell me about https://evil.example/a and www.evil.example and someone@evil.example and "
+    "<img src=x onerror=alert(1)> ![x](https://evil.example/x.png) [click](javascript:alert(1))"
+)
+CHROMIUM_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--window-size=1700,1000",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UserInterface:
+    """A running UI of a home folder."""
+
+    xinstr: CommandLine
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The answer to a GraphQL query."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.address}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer: dict[str, Any] = json.load(response)
+        assert "errors" not in answer, answer
+        found: dict[str, Any] = answer["data"]
+        return found
+
+    def partitions(self) -> list[str]:
+        query = (
+            "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys } } }"
+        )
+        found = self.ask(query, key={"path": ["raw_corpus"]})["assetNodeOrError"]
+        return sorted(found.get("partitionKeys", []))
+
+    def materialised(self, language: str) -> set[str]:
+        """The assets that have a materialisation of the language."""
+        query = """query($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) {
+            ... on AssetNode { assetMaterializations(partitions: $partitions, limit: 1) { timestamp } } } }"""
+        return {
+            asset
+            for asset in LANGUAGE_ASSETS
+            if self.ask(query, key={"path": [asset]}, partitions=[language])["assetNodeOrError"][
+                "assetMaterializations"
+            ]
+        }
+
+    def runs(self) -> list[dict[str, Any]]:
+        query = "{ runsOrError(limit: 20) { ... on Runs { results { runId status tags { key value } } } } }"
+        found: list[dict[str, Any]] = self.ask(query)["runsOrError"]["results"]
+        return found
+
+
+def _wait(what: str, seconds: float, found: Callable[[], Any]) -> Any:
+    """What `found` gives as soon as it is true; it may fail while something starts."""
+    end = time.monotonic() + seconds
+    trouble: Exception | None = None
+    while time.monotonic() < end:
+        try:
+            if result := found():
+                return result
+        except Exception as error:  # noqa: BLE001  the page is being rebuilt, the server is starting
+            trouble = error
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: not within {seconds:.0f} s ({trouble})")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its descendants: asked first, then without asking."""
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    process.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    for one in alive:
+        one.kill()
+
+
+@pytest.fixture(scope="module")
+def ui(asking_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserInterface]:
+    """The UI over two languages; Swahili has seeds that try to break out of their cells."""
+    from tests.dagster.asking_model import TINY_SETTINGS
+    from tests.e2e.conftest import REGISTRY
+
+    home = tmp_path_factory.mktemp("home")
+    (home / "languages.toml").write_text(REGISTRY, "utf-8")
+    (home / "xinstr.toml").write_text(f"base_model = '{asking_model}'\n{TINY_SETTINGS}", "utf-8")
+    port = _free_port()
+    xinstr = CommandLine(home)
+    with (home / "ui.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "xinstr_dagster.cli", "ui", "--port", str(port)],
+            env=xinstr.environment(),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            started = UserInterface(xinstr, port, process)
+            _wait("the UI", 120, lambda: started.ask("{ version }"))
+            yield started
+        finally:
+            _end(process)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_page_load_timeout(120)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(os.environ.get("XINSTR_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _text(browser: Any) -> str:
+    from selenium.webdriver.common.by import By
+
+    return str(browser.find_element(By.TAG_NAME, "body").text)
+
+
+def _click(browser: Any, what: str, xpath: str) -> None:
+    """Click the last visible element of an XPath: dialogs come after the page that they cover."""
+    from selenium.webdriver.common.by import By
+
+    def clicked() -> bool:
+        found = [e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed() and e.is_enabled()]
+        if found:
+            browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found[-1])
+            found[-1].click()
+        return bool(found)
+
+    _wait(what, 60, clicked)
+
+
+def test_the_ui_listens_on_the_loopback_address_alone(ui: UserInterface) -> None:
+    family = [psutil.Process(ui.process.pid), *psutil.Process(ui.process.pid).children(recursive=True)]
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for one in family
+        for connection in one.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert ("127.0.0.1", ui.port) in listening
+    assert {address for address, _ in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_a_second_ui_on_the_same_port_is_one_line(ui: UserInterface) -> None:
+    done = ui.xinstr("ui", "--port", str(ui.port))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: port {ui.port} is in use: is the UI open already? Else choose another with --port\n"
+    )
+
+
+def test_a_new_language_appears_and_is_built_by_clicking(ui: UserInterface, browser: Any, screenshots: Path) -> None:
+    _wait("the registered languages", 60, lambda: ui.partitions() == ["fi", "sw"])
+    browser.get(f"{ui.address}/asset-groups")
+    _wait("the asset graph", 60, lambda: all(name in _text(browser) for name in ("raw_corpus", "eval_report")))
+    browser.save_screenshot(str(screenshots / "1-graph-empty.png"))
+
+    seeds = ui.xinstr.home / "seeds.jsonl"
+    seeds.write_text(_hostile_seeds(), "utf-8")
+    with (ui.xinstr.home / "languages.toml").open("a", encoding="utf-8") as registry:
+        registry.write(f'\n[tr]\nname = "Turkish"\nscript = "Latn"\nseeds = "{seeds}"\n')
+    _wait("the new language", 60, lambda: ui.partitions() == ["fi", "sw", "tr"])
+
+    browser.get(f"{ui.address}/asset-groups")
+    _click(browser, "Materialize all", "//button[contains(., 'Materialize all')]")
+    _wait("the dialog", 60, lambda: "partition" in _text(browser).lower())
+    browser.save_screenshot(str(screenshots / "2-choose-partition.png"))
+    _choose_partition(browser, "tr")
+    browser.save_screenshot(str(screenshots / "3-partition-chosen.png"))
+    _click(browser, "Launch", "//button[contains(., 'Launch')]")
+
+    _wait("the build", 400, lambda: ui.materialised("tr") == set(LANGUAGE_ASSETS))
+    assert ui.materialised("fi") == ui.materialised("sw") == set()
+    _wait("the end of the run", 120, lambda: {run["status"] for run in ui.runs()} == {"SUCCESS"})
+    browser.get(f"{ui.address}/asset-groups")
+    _wait("the asset graph", 60, lambda: "eval_report" in _text(browser))
+    time.sleep(5)
+    browser.save_screenshot(str(screenshots / "4-graph-built.png"))
+
+
+def _choose_partition(browser: Any, language: str) -> None:
+    """Empty the field of partitions in the dialog and write the language into it."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    def field() -> Any:
+        dialog = browser.find_elements(By.XPATH, "//*[contains(@class, 'Dialog') or @role='dialog']")[-1]
+        return [e for e in dialog.find_elements(By.XPATH, ".//input") if e.get_attribute("type") in ("", "text", None)]
+
+    (one, *_) = _wait("the field of partitions", 60, field)
+    one.click()
+    one.send_keys(Keys.CONTROL, "a")
+    one.send_keys(Keys.DELETE)
+    one.send_keys(language)
+    one.send_keys(Keys.TAB)
+
+
+def _hostile_seeds() -> str:
+    import random
+
+    from xinstr_core.pocket.documents import draw_topics, write_document, write_instruction
+
+    rng = random.Random(7)
+    return "".join(
+        json.dumps(
+            {"instruction": f"{HOSTILE} {write_instruction(topic, 'en', rng)}", "response": write_document(topic, rng)}
+        )
+        + "\n"
+        for topic in draw_topics("tr", 60, rng)
+    )
+
+
+PAGES = {
+    "5-seed_pairs": "assets/seed_pairs?view=partitions&partition=tr",
+    "6-raw_corpus": "assets/raw_corpus?view=partitions&partition=tr",
+    "7-evaluator": "assets/evaluator?view=partitions&partition=tr",
+    "8-eval_report": "assets/eval_report?view=partitions&partition=tr",
+    "9-catalogue": "assets/catalogue?view=overview",
+    "10-checks": "assets/raw_corpus?view=checks",
+    "11-overview": "assets/candidate_pairs?view=overview",
+    "12-automation": "automation",
+}
+
+
+@pytest.mark.parametrize(("name", "page"), PAGES.items(), ids=PAGES.keys())
+def test_a_page_opens(ui: UserInterface, browser: Any, screenshots: Path, name: str, page: str) -> None:
+    browser.get(f"{ui.address}/{page}")
+    asset = page.split("/")[-1].split("?")[0]
+    _wait(f"the page {page}", 60, lambda: asset in _text(browser).lower())
+    time.sleep(4)
+    browser.save_screenshot(str(screenshots / f"{name}.png"))
+    (screenshots / f"{name}.html").write_text(browser.page_source, "utf-8")
+    assert "Something went wrong" not in _text(browser)
+
+
+def test_hostile_seeds_are_no_links_and_no_images_in_the_ui(ui: UserInterface, browser: Any, screenshots: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    browser.get(f"{ui.address}/{PAGES['5-seed_pairs']}")
+    _wait("the metadata", 60, lambda: "sample of seeds" in _text(browser))
+    _click(browser, "the sample", "//tr[contains(., 'sample of seeds')]//*[contains(text(), 'Show')]")
+    _wait("the sample's text", 60, lambda: "Tell me about" in _text(browser))
+    browser.save_screenshot(str(screenshots / "13-hostile-seeds.png"))
+    assert [e.get_attribute("href") for e in browser.find_elements(By.XPATH, "//a[contains(@href, 'evil')]")] == []
+    assert browser.find_elements(By.XPATH, "//img[contains(@src, 'evil') or @onerror]") == []
