@@ -5,12 +5,22 @@ from __future__ import annotations
 import regex
 
 _SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
+_JOINERS = "\u200c\u200d"
+_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LONGEST_WORD = 30  # characters; longer ones are runs of a script without spaces
 
 
 def is_storable(text: str) -> bool:
     """Whether a text can be written as UTF-8 and read by everything: no lone surrogate, no NUL."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def printable(text: str) -> str:
+    """A text without control characters and without the marks that turn the direction of what follows.
+
+    The joiners stay: Persian, Urdu, Bengali and Hindi spell with them.
+    """
+    return "".join(c for c in text if (c.isprintable() and c not in _DIRECTION_MARKS) or c in _JOINERS)
 
 
 def sentences(text: str) -> list[str]:

@@ -4,6 +4,7 @@ Both of the latter ship stopped: opening the UI must not load a laptop with ten 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -11,13 +12,13 @@ from xinstr_core.errors import SettingsError
 from xinstr_core.languages import active_languages
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.assets import ASSETS, LANGUAGE_ASSETS
-from xinstr_dagster.partitions import languages, sync_languages
+from xinstr_dagster.assets.catalogue import catalogue
+from xinstr_dagster.partitions import sync_languages
 
 # Catalogue included: a build is only done when its rows can be followed.
 build_language = dg.define_asset_job(
     "build_language",
     selection=dg.AssetSelection.assets(*ASSETS),
-    partitions_def=languages,
     description="The whole line for one language",
 )
 
@@ -41,22 +42,30 @@ def language_registry(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 def weekly_rebuild(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """One run a language. Stages whose inputs did not change find that out and do nothing."""
     day = context.scheduled_execution_time.strftime("%Y-%m-%d")
-    for tag in sorted(active_languages(home_folder() / "languages.toml")):
+    tags = sorted(active_languages(home_folder() / "languages.toml"))
+    sync_languages(context.instance, tags)  # one language that the instance does not know would stop the whole tick
+    for tag in tags:
         yield dg.RunRequest(run_key=f"{day}-{tag}", partition_key=tag)
 
 
 # A parent whose blocking check failed must not feed its children on a later tick: eager() alone does not look.
 _FOLLOW = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 _START = dg.AutomationCondition.on_missing()
+# The catalogue spans languages: eager() would wait until every one of them is built.
+_COLLECT = (
+    dg.AutomationCondition.any_deps_updated().since_last_handled() & ~dg.AutomationCondition.any_deps_in_progress()
+)
 
 
 def with_conditions(assets: list[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
     """Roots build when a language is new, the rest follows its parents."""
     roots = {asset.key for asset in LANGUAGE_ASSETS if not asset.dependency_keys}
+
+    def condition(key: dg.AssetKey) -> dg.AutomationCondition[Any]:
+        return _COLLECT if key == catalogue.key else _START if key in roots else _FOLLOW
+
     return [
-        asset.map_asset_specs(
-            lambda spec: spec.replace_attributes(automation_condition=_START if spec.key in roots else _FOLLOW)
-        )
+        asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=condition(spec.key)))
         for asset in assets
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from xinstr_core.errors import XinstrError
 from xinstr_core.languages import Language
 from xinstr_core.stages import LINE
 from xinstr_core.stages.stage import Stage, is_current
@@ -14,9 +15,13 @@ MISSING, STALE, CURRENT = "missing", "stale", "current"
 
 
 def state_of(workspace: Workspace, stage: Stage, tag: str) -> str:
-    if workspace.store.get(stage.name, tag) is None:
-        return MISSING
-    return CURRENT if is_current(workspace, stage, tag) else STALE
+    """MISSING, STALE or CURRENT; STALE too where an input or the partition itself cannot be read any more."""
+    try:
+        if workspace.store.get(stage.name, tag) is None:
+            return MISSING
+        return CURRENT if is_current(workspace, stage, tag) else STALE
+    except XinstrError:
+        return STALE
 
 
 def states(workspace: Workspace, tag: str) -> Iterator[tuple[str, str]]:

@@ -11,11 +11,13 @@ from typing import Any
 import dagster as dg
 
 from xinstr_core.catalogue import CATALOGUE
+from xinstr_core.engines.models import check_model
 from xinstr_core.errors import SettingsError
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.assets.catalogue import catalogue
 from xinstr_dagster.board import CURRENT, states
+from xinstr_dagster.checks import failed_blocking_check
 from xinstr_dagster.definitions import build_definitions
 from xinstr_dagster.instance import PROCESS_TAG
 from xinstr_dagster.partitions import sync_languages
@@ -65,6 +67,8 @@ def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
     _ = workspace.settings, workspace.model
     for tag in tags:
         language = workspace.language(tag)
+        if language.retired:
+            raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
         workspace.corpus_file(language), workspace.seeds_file(language), workspace.prompts_file(language)
 
 
@@ -74,7 +78,10 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
     wanted = request.stages()
     current = {name for name, state in states(workspace, tag) if state == CURRENT}
     if current.issuperset(wanted) and (workspace.store.root / CATALOGUE).exists():
-        return Outcome(tag, up_to_date=True)
+        return Outcome(tag, up_to_date=True, error=failed_blocking_check(workspace, wanted, tag))
+    if unfit := failed_blocking_check(workspace, current.difference(wanted), tag):
+        return Outcome(tag, up_to_date=False, error=unfit)
+    check_model(workspace.model)
     sync_languages(instance, [tag])
     job = build_definitions().resolve_job_def("build_language")
     result = job.execute_in_process(
@@ -88,7 +95,8 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
         tags={PROCESS_TAG: str(os.getpid())},
         raise_on_error=False,
     )
-    return Outcome(tag, up_to_date=False, error="" if result.success else _first_error(result), run_id=result.run_id)
+    error = "" if result.success else failed_blocking_check(workspace, wanted, tag) or _first_error(result)
+    return Outcome(tag, up_to_date=False, error=error, run_id=result.run_id)
 
 
 def _resource_config(request: BuildRequest) -> dict[str, Any]:

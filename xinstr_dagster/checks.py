@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import dagster as dg
 import polars as pl
 
+from xinstr_core.stages import STAGES
+from xinstr_core.stages.stage import stored_inputs
 from xinstr_core.store import Partition
+from xinstr_core.workspace import Workspace
+from xinstr_dagster.partitions import languages
 
 Verdict = tuple[bool, dict[str, float]]
 
@@ -24,7 +28,13 @@ class Check:
     ask: Callable[[Partition, dict[str, Partition]], Verdict]
 
     def spec(self) -> dg.AssetCheckSpec:
-        return dg.AssetCheckSpec(self.name, asset=self.asset, description=self.description, blocking=self.blocking)
+        return dg.AssetCheckSpec(
+            self.name,
+            asset=self.asset,
+            description=self.description,
+            blocking=self.blocking,
+            partitions_def=languages,  # else one language's verdict would stand for all
+        )
 
     def result(self, partition: Partition, inputs: dict[str, Partition]) -> dg.AssetCheckResult:
         passed, figures = self.ask(partition, inputs)
@@ -135,3 +145,17 @@ def results_of(asset: str, partition: Partition, inputs: dict[str, Partition]) -
     for check in CHECKS:
         if check.asset == asset:
             yield check.result(partition, inputs)
+
+
+def failed_blocking_check(workspace: Workspace, stages: Iterable[str], tag: str) -> str:
+    """The first blocking check that the stored partitions of a language fail, in a line; empty where all pass."""
+    for check in CHECKS:
+        partition = workspace.store.get(check.asset, tag) if check.blocking and check.asset in stages else None
+        inputs = stored_inputs(workspace, STAGES[check.asset], tag)
+        if partition is None or inputs is None:
+            continue
+        passed, figures = check.ask(partition, inputs)
+        if not passed:
+            shown = ", ".join(f"{name} {value:g}" for name, value in figures.items())
+            return f"{check.asset}: check {check.name} failed ({shown}). It asks: {check.description}"
+    return ""

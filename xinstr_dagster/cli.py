@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from xinstr_core.corpus.readers import resolve_input
 from xinstr_core.errors import SettingsError, XinstrError
 from xinstr_core.languages import active_languages, check_tag, get_language, read_languages, write_entry
+from xinstr_core.text import printable
 from xinstr_core.workspace import Workspace, home_folder
 
 app = typer.Typer(
@@ -91,6 +93,9 @@ def add_language(
     registry = home_folder() / "languages.toml"
     if check_tag(tag) in read_languages(registry):
         raise SettingsError(f"{tag} is registered already: change its entry in {registry}")
+    for source, what in ((corpus, "corpus"), (seeds, "seeds")):
+        if source != "pocket":
+            resolve_input(Path(_absolute(source)), tag, what)
     values = {"name": name, "script": script, "corpus": _absolute(corpus), "seeds": _absolute(seeds)}
     write_entry(registry, tag, values)
     console.print(f"added {name} ({tag}): build it with [bold]xinstr build {tag}[/]")
@@ -138,10 +143,11 @@ def lineage(pair_id: Annotated[str, typer.Argument(help="key of a pair, from any
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] = 3000) -> None:
     """Open the Dagster UI on this machine, with persistent history."""
-    from xinstr_dagster.instance import PROJECT, prepare_home
+    from xinstr_dagster.instance import PROJECT, open_instance, prepare_home
 
     home = home_folder()
     prepare_home(home)
+    open_instance().dispose()  # made by one process before the UI's several use it
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise XinstrError(f"port {port} is in use: is the UI open already? Else choose another with --port")
@@ -172,7 +178,7 @@ def _build(tags: list[str], choices: dict[str, Any]) -> None:
             seconds = time.monotonic() - started
             if outcome.error:
                 failed = True
-                console.print(f"[red]{tag} failed[/] {_plain(outcome.error)} (run {outcome.run_id})")
+                _print_error(f"{tag}: {outcome.error}" + (f" (run {outcome.run_id})" if outcome.run_id else ""))
             elif outcome.up_to_date:
                 console.print(f"[green]{tag}[/] is up to date: nothing to do")
             else:
@@ -210,6 +216,8 @@ def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
         *parents, key = name.strip().split(".")
         for parent in parents:
             section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise SettingsError(f"--set {assignment!r}: {parent} already has the value {section!r}")
         try:
             section[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
@@ -226,11 +234,16 @@ def _absolute_model(name: str) -> str:
     return str(Path(name).resolve()) if name and Path(name).is_dir() else name
 
 
+def _print_error(message: str) -> None:
+    """One line on standard error, whatever the message holds."""
+    Console(stderr=True).print(f"[red]error:[/] {_plain(message)}", soft_wrap=True, highlight=False)
+
+
 def _plain(text: str) -> str:
     """Text from outside, without console markup of its own."""
     from rich.markup import escape
 
-    return escape("".join(character if character.isprintable() else " " for character in text))
+    return escape(printable(" ".join(text.split())))
 
 
 def main() -> None:
@@ -238,7 +251,7 @@ def main() -> None:
     try:
         app()
     except XinstrError as error:
-        Console(stderr=True).print(f"[red]error:[/] {_plain(str(error))}", soft_wrap=True)
+        _print_error(str(error))
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import warnings
@@ -22,7 +23,9 @@ def prepare_home(home: Path) -> Path:
         raise SettingsError(f"no languages.toml in {home}: change to the project's folder or set XINSTR_HOME")
     folder = home / "data" / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    configuration = next(path for path in (home / "dagster.yaml", PROJECT / "dagster.yaml") if path.is_file())
+    configuration = next((path for path in (home / "dagster.yaml", PROJECT / "dagster.yaml") if path.is_file()), None)
+    if configuration is None:
+        raise SettingsError(f"no dagster.yaml in {home}: xinstr runs from a clone of its project")
     shutil.copyfile(configuration, folder / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ["XINSTR_HOME"] = str(home)
@@ -33,7 +36,10 @@ def open_instance() -> dg.DagsterInstance:
     """The instance of DAGSTER_HOME. Runs of killed command lines are marked as failed: nobody else would."""
     # Data versions are a beta API of the pinned version; its notice says nothing that a user could act on.
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    instance = dg.DagsterInstance.get()
+    # The first use of a fresh home by several processes at once corrupts its database for good.
+    with (Path(os.environ["DAGSTER_HOME"]) / ".first-use.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        instance = dg.DagsterInstance.get()
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(unfinished):
         process = run.tags.get(PROCESS_TAG)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot
 from xinstr_core.store import Partition
+from xinstr_core.text import printable
 
 SAMPLE_ROWS = 8
 CELL_CHARACTERS = 160
@@ -34,12 +35,12 @@ def escape_markdown(text: object, limit: int = CELL_CHARACTERS) -> str:
     """Any text as one inert Markdown table cell: no HTML, no link, no image, no emphasis, no new cell or line."""
     flat = " ".join(str(text).split())
     short = flat if len(flat) <= limit else flat[: limit - 1] + "…"
-    short = "".join(character for character in short if character.isprintable() and character not in _BIDI_CONTROLS)
+    short = printable(short)
     safe = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~:$@])", r"\\\1", safe)
-
-
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    unlinked = re.sub(
+        r"(://|www\.|@)", "\\1\u2060", safe, flags=re.IGNORECASE
+    )  # the UI links bare addresses, escaped or not
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~:$@])", r"\\\1", unlinked)
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -21,7 +21,7 @@ def progress_bar(console: Console) -> Iterator[None]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks: dict[tuple[str, str], TaskID] = {}
 
         def listen(stage: str, language: str, done: int, total: int, figures: dict[str, float]) -> None:

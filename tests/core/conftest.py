@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from xinstr_core.engines.models import ModelReference, resolve_model
-from xinstr_core.pocket.base_model import PHASES, pages, train_tokenizer
+from xinstr_core.pocket.base_model import PHASES, train_tokenizer
+from xinstr_core.pocket.pages import pages
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +21,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = train_tokenizer(islice(pages(3, PHASES[0]), 60), vocabulary=700)
+    tokenizer = train_tokenizer(islice(pages(3, PHASES[0].mix), 60), vocabulary=700)
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(

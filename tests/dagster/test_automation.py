@@ -157,3 +157,15 @@ def test_a_failed_blocking_check_of_one_language_holds_for_that_language_alone(i
         _checked(instance, "raw_corpus", "has_documents", language, passed=language == "fi")
     result = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
     assert result.get_requested_partitions(dg.AssetKey("candidate_pairs")) == {"fi"}
+
+
+def test_the_catalogue_follows_a_finished_language_while_another_was_never_built(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("languages", ["fi", "sw"])
+    before = dg.evaluate_automation_conditions(defs, instance)
+    for asset in LANGUAGE_ASSETS:
+        name = asset.key.to_user_string()
+        _materialised(instance, name, "sw")
+        for spec in specs_of(name):
+            _checked(instance, name, spec.name, "sw", passed=True)
+    after = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
+    assert after.get_num_requested(dg.AssetKey("catalogue")) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -39,6 +40,14 @@ HOSTILE = {
 }
 
 
+# remark-gfm, which the UI renders with, turns addresses into links after it has resolved every backslash and entity.
+BARE_LINKS = (
+    re.compile(r"(https?://|www(?=\.))([-.\w]+)([^ \t\r\n]*)", re.IGNORECASE),
+    re.compile(r"([-.\w+]+)@([-\w]+(?:\.[-\w]+)+)"),
+)
+INVISIBLE = str.maketrans("", "", "\u200b\u2060")  # may be put into an address to break it: nothing to see
+
+
 def _cells(text: str) -> list[list[Token]]:
     """The inline tokens of each body cell of a table that holds the text once, between two known cells."""
     tokens = RENDERER.parse(markdown_table([{"a": "before", "text": text, "z": "after"}]))
@@ -60,14 +69,30 @@ def _assert_inert(text: str, expected: str) -> None:
     before, middle, after = _cells(text)
     assert [token.content for token in before + after] == ["before", "after"]
     assert {token.type for token in middle} <= {"text", "text_special"}
-    assert "".join(token.content for token in middle) == expected
+    assert "".join(token.content for token in middle).translate(INVISIBLE) == expected
     rendered = RENDERER.render(markdown_table([{"a": "before", "text": text, "z": "after"}]))
-    assert f"<td>{html.escape(expected, quote=False).replace(chr(34), '&quot;')}</td>" in rendered
+    assert f"<td>{html.escape(expected, quote=False).replace(chr(34), '&quot;')}</td>" in rendered.translate(INVISIBLE)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_text_stays_text_in_its_cell(text: str) -> None:
     _assert_inert(text, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://evil.example/a",
+        "HTTP://evil.example",
+        "www.evil.example",
+        "(someone@evil.example)",
+        "a.b+c@d-e.example",
+    ],
+)
+def test_no_bare_address_is_left_that_the_ui_would_make_a_link(text: str) -> None:
+    _, middle, _ = _cells(text)
+    shown = "".join(token.content for token in middle)
+    assert [link.search(shown) for link in BARE_LINKS] == [None, None]
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n", "\n\n", "\u2028", "\u2029", "\x0b", "\x0c", "\x85"])
@@ -92,6 +117,12 @@ def test_what_cannot_be_printed_is_dropped(control: str) -> None:
     ["اردو میں ایک جملہ", "ภาษาไทยไม่มีช่องว่าง", "हिन्दी में क्षत्रिय", "বাংলা ভাষায় স্ত্রী", "Tiếng Việt có dấu", "தமிழ் மொழி"],
 )
 def test_text_of_every_script_is_shown_as_it_is(text: str) -> None:
+    _assert_inert(text, text)
+
+
+@pytest.mark.parametrize("text", ["می‌خواهم", "ক্‌ষ", "र्‍य", "ශ්‍රී"])
+def test_joiners_stay_because_scripts_need_them(text: str) -> None:
+    """Zero-width joiner and non-joiner are spelling in Persian, Urdu, Bengali, Hindi and Sinhala."""
     _assert_inert(text, text)
 
 

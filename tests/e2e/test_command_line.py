@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_language_without_pocket_text_is_one_line(xinstr: CommandLine) -> None
 
 def test_a_home_without_a_registry_is_one_line(xinstr: CommandLine) -> None:
     (xinstr.home / "languages.toml").unlink()
-    for command in (["build", "sw"], ["demo"], ["languages", "list"], ["status"], ["ui"]):
+    for command in (["build", "sw"], ["languages", "list"], ["ui"]):
         _assert_one_line(xinstr, command, "languages.toml", "XINSTR_HOME")
 
 
@@ -157,11 +158,9 @@ def test_an_unreadable_model_is_one_line(
     _assert_one_line(xinstr, ["build", "sw", "--base-model", str(folder), "--to", "reverse_model"], said)
 
 
-def _good_texts(count: int) -> list[str]:
-    import random
-
+def _texts_in(language: str, count: int) -> list[str]:
     rng = random.Random(5)
-    return [write_document(topic, rng) for topic in draw_topics("sw", count, rng)]
+    return [write_document(topic, rng) for topic in draw_topics(language, count, rng)]
 
 
 def _record(text: str) -> bytes:
@@ -183,7 +182,7 @@ BAD_RECORDS = {
 
 def test_bad_records_are_rows_with_a_reason_and_the_build_goes_on(xinstr: CommandLine) -> None:
     corpus = xinstr.home / "corpus.jsonl"
-    good = _good_texts(20)
+    good = _texts_in("sw", 20)
     bad = [record for record, _ in BAD_RECORDS.values()]
     corpus.write_bytes(b"".join([_record(good[0]), *bad, *map(_record, good[1:])]))
     done = xinstr("build", "sw", "--corpus", str(corpus), "--to", "raw_corpus")
@@ -210,23 +209,47 @@ def test_a_corpus_of_junk_alone_stops_with_the_numbers(xinstr: CommandLine) -> N
     )
 
 
+def test_a_corpus_without_any_document_fails_every_time(xinstr: CommandLine) -> None:
+    """The blocking check says no; that the empty partition is current must not turn its no into a yes."""
+    corpus = xinstr.home / "corpus.jsonl"
+    corpus.write_bytes(b"\n\n\n")
+    for _ in range(2):
+        done = xinstr("build", "sw", "--corpus", str(corpus), "--to", "raw_corpus")
+        assert done.returncode == 1, done.stdout
+        assert "has_documents" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_corpus_folder_for_one_language_is_enough_when_others_were_built(xinstr: CommandLine) -> None:
+    """The board looks at every language, also at those that this build's folder does not hold."""
+    folder = xinstr.home / "corpora"
+    folder.mkdir()
+    (folder / "fi.jsonl").write_bytes(b"".join(map(_record, _texts_in("fi", 10))))
+    assert xinstr("build", "sw", "--to", "raw_corpus").returncode == 0
+    done = xinstr("build", "fi", "--corpus", str(folder), "--to", "raw_corpus")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_status_outlives_a_corpus_that_was_deleted(xinstr: CommandLine) -> None:
+    corpus = xinstr.home / "eu.jsonl"
+    corpus.write_bytes(b"".join(map(_record, _texts_in("sw", 10))))
+    registry = xinstr.home / "languages.toml"
+    registry.write_text(registry.read_text("utf-8").replace("[sw]", f'[sw]\ncorpus = "{corpus}"'), "utf-8")
+    assert xinstr("build", "sw", "--to", "raw_corpus").returncode == 0
+    corpus.unlink()
+    assert _status(xinstr)["fi"] == ["missing"] * 9
+
+
 def test_one_bad_language_does_not_keep_the_other_from_being_built(xinstr: CommandLine) -> None:
     folder = xinstr.home / "corpora"
     folder.mkdir()
     (folder / "sw.jsonl").write_bytes(b"plain words\n" * 20)
-    (folder / "fi.jsonl").write_bytes(b"".join(_record(f"{text}") for text in _finnish_texts()))
+    (folder / "fi.jsonl").write_bytes(b"".join(map(_record, _texts_in("fi", 10))))
     done = xinstr("build", "sw", "fi", "--corpus", str(folder), "--to", "raw_corpus")
     assert done.returncode == 1
     assert "lost 20 of 20 documents" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.parent.name for path in xinstr.home.glob("data/raw_corpus/*/manifest.json")] == ["language=fi"]
-
-
-def _finnish_texts() -> list[str]:
-    import random
-
-    rng = random.Random(5)
-    return [write_document(topic, rng) for topic in draw_topics("fi", 10, rng)]
 
 
 def test_a_build_that_is_up_to_date_does_nothing(xinstr: CommandLine) -> None:

@@ -68,6 +68,27 @@ def _quiet() -> None:
 
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
+
+
+def check_model(reference: ModelReference) -> None:
+    """Read configuration, weight headers and tokenizer, so that a broken model is found before any work is done."""
+    from safetensors import SafetensorError, safe_open
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(reference.path, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"base model {reference.name!r}: config.json cannot be read ({_first_line(error)})") from error
+    for weights in sorted(reference.path.glob("*.safetensors")):
+        try:
+            with safe_open(weights, framework="pt") as stream:
+                stream.keys()
+        except (SafetensorError, OSError) as error:
+            raise InputError(
+                f"base model {reference.name!r}: {weights.name} is damaged ({_first_line(error)}): fetch it again"
+            ) from error
+    load_tokenizer(reference)
 
 
 def load_tokenizer(reference: ModelReference) -> Any:

@@ -105,7 +105,9 @@ def run_stage(
     workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress = silent
 ) -> StageResult:
     """The stored partition where nothing changed, else a new one. One run at a time per asset and language."""
-    with _locked(workspace.store.unfinished(stage.name, tag).parent / LOCK):
+    folder = workspace.store.path(stage.name, tag)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / LOCK):
         parts = fingerprint_parts(workspace, stage, tag, inputs)
         current = fingerprint(parts)
         partition = workspace.store.get(stage.name, tag)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
@@ -17,9 +19,10 @@ from xinstr_dagster.resources import XinstrResource
 def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.MaterializeResult[None]:
     workspace = xinstr.workspace()
     path = build_catalogue(workspace.store)
+    registered = replace(workspace, corpus=None, seeds=None)  # one build's sources say nothing about other languages
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(path)),
-            "board": dg.MetadataValue.md(board(workspace, read_languages(workspace.registry))),
+            "board": dg.MetadataValue.md(board(registered, read_languages(workspace.registry))),
         }
     )

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xinstr_core.engines.encoding import encode, encode_prompt
-from xinstr_core.pocket.base_model import END, PAD, PHASES, pages, train_tokenizer
+from xinstr_core.pocket.base_model import END, PAD, PHASES, train_tokenizer
+from xinstr_core.pocket.pages import pages
 
 HOSTILE = [
     "",
@@ -28,7 +29,7 @@ HOSTILE = [
 @pytest.fixture(scope="module")
 def begin_tokenizer() -> Any:
     """A tokenizer of a model that has a begin-of-text token."""
-    made = train_tokenizer(islice(pages(3, PHASES[0]), 5), vocabulary=300)
+    made = train_tokenizer(islice(pages(3, PHASES[0].mix), 5), vocabulary=300)
     made.add_special_tokens({"bos_token": "<s>"})
     return made
 

@@ -16,10 +16,11 @@ from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.engines.models import ModelReference, load_causal_model, resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash, label_tokens
 from xinstr_core.errors import InputError
-from xinstr_core.pocket.base_model import END, PHASES, pages
+from xinstr_core.pocket.base_model import END, PHASES
+from xinstr_core.pocket.pages import pages
 
 TEXTS = [
-    *islice(pages(11, PHASES[0]), 4),
+    *islice(pages(11, PHASES[0].mix), 4),
     "Habari",
     f"quoted {END} mark",
     "### Text:\nกี่ น้ำ\n\n### English Instruction:\n",

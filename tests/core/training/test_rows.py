@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xinstr_core.engines.encoding import encode, encode_prompt
-from xinstr_core.pocket.base_model import END, PAD, PHASES, pages, train_tokenizer
+from xinstr_core.pocket.base_model import END, PAD, PHASES, train_tokenizer
+from xinstr_core.pocket.pages import pages
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows, collate
 
 
@@ -138,7 +139,7 @@ def test_padding_changes_no_loss(tiny_model: Any, tokenizer: Any) -> None:
     from xinstr_core.engines.models import load_causal_model
 
     model = load_causal_model(tiny_model)
-    texts = list(islice(pages(12, PHASES[0]), 2))
+    texts = list(islice(pages(12, PHASES[0].mix), 2))
     rows, _ = build_rows(
         tokenizer, [Example(str(i), text[:40], text[40 : 60 + 30 * i]) for i, text in enumerate(texts)], 500
     )
