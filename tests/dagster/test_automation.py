@@ -66,10 +66,11 @@ def test_the_weekly_rebuild_asks_for_one_run_per_active_language(
 ) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("instance"))) as instance:
         instance.add_dynamic_partitions("languages", known)
-        context = dg.build_schedule_context(
+        built = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=SUNDAY, repository_def=defs.get_repository_def()
         )
-        requests = weekly_rebuild.evaluate_tick(context).run_requests or []
+        with built as context:  # it opens an instance of its own, which must be closed again
+            requests = weekly_rebuild.evaluate_tick(context).run_requests or []
     assert [(r.run_key, r.partition_key) for r in requests] == [("2026-11-22-fi", "fi"), ("2026-11-22-sw", "sw")]
 
 
