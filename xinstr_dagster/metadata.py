@@ -37,9 +37,8 @@ def escape_markdown(text: object, limit: int = CELL_CHARACTERS) -> str:
     short = flat if len(flat) <= limit else flat[: limit - 1] + "…"
     short = printable(short)
     safe = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    unlinked = re.sub(
-        r"(://|www\.|@)", "\\1\u2060", safe, flags=re.IGNORECASE
-    )  # the UI links bare addresses, escaped or not
+    # The UI links bare addresses, escaped or not: an invisible character breaks each before its own delimiter.
+    unlinked = re.sub(r"(:(?=//)|www(?=\.)|@)", "\\1\u2060", safe, flags=re.IGNORECASE)
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~:$@])", r"\\\1", unlinked)
 
 

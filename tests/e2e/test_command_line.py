@@ -143,7 +143,7 @@ def _without_tokenizer(folder: Path) -> None:
     [
         (_without_config, "has no config.json; give a Hugging Face model directory or hub id"),
         (_without_weights, "has no .safetensors weights; convert the model to safetensors"),
-        (_with_truncated_weights, "cannot be loaded"),
+        (_with_truncated_weights, "model.safetensors is damaged"),
         (_with_garbage_config, "base model"),
         (_with_a_config_of_nothing, "base model"),
         (_without_tokenizer, "tokenizer cannot be read"),
