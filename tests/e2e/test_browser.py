@@ -34,6 +34,7 @@ HOSTILE = (
     "Tell me about https://evil.example/a and www.evil.example and someone@evil.example and "
     "<img src=x onerror=alert(1)> ![x](https://evil.example/x.png) [click](javascript:alert(1))"
 )
+DIALOG = "//*[contains(@class, 'dagster-dialog')]"
 CHROMIUM_FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--window-size=1700,1000",
@@ -136,7 +137,7 @@ def ui(asking_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         )
         try:
             started = UserInterface(xinstr, port, process)
-            _wait("the UI", 120, lambda: started.ask("{ version }"))
+            _wait("the UI", 180, lambda: started.ask("{ version }"))
             yield started
         finally:
             _end(process)
@@ -180,7 +181,7 @@ def _click(browser: Any, what: str, xpath: str) -> None:
             found[-1].click()
         return bool(found)
 
-    _wait(what, 60, clicked)
+    _wait(what, 120, clicked)
 
 
 def test_the_ui_listens_on_the_loopback_address_alone(ui: UserInterface) -> None:
@@ -204,49 +205,38 @@ def test_a_second_ui_on_the_same_port_is_one_line(ui: UserInterface) -> None:
 
 
 def test_a_new_language_appears_and_is_built_by_clicking(ui: UserInterface, browser: Any, screenshots: Path) -> None:
-    _wait("the registered languages", 60, lambda: ui.partitions() == ["fi", "sw"])
-    browser.get(f"{ui.address}/asset-groups")
-    _wait("the asset graph", 60, lambda: all(name in _text(browser) for name in ("raw_corpus", "eval_report")))
-    browser.save_screenshot(str(screenshots / "1-graph-empty.png"))
+    _wait("the registered languages", 120, lambda: ui.partitions() == ["fi", "sw"])
+    browser.get(f"{ui.address}/assets")
+    _wait("every asset", 180, lambda: all(name in _text(browser) for name in (*LANGUAGE_ASSETS, "catalogue")))
+    browser.save_screenshot(str(screenshots / "1-assets-empty.png"))
 
     seeds = ui.xinstr.home / "seeds.jsonl"
     seeds.write_text(_hostile_seeds(), "utf-8")
     with (ui.xinstr.home / "languages.toml").open("a", encoding="utf-8") as registry:
         registry.write(f'\n[tr]\nname = "Turkish"\nscript = "Latn"\nseeds = "{seeds}"\n')
-    _wait("the new language", 60, lambda: ui.partitions() == ["fi", "sw", "tr"])
+    _wait("the new language", 120, lambda: ui.partitions() == ["fi", "sw", "tr"])
 
-    browser.get(f"{ui.address}/asset-groups")
+    _open_graph(ui, browser)
+    browser.save_screenshot(str(screenshots / "2-graph-empty.png"))
     _click(browser, "Materialize all", "//button[contains(., 'Materialize all')]")
-    _wait("the dialog", 60, lambda: "partition" in _text(browser).lower())
-    browser.save_screenshot(str(screenshots / "2-choose-partition.png"))
-    _choose_partition(browser, "tr")
+    _click(browser, "the partitions", f"{DIALOG}//*[normalize-space(text())='Select a partition or create one']")
+    _click(browser, "the new language", "//*[@role='menuitem']//*[normalize-space(text())='tr']")
+    _wait("one chosen partition", 60, lambda: "1 partition" in _text(browser))
     browser.save_screenshot(str(screenshots / "3-partition-chosen.png"))
-    _click(browser, "Launch", "//button[contains(., 'Launch')]")
+    _click(browser, "the dialog's title", f"{DIALOG}//*[contains(text(), 'to materialize 10 assets')]")
+    _click(browser, "Launch", "//button[contains(., 'Launch 1 run')]")
 
     _wait("the build", 400, lambda: ui.materialised("tr") == set(LANGUAGE_ASSETS))
     assert ui.materialised("fi") == ui.materialised("sw") == set()
-    _wait("the end of the run", 120, lambda: {run["status"] for run in ui.runs()} == {"SUCCESS"})
-    browser.get(f"{ui.address}/asset-groups")
-    _wait("the asset graph", 60, lambda: "eval_report" in _text(browser))
+    _wait("the end of the run", 120, lambda: [run["status"] for run in ui.runs()] == ["SUCCESS"])
+    _open_graph(ui, browser)
     time.sleep(5)
     browser.save_screenshot(str(screenshots / "4-graph-built.png"))
 
 
-def _choose_partition(browser: Any, language: str) -> None:
-    """Empty the field of partitions in the dialog and write the language into it."""
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
-    def field() -> Any:
-        dialog = browser.find_elements(By.XPATH, "//*[contains(@class, 'Dialog') or @role='dialog']")[-1]
-        return [e for e in dialog.find_elements(By.XPATH, ".//input") if e.get_attribute("type") in ("", "text", None)]
-
-    (one, *_) = _wait("the field of partitions", 60, field)
-    one.click()
-    one.send_keys(Keys.CONTROL, "a")
-    one.send_keys(Keys.DELETE)
-    one.send_keys(language)
-    one.send_keys(Keys.TAB)
+def _open_graph(ui: UserInterface, browser: Any) -> None:
+    browser.get(f"{ui.address}/asset-groups")
+    _wait("the asset graph", 180, lambda: _text(browser).count("4_model") >= 2)  # in the list and in the drawing
 
 
 def _hostile_seeds() -> str:
@@ -280,7 +270,7 @@ PAGES = {
 def test_a_page_opens(ui: UserInterface, browser: Any, screenshots: Path, name: str, page: str) -> None:
     browser.get(f"{ui.address}/{page}")
     asset = page.split("/")[-1].split("?")[0]
-    _wait(f"the page {page}", 60, lambda: asset in _text(browser).lower())
+    _wait(f"the page {page}", 120, lambda: asset in _text(browser).lower())
     time.sleep(4)
     browser.save_screenshot(str(screenshots / f"{name}.png"))
     (screenshots / f"{name}.html").write_text(browser.page_source, "utf-8")
@@ -291,7 +281,7 @@ def test_hostile_seeds_are_no_links_and_no_images_in_the_ui(ui: UserInterface, b
     from selenium.webdriver.common.by import By
 
     browser.get(f"{ui.address}/{PAGES['5-seed_pairs']}")
-    _wait("the metadata", 60, lambda: "sample of seeds" in _text(browser))
+    _wait("the metadata", 120, lambda: "sample of seeds" in _text(browser))
     _click(browser, "the sample", "//tr[contains(., 'sample of seeds')]//*[contains(text(), 'Show')]")
     _wait("the sample's text", 60, lambda: "Tell me about" in _text(browser))
     browser.save_screenshot(str(screenshots / "13-hostile-seeds.png"))

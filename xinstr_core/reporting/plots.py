@@ -13,7 +13,9 @@ WIDTH = 420
 def _render(chart: Any, kind: str) -> Any:
     import vl_convert
 
-    specification = chart.configure_view(stroke=None).to_json()
+    # Browsers set labels wider than the renderer measures them: room to the left keeps their first letters.
+    room = {"left": 24, "right": 12, "top": 5, "bottom": 5}
+    specification = chart.configure_view(stroke=None).properties(padding=room).to_json()
     return (
         vl_convert.vegalite_to_svg(specification)
         if kind == "svg"
