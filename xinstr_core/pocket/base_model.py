@@ -68,7 +68,9 @@ PHASES = (
         1e-3,
         muon=False,
     ),
-    Phase(PageMix((0.12, 0, 0, 0.20, 0.10, 0.10, 0.28, 0.15, 0, 0.05), _DEMO, 0), False, 32, 480, 480, 1.2e-3, muon=False),
+    Phase(
+        PageMix((0.12, 0, 0, 0.20, 0.10, 0.10, 0.28, 0.15, 0, 0.05), _DEMO, 0), False, 32, 480, 480, 1.2e-3, muon=False
+    ),
 )
 
 

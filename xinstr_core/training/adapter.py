@@ -71,6 +71,7 @@ def train_adapter(
         )
     ordered = training_order(rows, settings)
     steps = math.ceil(len(ordered) / settings.batch_rows)
+    logged = max(1, steps // 40)
     checkpoints = folder.with_name(folder.name + "-checkpoints")
     trainer = Trainer(
         model=_with_adapter(load_causal_model(base), settings, start_from),
@@ -88,8 +89,9 @@ def train_adapter(
             bf16=_has_fast_bfloat16(),
             use_cpu=not torch.cuda.is_available(),  # Trainer refuses bfloat16 on a CPU that it was not told to use
             train_sampling_strategy="sequential",  # training_order() has shuffled; this alone resumes bit by bit
-            save_steps=max(20, steps // 4),
-            logging_steps=max(1, steps // 40),
+            # Saved where a loss is logged: a restart forgets the losses since the last log, and would log another mean.
+            save_steps=math.ceil(max(20, steps // 4) / logged) * logged,
+            logging_steps=logged,
             report_to=[],
             disable_tqdm=True,
             dataloader_pin_memory=False,
