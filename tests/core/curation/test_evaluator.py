@@ -130,7 +130,9 @@ def test_figures_are_named_and_rounded() -> None:
 
 
 def test_pairs_are_held_out_by_their_key() -> None:
-    pairs = [Pair(key, "i", "r") for key in ("ffffffff00000000", "ffffffff33333332", "0000000033333334", "00000000ffffffff")]
+    pairs = [
+        Pair(key, "i", "r") for key in ("ffffffff00000000", "ffffffff33333332", "0000000033333334", "00000000ffffffff")
+    ]
     training, held_out = split_pairs(pairs, 0.2)
     assert [pair.key for pair in held_out] == ["ffffffff00000000", "ffffffff33333332"]
     assert [pair.key for pair in training] == ["0000000033333334", "00000000ffffffff"]
