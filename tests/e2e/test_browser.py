@@ -16,11 +16,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from selenium.common.exceptions import WebDriverException
 
 from tests.e2e.conftest import CommandLine
 
@@ -88,6 +90,10 @@ class UserInterface:
         return found
 
 
+# What a page that is being rebuilt and a server that is starting answer with.
+_NOT_YET = (WebDriverException, HTTPException, OSError, ValueError, LookupError, TypeError, AssertionError)
+
+
 def _wait(what: str, seconds: float, found: Callable[[], Any]) -> Any:
     """What `found` gives as soon as it is true; it may fail while something starts."""
     end = time.monotonic() + seconds
@@ -96,7 +102,7 @@ def _wait(what: str, seconds: float, found: Callable[[], Any]) -> Any:
         try:
             if result := found():
                 return result
-        except Exception as error:  # noqa: BLE001  the page is being rebuilt, the server is starting
+        except _NOT_YET as error:
             trouble = error
         time.sleep(0.5)
     raise AssertionError(f"{what}: not within {seconds:.0f} s ({trouble})")

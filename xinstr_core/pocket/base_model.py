@@ -270,7 +270,9 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build the pocket base model: about an hour and a half on two cores.")
+    parser = argparse.ArgumentParser(
+        description="Build the pocket base model: an estimated hour and a half on two cores."
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
     build(parser.parse_args().output)
 
