@@ -29,6 +29,9 @@ console = Console()
 DEMO_LANGUAGES = "sw,fi,ur"
 Tags = Annotated[list[str], typer.Argument(help="language keys, e.g. sw ur fi")]
 Preset = Annotated[str, typer.Option(help="preset of settings")]
+CorpusPath = Annotated[str, typer.Option("--corpus", help="corpus file or folder, for this build")]
+SeedsPath = Annotated[str, typer.Option("--seeds", help="seed file or folder, for this build")]
+BaseModel = Annotated[str, typer.Option(help="local directory or hub id")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")
 ]
@@ -50,19 +53,16 @@ def demo(languages: Annotated[str, typer.Option(help="comma-separated keys, or '
 @app.command()
 def build(
     tags: Tags,
-    corpus: Annotated[str, typer.Option(help="corpus file or folder, for this build")] = "",
-    seeds: Annotated[str, typer.Option(help="seed file or folder, for this build")] = "",
-    base_model: Annotated[str, typer.Option(help="local directory or hub id")] = "",
+    corpus: CorpusPath = "",
+    seeds: SeedsPath = "",
+    base_model: BaseModel = "",
     preset: Preset = "pocket",
     first: Annotated[str, typer.Option("--from", help="first stage")] = "raw_corpus",
     last: Annotated[str, typer.Option("--to", help="last stage")] = "eval_report",
     override: Overrides = None,
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
-    folders = {"corpus": _absolute(corpus), "seeds": _absolute(seeds), "base_model": _absolute_model(base_model)}
-    _build(
-        tags, {**folders, "preset": preset, "first": first, "last": last, "overrides": _parse_overrides(override or [])}
-    )
+    _build(tags, {**_choices(corpus, seeds, base_model, preset, override), "first": first, "last": last})
 
 
 @languages_app.command("list")
@@ -111,11 +111,18 @@ def retire_language(tag: Annotated[str, typer.Argument(help="language key")]) ->
 
 
 @app.command()
-def status(preset: Preset = "pocket") -> None:
-    """Which stages of which language are current, stale or missing."""
+def status(
+    corpus: CorpusPath = "",
+    seeds: SeedsPath = "",
+    base_model: BaseModel = "",
+    preset: Preset = "pocket",
+    override: Overrides = None,
+) -> None:
+    """Which stages of which language are current, stale or missing, seen by a build with the same options."""
     from xinstr_dagster.board import CURRENT, MISSING, rows_of, states
+    from xinstr_dagster.build import BuildRequest
 
-    workspace = Workspace(home_folder(), preset)
+    workspace = BuildRequest(**_choices(corpus, seeds, base_model, preset, override)).workspace(home_folder())
     colours = {CURRENT: "green", MISSING: "dim"}
     table = Table("language")
     for tag in sorted(read_languages(workspace.registry)):
@@ -156,6 +163,17 @@ def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] =
     arguments = ["dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1", "--port", str(port)]
     os.chdir(PROJECT)
     os.execvp("dagster", arguments)
+
+
+def _choices(corpus: str, seeds: str, base_model: str, preset: str, override: list[str] | None) -> dict[str, Any]:
+    """What `build` and `status` take alike, as a build request has it."""
+    return {
+        "corpus": _absolute(corpus),
+        "seeds": _absolute(seeds),
+        "base_model": _absolute_model(base_model),
+        "preset": preset,
+        "overrides": _parse_overrides(override or []),
+    }
 
 
 def _build(tags: list[str], choices: dict[str, Any]) -> None:

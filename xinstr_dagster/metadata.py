@@ -57,30 +57,39 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     figures = partition.figures
     metadata: dict[str, dg.MetadataValue] = {
         "result": dg.MetadataValue.text("unchanged: nothing had to be done" if reused else "built"),
-        "fingerprint": dg.MetadataValue.text(partition.fingerprint),
-        **{name: dg.MetadataValue.float(float(value)) for name, value in partition.cost.items()},
-        "figures": dg.MetadataValue.json({k: v for k, v in figures.items() if k not in ("losses", "funnel")}),
+        **_plots(partition),
     }
-    for name, value in figures.items():
-        if isinstance(value, (int, float)):  # plotted over time by the UI
-            metadata[name] = (
-                dg.MetadataValue.float(float(value)) if not isinstance(value, bool) else dg.MetadataValue.bool(value)
-            )
-    if funnel := figures.get("funnel"):
-        metadata["funnel"] = dg.MetadataValue.md(markdown_table([{"step": k, "rows": v} for k, v in funnel.items()]))
-        metadata["funnel plot"] = _image(funnel_plot(funnel, "png"))
-    if losses := figures.get("losses"):
-        metadata["loss curve"] = _image(loss_plot(losses, "png"))
-    if confusion := figures.get("confusion (true level by predicted level)"):
-        metadata["confusion"] = _image(confusion_plot(confusion, "png"))
-    if partition.asset == "refined_pairs" and partition.tables["pairs"]["rows"]:
-        metadata["rating distribution"] = _image(histogram(partition.read("pairs")["rating"], "expected level", "png"))
     for table, columns in _SAMPLES.get(partition.asset, ()):
         sample = partition.scan(table).select(columns).head(SAMPLE_ROWS).collect()
         metadata[f"sample of {table}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
     if partition.asset == "eval_report":
         metadata["report"] = dg.MetadataValue.path(str(partition.folder("report") / "index.html"))
-    return metadata
+    for name, value in {**figures, **partition.cost}.items():
+        if isinstance(value, bool):
+            metadata[name] = dg.MetadataValue.bool(value)
+        elif isinstance(value, (int, float)):  # plotted over time by the UI
+            metadata[name] = dg.MetadataValue.float(float(value))
+        elif isinstance(value, str):
+            metadata[name] = dg.MetadataValue.text(value)
+    metadata["fingerprint"] = dg.MetadataValue.text(partition.fingerprint)
+    # Last, since the UI spreads JSON over the page.
+    nested = {k: v for k, v in figures.items() if isinstance(v, (dict, list)) and k not in ("losses", "funnel")}
+    return {**metadata, "figures": dg.MetadataValue.json(nested)} if nested else metadata
+
+
+def _plots(partition: Partition) -> dict[str, dg.MetadataValue]:
+    figures = partition.figures
+    plots: dict[str, dg.MetadataValue] = {}
+    if funnel := figures.get("funnel"):
+        plots["funnel"] = dg.MetadataValue.md(markdown_table([{"step": k, "rows": v} for k, v in funnel.items()]))
+        plots["funnel plot"] = _image(funnel_plot(funnel, "png"))
+    if losses := figures.get("losses"):
+        plots["loss curve"] = _image(loss_plot(losses, "png"))
+    if confusion := figures.get("confusion (true level by predicted level)"):
+        plots["confusion"] = _image(confusion_plot(confusion, "png"))
+    if partition.asset == "refined_pairs" and partition.tables["pairs"]["rows"]:
+        plots["rating distribution"] = _image(histogram(partition.read("pairs")["rating"], "expected level", "png"))
+    return plots
 
 
 def _image(png: bytes) -> dg.MetadataValue:

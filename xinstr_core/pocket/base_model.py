@@ -16,6 +16,7 @@ from typing import Any
 
 from xinstr_core.pocket.pages import PageMix, pages
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
+from xinstr_core.training.rows import IGNORED, collate
 
 VOCABULARY = 6144
 BLOCK_TOKENS = 256
@@ -38,39 +39,12 @@ class Phase:
     steps: int
     schedule_steps: int
     learning_rate: float
-    muon: bool
 
 
-# docs/decisions/0001 tells how these came about. In phase 1 English, which stands in every leaflet, was learned first;
-# the demo's languages are drawn most after it.
-_DEMO = ("sw", "fi", "ur")
-_DEMO_FIRST = (*POCKET_LANGUAGES * 2, *_DEMO * 3)
+# docs/decisions/0001 tells how these came about.
+_FIRST_PAGES = PageMix({"plain": 0.42, "leaflet": 0.30, "question_list": 0.12, "phrasebook": 0.10, "register": 0.06})
 PHASES = (
-    Phase(PageMix((0.42, 0.30, 0.12, 0.10, 0.06, 0, 0, 0, 0, 0)), True, 16, 3000, 5500, 3e-3, muon=False),
-    Phase(
-        PageMix((0.34, 0.10, 0.03, 0.12, 0.02, 0.15, 0.14, 0.06, 0.04, 0), _DEMO_FIRST, 0.02),
-        True,
-        16,
-        1000,
-        2200,
-        2e-3,
-        muon=True,
-    ),
-    Phase(PageMix((0, 0, 0, 0, 0, 0, 0, 0, 0, 1), _DEMO, 0), False, 64, 200, 800, 1e-3, muon=False),
-    Phase(PageMix((0, 0, 0, 0, 0, 0.2, 0, 0.2, 0, 0.6), _DEMO_FIRST, 0.05), False, 64, 350, 1000, 1e-3, muon=False),
-    Phase(PageMix((0, 0, 0, 0.1, 0, 0.1, 0.8, 0, 0, 0), _DEMO, 0), False, 32, 280, 900, 1e-3, muon=False),
-    Phase(
-        PageMix((0.22, 0.08, 0, 0.15, 0.04, 0.08, 0.22, 0.15, 0, 0.06), (*POCKET_LANGUAGES, *_DEMO * 5), 0.03),
-        False,
-        32,
-        650,
-        650,
-        1e-3,
-        muon=False,
-    ),
-    Phase(
-        PageMix((0.12, 0, 0, 0.20, 0.10, 0.10, 0.28, 0.15, 0, 0.05), _DEMO, 0), False, 32, 480, 480, 1.2e-3, muon=False
-    ),
+    Phase(_FIRST_PAGES, packed=True, batch_rows=16, steps=3000, schedule_steps=5500, learning_rate=3e-3),
 )
 
 
@@ -127,7 +101,6 @@ def new_model(tokenizer: Any, hidden: int = 192, layers: int = 4, heads: int = 4
 def packed_blocks(tokenizer: Any, texts: Iterator[str], blocks: int) -> list[dict[str, Any]]:
     """Pages joined by the end mark and cut into blocks of BLOCK_TOKENS: no padding, no token lost."""
     import numpy
-    import torch
 
     packed = numpy.empty(blocks * BLOCK_TOKENS, dtype=numpy.int64)
     filled = 0
@@ -136,35 +109,34 @@ def packed_blocks(tokenizer: Any, texts: Iterator[str], blocks: int) -> list[dic
         ids = numpy.concatenate([numpy.asarray(row) for row in rows])[: len(packed) - filled]
         packed[filled : filled + len(ids)] = ids
         filled += len(ids)
-    return [{"input_ids": block, "labels": block} for block in torch.from_numpy(packed.reshape(blocks, BLOCK_TOKENS))]
+    return [{"input_ids": block, "labels": block} for block in packed.reshape(blocks, BLOCK_TOKENS).tolist()]
 
 
 def single_pages(tokenizer: Any, texts: Iterator[str], rows: int, batch_rows: int) -> list[dict[str, Any]]:
-    """One page a row, in an order whose batches hold pages of similar length."""
+    """One page a row, in an order whose batches hold pages of similar length, with marks or without.
+
+    A page that ends in a mark is learned by its mark alone, and in batches of such pages: the one token that says
+    what the text is about would drown in the loss of the tokens before it, or beside it.
+    """
     rng = random.Random("order of pages")
-    ids = [
-        ids
-        for start in range(0, rows, 1000)
-        for ids in tokenizer([text + END for text in islice(texts, 1000)])["input_ids"]
-    ]
+    pages_ids = [_page_row(tokenizer, text) for text in islice(texts, rows)]
     ordered = []
     group = batch_rows * 16
     for start in range(0, rows, group):
-        grouped = sorted(ids[start : start + group], key=len)
+        grouped = sorted(
+            pages_ids[start : start + group], key=lambda row: (IGNORED in row["labels"], len(row["input_ids"]))
+        )
         batches = [grouped[i : i + batch_rows] for i in range(0, len(grouped), batch_rows)]
         rng.shuffle(batches)
         ordered += [row for batch in batches for row in batch]
-    return [{"input_ids": row, "labels": row} for row in ordered]
+    return ordered
 
 
-def collate_pages(pad_token: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Right-padded ids and labels. No mask: attention is causal, so no token sees the padding after it."""
-    import torch
-
-    longest = max(len(row["input_ids"]) for row in rows)
-    ids = [list(row["input_ids"]) + [pad_token] * (longest - len(row["input_ids"])) for row in rows]
-    labels = [list(row["labels"]) + [-100] * (longest - len(row["labels"])) for row in rows]
-    return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
+def _page_row(tokenizer: Any, text: str) -> dict[str, Any]:
+    body, bracket, mark = text.rpartition("[") if text.endswith("]") else ("", "", text)
+    read = tokenizer(body + bracket)["input_ids"]
+    learned = tokenizer(mark + END)["input_ids"]
+    return {"input_ids": read + learned, "labels": [IGNORED] * len(read) + learned}
 
 
 def build(output: Path) -> None:
@@ -187,41 +159,6 @@ def build(output: Path) -> None:
     tokenizer.save_pretrained(output)
 
 
-def _muon(model: Any, learning_rate: float) -> Any:
-    """Muon (Jordan 2024) for the matrices inside the layers, AdamW for embeddings and norms, behind one optimizer.
-
-    Muon's step is scaled to the size of AdamW's, so that one learning rate serves both.
-    """
-    import torch
-
-    inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    chosen = {id(p) for p in inner}
-    outer = [p for p in model.parameters() if id(p) not in chosen]
-    optimizers = (
-        torch.optim.Muon(inner, lr=learning_rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(outer, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.1),
-    )
-
-    class Both(torch.optim.Optimizer):  # type: ignore[misc]  # torch's types are not followed, see pyproject.toml
-        def __init__(self) -> None:
-            super().__init__([p for one in optimizers for group in one.param_groups for p in group["params"]], {})
-            self.param_groups = [group for one in optimizers for group in one.param_groups]
-
-        def step(self, closure: Any = None) -> None:
-            for one in optimizers:
-                one.step()
-
-        def state_dict(self) -> dict[str, Any]:
-            return {"parts": [one.state_dict() for one in optimizers]}
-
-        def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-            for one, state in zip(optimizers, state_dict["parts"], strict=True):
-                one.load_state_dict(state)
-            self.param_groups = [group for one in optimizers for group in one.param_groups]
-
-    return Both()
-
-
 def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished: Path) -> None:
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -240,9 +177,8 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
     trainer = Trainer(
         model=model,
         train_dataset=data,
-        data_collator=partial(collate_pages, tokenizer.pad_token_id),
+        data_collator=partial(collate, tokenizer.pad_token_id),
         callbacks=[StopEarly()],
-        optimizers=(_muon(model, phase.learning_rate) if phase.muon else None, None),
         args=TrainingArguments(
             output_dir=str(checkpoints),
             max_steps=phase.schedule_steps,

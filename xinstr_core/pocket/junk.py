@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from xinstr_core.pocket.documents import Topic, draw_topics, fill, write_document
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
+from xinstr_core.text import sentences
 
 
 def _navigation(topic: Topic, rng: random.Random) -> str:
@@ -54,9 +55,9 @@ def _spliced(topic: Topic, rng: random.Random) -> str:
 
 
 def _half(text: str, which: int) -> str:
-    sentences = re.split(r"(?<=[.!?।۔])\s+", text) if re.search(r"[.!?।۔]\s", text) else text.split(" ")
-    middle = len(sentences) // 2
-    return " ".join(sentences[:middle] if which == 0 else sentences[middle:])
+    parts = sentences(text)
+    middle = len(parts) // 2
+    return " ".join(parts[:middle] if which == 0 else parts[middle:])
 
 
 def _shuffled(topic: Topic, rng: random.Random) -> str:

@@ -68,15 +68,24 @@ def build_rows(
 
 
 def collate(pad_token: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Right-padded tensors (rows, longest) of ids, mask and labels."""
+    """Left-padded tensors (rows, longest) of ids, mask and positions, and labels of the last `logits_to_keep` columns.
+
+    Left, so that all completions end in the last column: the logits of the prompts, most of a batch, are never made.
+    """
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
+    labels = [[IGNORED, *row["labels"][1:]] for row in rows]  # nothing stands before the first token to predict it
+    kept = max(sum(label != IGNORED for label in row) for row in labels) + 1  # a column's logits predict the next one
 
-    def padded(key: str, value: int) -> Any:
-        return torch.tensor([list(row[key]) + [value] * (longest - len(row[key])) for row in rows])
+    def padded(values: Sequence[Sequence[int]], filler: int) -> Any:
+        return torch.tensor([[filler] * (longest - len(row)) + list(row) for row in values])
 
-    ids = padded("input_ids", pad_token)
-    lengths = torch.tensor([len(row["input_ids"]) for row in rows])
-    mask = (torch.arange(longest)[None, :] < lengths[:, None]).long()
-    return {"input_ids": ids, "attention_mask": mask, "labels": padded("labels", IGNORED)}
+    mask = padded([[1] * len(row["input_ids"]) for row in rows], 0)
+    return {
+        "input_ids": padded([row["input_ids"] for row in rows], pad_token),
+        "attention_mask": mask,
+        "position_ids": (mask.cumsum(-1) - 1).clamp(min=0),
+        "labels": padded(labels, IGNORED)[:, -kept:],
+        "logits_to_keep": kept,
+    }

@@ -115,22 +115,28 @@ def test_any_example_is_a_complete_row_or_a_refused_one(tokenizer: Any, prompt: 
         assert rejected == [RejectedRow("k", "too_many_tokens" if completion else "no_trainable_token", len(ids))]
 
 
-def test_a_batch_is_padded_on_the_right_with_no_attention_and_no_loss_on_the_padding() -> None:
-    import torch
+def test_a_batch_is_padded_on_the_left_with_no_attention_and_no_loss_on_the_padding() -> None:
+    batch = collate(
+        0, [{"input_ids": [4, 5, 6, 7], "labels": [-100, -100, 6, 7]}, {"input_ids": [8, 9], "labels": [8, 9]}]
+    )
+    assert batch["input_ids"].tolist() == [[4, 5, 6, 7], [0, 0, 8, 9]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [0, 0, 1, 1]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 3], [0, 0, 0, 1]]
 
-    batch = collate(0, [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}])
-    assert sorted(batch) == ["attention_mask", "input_ids", "labels"]
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
-    assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
+
+def test_logits_are_asked_for_from_the_last_prompt_token_of_the_longest_completion_on() -> None:
+    batch = collate(
+        0, [{"input_ids": [4, 5, 6, 7], "labels": [-100, -100, 6, 7]}, {"input_ids": [8, 9], "labels": [8, 9]}]
+    )
+    assert batch["logits_to_keep"] == 3
+    assert batch["labels"].tolist() == [[-100, 6, 7], [-100, -100, 9]]  # 8 is its row's first token
 
 
 def test_an_end_token_that_is_also_the_pad_token_keeps_its_label_and_its_attention() -> None:
     """Models without a pad token pad with the end token; masking by token id would unlearn stopping."""
     batch = collate(9, [{"input_ids": [5, 9], "labels": [-100, 9]}, {"input_ids": [5, 6, 9], "labels": [-100, 6, 9]}])
-    assert batch["labels"].tolist() == [[-100, 9, -100], [-100, 6, 9]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch["labels"].tolist() == [[-100, -100, 9], [-100, 6, 9]]
+    assert batch["attention_mask"].tolist() == [[0, 1, 1], [1, 1, 1]]
 
 
 def test_padding_changes_no_loss(tiny_model: Any, tokenizer: Any) -> None:
