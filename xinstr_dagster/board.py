@@ -12,6 +12,7 @@ from xinstr_core.workspace import Workspace
 from xinstr_dagster.metadata import markdown_table
 
 MISSING, STALE, CURRENT = "missing", "stale", "current"
+_SHORT = {MISSING: "·", CURRENT: "✓"}  # nine stages have to fit the width of the UI's dialogue
 
 
 def state_of(workspace: Workspace, stage: Stage, tag: str) -> str:
@@ -50,6 +51,7 @@ def board(workspace: Workspace, languages: Mapping[str, Language]) -> str:
         row: dict[str, object] = {"language": f"{language.name} ({tag}{', retired' if language.retired else ''})"}
         for stage, state in states(workspace, tag):
             count = rows_of(workspace, stage, tag)
-            row[stage] = state if count is None else f"{state} {count}"
+            shown = _SHORT.get(state, state)
+            row[stage.replace("_", " ")] = shown if count is None else f"{shown} {count}"
         rows.append(row)
     return markdown_table(rows)

@@ -175,8 +175,8 @@ def test_every_response_is_byte_for_byte_a_document(built: Built) -> None:
 def test_the_board_shows_each_language_by_stage(built: Built) -> None:
     board = str(_materializations(built.first)["catalogue"].metadata["board"].value)
     header, _, *lines = board.splitlines()
-    assert header == "| language | " + " | ".join(name.replace("_", "\\_") for name in STAGES) + " |"
+    assert header == "| language | " + " | ".join(name.replace("_", " ") for name in STAGES) + " |"
     cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[1:] for line in lines}
-    assert set(cells["Finnish \\(fi\\)"]) == {"missing"}
-    assert set(cells["Thai \\(th, retired\\)"]) == {"missing"}
-    assert {cell.split()[0] for cell in cells["Swahili \\(sw\\)"]} == {"current"}
+    assert set(cells["Finnish \\(fi\\)"]) == {"·"}
+    assert set(cells["Thai \\(th, retired\\)"]) == {"·"}
+    assert {cell.split()[0] for cell in cells["Swahili \\(sw\\)"]} == {"✓"}

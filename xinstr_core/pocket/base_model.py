@@ -34,17 +34,49 @@ class Phase:
     """
 
     mix: PageMix
-    packed: bool
     batch_rows: int
     steps: int
     schedule_steps: int
-    learning_rate: float
+    learning_rate: float = 1e-3
+    packed: bool = False
 
 
-# docs/decisions/0001 tells how these came about.
-_FIRST_PAGES = PageMix({"plain": 0.42, "leaflet": 0.30, "question_list": 0.12, "phrasebook": 0.10, "register": 0.06})
+# docs/decisions/0001 tells how these came about: language and copying first, then one skill after the other on pages
+# that hold little else, and everything mixed at last.
+_FIRST_PAGES = {"plain": 0.42, "leaflet": 0.30, "question_list": 0.12, "phrasebook": 0.10, "register": 0.06}
+_COMPARED_LINES = {"hinted_comparison": 0.2, "comparison_line": 0.7, "shelved_sentence": 0.1}
+_LINES_AND_SHEETS = {
+    "proof_line": 0.15,
+    "proof_sheet": 0.3,
+    "comparison_line": 0.15,
+    "comparison_sheet": 0.35,
+    "shelved_sentence": 0.05,
+}
+_SHEETS = {"proof_sheet": 0.25, "comparison_line": 0.25, "comparison_sheet": 0.4, "shelved_sentence": 0.1}
+_EVERYTHING = {
+    "plain": 0.1,
+    "leaflet": 0.1,
+    "question_list": 0.03,
+    "phrasebook": 0.05,
+    "register": 0.07,
+    "caption": 0.12,
+    "card": 0.2,
+    "question_card": 0.08,
+    "shelved_sentence": 0.04,
+    "proof_line": 0.02,
+    "proof_sheet": 0.06,
+    "comparison_line": 0.05,
+    "comparison_sheet": 0.08,
+}
+_WITH_DEMO_TWICE = (*POCKET_LANGUAGES, "sw", "fi", "ur")
 PHASES = (
-    Phase(_FIRST_PAGES, packed=True, batch_rows=16, steps=3000, schedule_steps=5500, learning_rate=3e-3),
+    Phase(PageMix(_FIRST_PAGES), packed=True, batch_rows=16, steps=3000, schedule_steps=5500, learning_rate=3e-3),
+    Phase(PageMix({"shelved_sentence": 1}, english=0.02), batch_rows=64, steps=500, schedule_steps=500),
+    Phase(PageMix({"hinted_comparison": 1}, english=0.02), batch_rows=64, steps=160, schedule_steps=1000),
+    Phase(PageMix(_COMPARED_LINES, english=0.02), batch_rows=64, steps=800, schedule_steps=1000),
+    Phase(PageMix(_LINES_AND_SHEETS, english=0.02), batch_rows=32, steps=600, schedule_steps=900),
+    Phase(PageMix(_SHEETS, english=0.02), batch_rows=32, steps=800, schedule_steps=1000),
+    Phase(PageMix(_EVERYTHING, _WITH_DEMO_TWICE, english=0.03), batch_rows=32, steps=1500, schedule_steps=1500),
 )
 
 

@@ -13,7 +13,7 @@ from functools import cache
 
 import regex
 
-from xinstr_core.pocket.documents import Topic, fill, write_document, write_instruction
+from xinstr_core.pocket.documents import Topic, cut_inside_a_word, fill, write_document, write_instruction
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
 from xinstr_core.text import sentences, words
 
@@ -160,7 +160,7 @@ def _proof(own: list[str], topic: Topic, rng: random.Random) -> str:
     text = " ".join(own)
     mark = rng.choice(("whole", "cut", "joined", "mixed"))
     if mark == "cut":
-        text = text[: rng.randint(max(1, len(text) // 3), len(text) - 2)]
+        text = cut_inside_a_word(text, rng.randint(max(1, len(text) // 3), len(text) - 2))
     elif mark == "joined":
         other = sentences(write_document(_topic(topic.language, rng), rng, (1, 3)))
         text = " ".join([*own[: rng.randint(1, len(own))], *other[-rng.randint(1, len(other)) :]])
@@ -188,9 +188,7 @@ def _shelved_line(topic: Topic, language: str, rng: random.Random) -> str:
 
 def _comparison_sheet(topic: Topic, rng: random.Random) -> str:
     """An English sentence, a text in another language, and whether both are about the same."""
-    return _comparison(
-        topic, rng, _subject_line, lambda topic, _, rng: write_document(topic, rng, (2, 6)), hinted=False
-    )
+    return _comparison(topic, rng, _subject_line, lambda topic, _, rng: write_document(topic, rng, (2, 6)))
 
 
 _Writer = Callable[[Topic, str, random.Random], str]

@@ -1,0 +1,77 @@
+"""Pages of the base model: what their marks say is true, no held-out name occurs, and none answers a request."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from xinstr_core.pocket.oracle import read_document, read_instruction
+from xinstr_core.pocket.pages import PAGE_KINDS, PageMix, pages
+from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
+
+
+def drawn(kind: str, language: str, count: int) -> list[str]:
+    return list(islice(pages(1, PageMix({kind: 1}, (language,), english=0)), count))
+
+
+@pytest.mark.parametrize("kind", PAGE_KINDS)
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_no_page_names_a_held_out_subject(kind: str, language: str) -> None:
+    assert not any(load_templates(language).mentions_held_out(page) for page in drawn(kind, language, 20))
+
+
+def test_the_stream_is_the_same_for_the_same_seed_and_another_for_another() -> None:
+    mix = PageMix({"plain": 0.5, "proof_sheet": 0.5})
+    assert list(islice(pages(1, mix), 5)) == list(islice(pages(1, mix), 5))
+    assert list(islice(pages(1, mix), 5)) != list(islice(pages(2, mix), 5))
+
+
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_a_shelved_sentence_carries_the_shelf_of_its_intent(language: str) -> None:
+    english = load_templates("en").intents
+    for page in drawn("shelved_sentence", language, 30):
+        sentence, shelf = page.removesuffix("]").rsplit(" [", 1)
+        reading = read_document(sentence, language)
+        topic = reading.topic if reading else read_instruction(sentence, language, language)
+        assert topic is not None
+        assert shelf == english[topic.intent].shelf
+
+
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_a_proof_sheet_is_marked_by_what_was_done_to_it(language: str) -> None:
+    marked: dict[str, list[float]] = {"whole": [], "cut": [], "joined": [], "mixed": []}
+    for page in drawn("proof_sheet", language, 60):
+        text, mark = page.removesuffix("]").rsplit(" [", 1)
+        reading = read_document(text, language)
+        marked[mark].append(reading.share if reading else 0.0)
+    assert set(marked["whole"]) == {1.0}
+    assert all(share < 1 for share in marked["mixed"])
+    assert sum(share < 1 for share in marked["cut"]) >= len(marked["cut"]) - 1  # a Thai sentence may end in half a name
+    assert sum(share < 1 for share in marked["joined"]) > len(marked["joined"]) / 2  # two texts may share an intent
+
+
+@pytest.mark.parametrize("kind", ["comparison_line", "comparison_sheet"])
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_a_comparison_is_marked_by_the_topics_of_both_texts(kind: str, language: str) -> None:
+    for page in drawn(kind, language, 30):
+        english, rest = page.removesuffix("]").split("\n\n")
+        own, mark = rest.rsplit(" [", 1)
+        first, second = read_document(english, "en"), read_document(own, language)
+        if first is None or second is None:  # two questions
+            a, b = read_instruction(english, language), read_instruction(own, language, language)
+        else:
+            a, b = first.topic, second.topic
+        assert a is not None
+        assert b is not None
+        assert (a.intent != b.intent) == (mark == "matter")
+
+
+@pytest.mark.parametrize("kind", PAGE_KINDS)
+def test_no_page_holds_a_request_with_the_document_that_answers_it(kind: str) -> None:
+    for language in ("sw", "fi"):
+        for page in drawn(kind, language, 30):
+            lines = [line.rsplit(" [", 1)[0] for line in page.splitlines() if line]
+            asked = [t for line in lines for w in ("en", language) if (t := read_instruction(line, language, w))]
+            answered = [r for line in lines if (r := read_document(line, language)) and r.share == 1.0]
+            assert not (asked and answered and kind != "commonplace_book")
