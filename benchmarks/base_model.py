@@ -1,8 +1,7 @@
 """What a pocket base model has learned, on held-out subjects: `python benchmarks/base_model.py --model DIR`.
 
-Shares of right answers per language, 64 texts each: the shelf of a sentence and of a whole document, a proofreader's
-mark, a comparison's mark, and whether a document written after a shelf mark is about that intent and subject.
-Chance is 1/12, 1/12, 1/4 and 0.4.
+Shares of right answers per language, 64 texts each: the mark of a page (a shelf by chance 1/12, a proof 1/4, a
+comparison 0.4), and whether what the model writes after a shelf mark, or after an English sentence, is about the same.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ import random
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
-from xinstr_core.pocket.documents import Topic, draw_topics, fill, write_document
+from xinstr_core.pocket.documents import Topic, draw_topics, fill
 from xinstr_core.pocket.oracle import read_document
 from xinstr_core.pocket.pages import PAGE_KINDS
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
 
 TEXTS = 64
+MARKED = ("shelved_sentence", "shelved_text", "proof_line", "proof_sheet", "comparison_line", "comparison_sheet")
+WRITTEN = ("intent after mark", "topic after mark", "intent after English", "topic after English")
 SHELVES = {name: intent.shelf for name, intent in load_templates("en").intents.items()}
 
 
@@ -34,37 +35,29 @@ def marked(engine: TransformersEngine, kind: str, topics: list[Topic], rng: rand
     return share_right(engine, [f"{text}[" for text in texts], list(marks))
 
 
-def written_about(engine: TransformersEngine, topics: list[Topic]) -> tuple[float, float]:
-    """(right intent, right intent and subject) of documents that follow a shelf mark."""
+def written_about(engine: TransformersEngine, topics: list[Topic], prompts: list[str]) -> tuple[float, float]:
+    """(right intent, right intent and subject) of what the model writes after each prompt."""
     requests = [
-        Request(str(n), f"Shelf {SHELVES[t.intent]}, about {load_templates(t.language).quoted(t.subject)}\n\n")
-        for n, t in enumerate(topics)
+        Request(str(number), f"{prompt}\nIn {load_templates(topics[0].language).name}\n\n")
+        for number, prompt in enumerate(prompts)
     ]
-    readings = {
-        completion.key: read_document(completion.text, topics[0].language)
-        for completion in engine.generate(requests, Decoding(200))
-    }
-    found = [(reading and reading.topic, topic) for n, topic in enumerate(topics) for reading in [readings[str(n)]]]
-    intent = sum(bool(read) and read.intent == topic.intent for read, topic in found) / len(topics)
-    return intent, sum(read == topic for read, topic in found) / len(topics)
+    found = {c.key: read_document(c.text, topics[0].language) for c in engine.generate(requests, Decoding(60))}
+    read = [(reading.topic if (reading := found[str(number)]) else None) for number in range(len(topics))]
+    intent = sum(one is not None and one.intent == topic.intent for one, topic in zip(read, topics, strict=True))
+    return intent / len(topics), sum(one == topic for one, topic in zip(read, topics, strict=True)) / len(topics)
 
 
 def row(engine: TransformersEngine, language: str) -> list[float]:
     rng = random.Random(f"base model {language}")
     topics = draw_topics(language, TEXTS, rng, held_out=True)
-    intents = load_templates(language).intents
-    lines = [(topic, rng.choice(intents[topic.intent].sentences)) for topic in topics]
-    sentences = [fill(load_templates(language), line, t.intent, t.subject, rng) + " [" for t, line in lines]
-    documents = [write_document(topic, rng, (3, 5)) + "\n\nShelf" for topic in topics]
-    shelves = [SHELVES[topic.intent] for topic in topics]
+    templates, english = load_templates(language), load_templates("en")
+    marks = [f"Shelf {SHELVES[t.intent]}, about {templates.quoted(t.subject)}" for t in topics]
+    openings = [(t, rng.choice(english.intents[t.intent].openings)) for t in topics]
+    lines = [fill(english, line, t.intent, templates.quoted(t.subject), rng) for t, line in openings]
     return [
-        share_right(engine, sentences, shelves),
-        share_right(engine, documents, [f" {shelf}" for shelf in shelves]),
-        *(
-            marked(engine, kind, topics, rng)
-            for kind in ("proof_line", "proof_sheet", "comparison_line", "comparison_sheet")
-        ),
-        *written_about(engine, topics),
+        *(marked(engine, kind, topics, rng) for kind in MARKED),
+        *written_about(engine, topics, marks),
+        *written_about(engine, topics, lines),
     ]
 
 
@@ -74,8 +67,8 @@ def main() -> None:
     parser.add_argument("--languages", default=",".join(POCKET_LANGUAGES), help="comma-separated keys")
     arguments = parser.parse_args()
     engine = TransformersEngine(resolve_model(arguments.model))
-    columns = "sentence shelf|document shelf|proof line|proof sheet|comparison line|comparison sheet|writes intent|writes topic"
-    print(f"| language | {columns.replace('|', ' | ')} |", "|---" * 9 + "|", sep="\n")
+    columns = [*(kind.replace("_", " ") for kind in MARKED), *WRITTEN]
+    print(f"| language | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|", sep="\n")
     for language in arguments.languages.split(","):
         print(f"| {language} | {' | '.join(f'{share:.2f}' for share in row(engine, language))} |", flush=True)
 

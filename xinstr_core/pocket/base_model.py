@@ -14,12 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.pocket.pages import PageMix, pages
+from xinstr_core.pocket.pages import HEADING, PageMix, pages
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.training.rows import IGNORED, collate
 
 VOCABULARY = 6144
 BLOCK_TOKENS = 256
+LONGEST_MARK = 8  # tokens, bracket and end included
 END = "<|endoftext|>"
 PAD = "<|pad|>"
 # GPT-2's split with combining marks kept inside words: without \p{M} every Indic vowel sign cuts its word.
@@ -30,7 +31,8 @@ WORD_PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 class Phase:
     """A part of the training. `schedule_steps` may be longer than `steps`: the rate is then still high at the end.
 
-    `packed` rows are blocks of BLOCK_TOKENS that hold several pages; else a row is one page.
+    `packed` rows are blocks of BLOCK_TOKENS that hold several pages; else a row is one page. With `last_paragraphs` a
+    page without a mark is learned by its last paragraph alone.
     """
 
     mix: PageMix
@@ -39,6 +41,7 @@ class Phase:
     schedule_steps: int
     learning_rate: float = 1e-3
     packed: bool = False
+    last_paragraphs: bool = False
 
 
 # docs/decisions/0001 tells how these came about: language and copying first, then one skill after the other on pages
@@ -68,6 +71,38 @@ _EVERYTHING = {
     "comparison_line": 0.05,
     "comparison_sheet": 0.08,
 }
+_MARKS_AND_LINES = {
+    "shelved_text": 0.25,
+    "headed_sentence": 0.2,
+    "caption": 0.25,
+    "proof_sheet": 0.1,
+    "comparison_sheet": 0.15,
+    "shelved_sentence": 0.05,
+}
+_HEADED_LINES = {
+    "headed_sentence": 0.55,
+    "caption": 0.15,
+    "shelved_text": 0.1,
+    "proof_sheet": 0.08,
+    "comparison_sheet": 0.07,
+    "shelved_sentence": 0.05,
+}
+_EVERYTHING_AGAIN = {
+    "plain": 0.2,
+    "leaflet": 0.06,
+    "question_list": 0.03,
+    "phrasebook": 0.05,
+    "register": 0.05,
+    "caption": 0.06,
+    "card": 0.12,
+    "question_card": 0.05,
+    "shelved_text": 0.08,
+    "headed_sentence": 0.12,
+    "proof_sheet": 0.08,
+    "comparison_sheet": 0.08,
+    "shelved_sentence": 0.02,
+}
+_LAST = {"headed": 0.5, "plain": 0.25, "leaflet": 0.08, "register": 0.05, "card": 0.12}
 _WITH_DEMO_TWICE = (*POCKET_LANGUAGES, "sw", "fi", "ur")
 PHASES = (
     Phase(PageMix(_FIRST_PAGES), packed=True, batch_rows=16, steps=3000, schedule_steps=5500, learning_rate=3e-3),
@@ -77,6 +112,11 @@ PHASES = (
     Phase(PageMix(_LINES_AND_SHEETS, english=0.02), batch_rows=32, steps=600, schedule_steps=900),
     Phase(PageMix(_SHEETS, english=0.02), batch_rows=32, steps=800, schedule_steps=1000),
     Phase(PageMix(_EVERYTHING, _WITH_DEMO_TWICE, english=0.03), batch_rows=32, steps=1500, schedule_steps=1500),
+    Phase(PageMix(_MARKS_AND_LINES, english=0.02), 32, steps=500, schedule_steps=1000, last_paragraphs=True),
+    Phase(PageMix(_HEADED_LINES, english=0.02), 32, steps=450, schedule_steps=1000, last_paragraphs=True),
+    Phase(PageMix(_EVERYTHING_AGAIN, _WITH_DEMO_TWICE, english=0.03), 32, steps=500, schedule_steps=500),
+    Phase(PageMix({"headed": 1}, _WITH_DEMO_TWICE, english=0.02), 32, steps=450, schedule_steps=1000),
+    Phase(PageMix(_LAST, _WITH_DEMO_TWICE, english=0.02), 32, steps=350, schedule_steps=350),
 )
 
 
@@ -144,31 +184,42 @@ def packed_blocks(tokenizer: Any, texts: Iterator[str], blocks: int) -> list[dic
     return [{"input_ids": block, "labels": block} for block in packed.reshape(blocks, BLOCK_TOKENS).tolist()]
 
 
-def single_pages(tokenizer: Any, texts: Iterator[str], rows: int, batch_rows: int) -> list[dict[str, Any]]:
+def single_pages(tokenizer: Any, texts: Iterator[str], rows: int, phase: Phase) -> list[dict[str, Any]]:
     """One page a row, in an order whose batches hold pages of similar length, with marks or without.
 
-    A page that ends in a mark is learned by its mark alone, and in batches of such pages: the one token that says
+    A page that ends in a mark or in a headed part is learned by that alone, and in batches of such pages: the one token that says
     what the text is about would drown in the loss of the tokens before it, or beside it.
     """
     rng = random.Random("order of pages")
-    pages_ids = [_page_row(tokenizer, text) for text in islice(texts, rows)]
+    pages_ids = [_page_row(tokenizer, text, phase.last_paragraphs) for text in islice(texts, rows)]
     ordered = []
-    group = batch_rows * 16
+    group = phase.batch_rows * 16
     for start in range(0, rows, group):
         grouped = sorted(
             pages_ids[start : start + group], key=lambda row: (IGNORED in row["labels"], len(row["input_ids"]))
         )
-        batches = [grouped[i : i + batch_rows] for i in range(0, len(grouped), batch_rows)]
+        batches = [grouped[i : i + phase.batch_rows] for i in range(0, len(grouped), phase.batch_rows)]
         rng.shuffle(batches)
         ordered += [row for batch in batches for row in batch]
     return ordered
 
 
-def _page_row(tokenizer: Any, text: str) -> dict[str, Any]:
-    body, bracket, mark = text.rpartition("[") if text.endswith("]") else ("", "", text)
-    read = tokenizer(body + bracket)["input_ids"]
-    learned = tokenizer(mark + END)["input_ids"]
-    return {"input_ids": read + learned, "labels": [IGNORED] * len(read) + learned}
+def _page_row(tokenizer: Any, text: str, last_paragraphs: bool) -> dict[str, Any]:
+    body, border, learned = "", "", text
+    if text.endswith("]"):
+        body, border, learned = text.rpartition("[")
+    elif text.startswith(HEADING):
+        body, border, learned = text.rpartition(":\n")
+    elif last_paragraphs:
+        body, border, learned = text.rpartition("\n\n")
+    read = tokenizer(body + border)["input_ids"]
+    ids = tokenizer(learned + END)["input_ids"]
+    return {"input_ids": read + ids, "labels": [IGNORED] * len(read) + ids}
+
+
+def _kind_and_length(row: dict[str, Any]) -> tuple[bool, int]:
+    learned = sum(label != IGNORED for label in row["labels"])
+    return learned <= LONGEST_MARK, len(row["input_ids"])
 
 
 def build(output: Path) -> None:
@@ -200,11 +251,7 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
 
     rows, texts = phase.schedule_steps * phase.batch_rows, pages(1 + number, phase.mix)
     rows = rows if phase.packed else phase.steps * phase.batch_rows
-    data = (
-        packed_blocks(tokenizer, texts, rows)
-        if phase.packed
-        else single_pages(tokenizer, texts, rows, phase.batch_rows)
-    )
+    data = packed_blocks(tokenizer, texts, rows) if phase.packed else single_pages(tokenizer, texts, rows, phase)
     checkpoints = finished.with_name(finished.name + "-checkpoints")
     trainer = Trainer(
         model=model,
@@ -238,9 +285,7 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Build the pocket base model: an estimated hour and a half on two cores."
-    )
+    parser = argparse.ArgumentParser(description="Build the pocket base model: about an hour and a half on two cores.")
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
     build(parser.parse_args().output)
 

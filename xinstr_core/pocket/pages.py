@@ -17,6 +17,8 @@ from xinstr_core.pocket.documents import Topic, cut_inside_a_word, fill, write_d
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
 from xinstr_core.text import sentences, words
 
+HEADING = "### "
+
 
 @dataclass(frozen=True)
 class PageMix:
@@ -142,6 +144,17 @@ def _shelved_sentence(topic: Topic, rng: random.Random) -> str:
     return f"{sentence} [{_shelf(topic)}]"
 
 
+def _shelved_text(topic: Topic, rng: random.Random) -> str:
+    """A whole text and its shelf word."""
+    return f"{write_document(topic, rng, (2, 7))}\n\nShelf [{_shelf(topic)}]"
+
+
+def _headed_sentence(topic: Topic, rng: random.Random) -> str:
+    """A shelf mark or an English sentence, the name of a language, and a sentence in it about the same."""
+    head = _shelf_mark(topic) if rng.random() < 0.5 else _subject_line(topic, "en", rng)
+    return f"{head}\nIn {load_templates(topic.language).name}\n\n{_subject_line(topic, topic.language, rng)}"
+
+
 def _proof_line(topic: Topic, rng: random.Random) -> str:
     """One to three sentences and a proofreader's mark."""
     templates = load_templates(topic.language)
@@ -168,7 +181,7 @@ def _proof(own: list[str], topic: Topic, rng: random.Random) -> str:
         mixed = words(text)
         rng.shuffle(mixed)
         text = " ".join(mixed)
-    return f"{text} [{mark}]"
+    return f"{text}\n[{mark}]"
 
 
 def _comparison_line(topic: Topic, rng: random.Random) -> str:
@@ -212,7 +225,26 @@ def _comparison(
         weights,
     )[0]
     mark = "matter" if english_topic.intent != topic.intent else "name" if english_topic != topic else "same"
-    return f"{write_english(english_topic, 'en', rng)}\n\n{write_own(topic, topic.language, rng)} [{mark}]"
+    return f"{write_english(english_topic, 'en', rng)}\n\n{write_own(topic, topic.language, rng)}\n\n[{mark}]"
+
+
+def _headed_page(topic: Topic, rng: random.Random) -> str:
+    """What the pages above say with a border or a bracket, said under headings: the last part is what to learn."""
+    kind = rng.choice(("Shelf", "English", "Proof", "Comparison", "Text"))
+    if kind == "Shelf":
+        parts = {"Text": write_document(topic, rng, (2, 7)), "Shelf": _shelf(topic)}
+    elif kind == "English":
+        parts = {"Text": write_document(topic, rng, (2, 7)), "English": _subject_line(topic, "en", rng)}
+    elif kind == "Proof":
+        text, mark = _proof_sheet(topic, rng).removesuffix("]").rsplit("\n[", 1)
+        parts = {"Text": text, "Proof": mark}
+    elif kind == "Comparison":
+        line, text, mark = _comparison_sheet(topic, rng).removesuffix("]").split("\n\n")
+        parts = {"Line": line, "Text": text, "Comparison": mark.removeprefix("[")}
+    else:
+        line = f"{_subject_line(topic, 'en', rng)}\nIn {load_templates(topic.language).name}."
+        parts = {"Line": line, "Text": _subject_line(topic, topic.language, rng)}
+    return "\n\n".join(f"{HEADING}{name}:\n{part}" for name, part in parts.items())
 
 
 def _subject_line(topic: Topic, language: str, rng: random.Random) -> str:
@@ -234,11 +266,14 @@ PAGE_KINDS: dict[str, Callable[[Topic, random.Random], str]] = {
     "question_card": _question_card,
     "commonplace_book": _commonplace_book,
     "shelved_sentence": _shelved_sentence,
+    "shelved_text": _shelved_text,
+    "headed_sentence": _headed_sentence,
     "proof_line": _proof_line,
     "proof_sheet": _proof_sheet,
     "hinted_comparison": _hinted_comparison,
     "comparison_line": _comparison_line,
     "comparison_sheet": _comparison_sheet,
+    "headed": _headed_page,
 }
 
 

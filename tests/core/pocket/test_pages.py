@@ -42,7 +42,7 @@ def test_a_shelved_sentence_carries_the_shelf_of_its_intent(language: str) -> No
 def test_a_proof_sheet_is_marked_by_what_was_done_to_it(language: str) -> None:
     marked: dict[str, list[float]] = {"whole": [], "cut": [], "joined": [], "mixed": []}
     for page in drawn("proof_sheet", language, 60):
-        text, mark = page.removesuffix("]").rsplit(" [", 1)
+        text, mark = page.removesuffix("]").rsplit("\n[", 1)
         reading = read_document(text, language)
         marked[mark].append(reading.share if reading else 0.0)
     assert set(marked["whole"]) == {1.0}
@@ -55,8 +55,7 @@ def test_a_proof_sheet_is_marked_by_what_was_done_to_it(language: str) -> None:
 @pytest.mark.parametrize("language", POCKET_LANGUAGES)
 def test_a_comparison_is_marked_by_the_topics_of_both_texts(kind: str, language: str) -> None:
     for page in drawn(kind, language, 30):
-        english, rest = page.removesuffix("]").split("\n\n")
-        own, mark = rest.rsplit(" [", 1)
+        english, own, mark = page.removesuffix("]").split("\n\n")
         first, second = read_document(english, "en"), read_document(own, language)
         if first is None or second is None:  # two questions
             a, b = read_instruction(english, language), read_instruction(own, language, language)
@@ -64,14 +63,14 @@ def test_a_comparison_is_marked_by_the_topics_of_both_texts(kind: str, language:
             a, b = first.topic, second.topic
         assert a is not None
         assert b is not None
-        assert (a.intent != b.intent) == (mark == "matter")
+        assert (a.intent != b.intent) == (mark == "[matter")
 
 
 @pytest.mark.parametrize("kind", PAGE_KINDS)
 def test_no_page_holds_a_request_with_the_document_that_answers_it(kind: str) -> None:
     for language in ("sw", "fi"):
         for page in drawn(kind, language, 30):
-            lines = [line.rsplit(" [", 1)[0] for line in page.splitlines() if line]
+            lines = [line.split(" [", 1)[0] for line in page.splitlines() if line]
             asked = [t for line in lines for w in ("en", language) if (t := read_instruction(line, language, w))]
             answered = [r for line in lines if (r := read_document(line, language)) and r.share == 1.0]
             assert not (asked and answered and kind != "commonplace_book")
