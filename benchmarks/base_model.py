@@ -1,7 +1,7 @@
 """What a pocket base model has learned, on held-out subjects: `python benchmarks/base_model.py --model DIR`.
 
-Shares of right answers per language, 64 texts each: the mark of a page (a shelf by chance 1/12, a proof 1/4, a
-comparison 0.4), and whether what the model writes after a shelf mark, or after an English sentence, is about the same.
+Shares of right answers per language, 64 texts each (by chance 1/12): the shelf of a sentence and of a document, and
+whether what the model writes after a shelf mark, or after an English sentence, is about the same.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import random
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
-from xinstr_core.pocket.documents import Topic, draw_topics, fill
+from xinstr_core.pocket.documents import Topic, draw_topics, fill, write_document
 from xinstr_core.pocket.oracle import read_document
-from xinstr_core.pocket.pages import PAGE_KINDS
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
 
 TEXTS = 64
-MARKED = ("shelved_sentence", "shelved_text", "proof_line", "proof_sheet", "comparison_line", "comparison_sheet")
-WRITTEN = ("intent after mark", "topic after mark", "intent after English", "topic after English")
+COLUMNS = ("sentence's shelf", "document's shelf", "intent after mark", "topic after mark", "intent after English")
 SHELVES = {name: intent.shelf for name, intent in load_templates("en").intents.items()}
 
 
@@ -29,18 +27,9 @@ def share_right(engine: TransformersEngine, prompts: list[str], truth: list[str]
     return sum(c.text.startswith(truth[int(c.key)]) for c in engine.generate(requests, Decoding(5))) / len(truth)
 
 
-def marked(engine: TransformersEngine, kind: str, topics: list[Topic], rng: random.Random) -> float:
-    """Share of a kind of page whose last mark is right."""
-    texts, marks = zip(*(PAGE_KINDS[kind](topic, rng).rsplit("[", 1) for topic in topics), strict=True)
-    return share_right(engine, [f"{text}[" for text in texts], list(marks))
-
-
 def written_about(engine: TransformersEngine, topics: list[Topic], prompts: list[str]) -> tuple[float, float]:
     """(right intent, right intent and subject) of what the model writes after each prompt."""
-    requests = [
-        Request(str(number), f"{prompt}\nIn {load_templates(topics[0].language).name}\n\n")
-        for number, prompt in enumerate(prompts)
-    ]
+    requests = [Request(str(number), f"{prompt}\n\n") for number, prompt in enumerate(prompts)]
     found = {c.key: read_document(c.text, topics[0].language) for c in engine.generate(requests, Decoding(60))}
     read = [(reading.topic if (reading := found[str(number)]) else None) for number in range(len(topics))]
     intent = sum(one is not None and one.intent == topic.intent for one, topic in zip(read, topics, strict=True))
@@ -54,10 +43,15 @@ def row(engine: TransformersEngine, language: str) -> list[float]:
     marks = [f"Shelf {SHELVES[t.intent]}, about {templates.quoted(t.subject)}" for t in topics]
     openings = [(t, rng.choice(english.intents[t.intent].openings)) for t in topics]
     lines = [fill(english, line, t.intent, templates.quoted(t.subject), rng) for t, line in openings]
+    sentences = [(t, rng.choice(templates.intents[t.intent].sentences)) for t in topics]
+    shelved = [fill(templates, line, t.intent, t.subject, rng) + " [" for t, line in sentences]
+    documents = [write_document(topic, rng, (3, 5)) + "\n\nShelf" for topic in topics]
+    shelves = [SHELVES[topic.intent] for topic in topics]
     return [
-        *(marked(engine, kind, topics, rng) for kind in MARKED),
+        share_right(engine, shelved, shelves),
+        share_right(engine, documents, [f" {shelf}" for shelf in shelves]),
         *written_about(engine, topics, marks),
-        *written_about(engine, topics, lines),
+        written_about(engine, topics, lines)[0],
     ]
 
 
@@ -67,8 +61,7 @@ def main() -> None:
     parser.add_argument("--languages", default=",".join(POCKET_LANGUAGES), help="comma-separated keys")
     arguments = parser.parse_args()
     engine = TransformersEngine(resolve_model(arguments.model))
-    columns = [*(kind.replace("_", " ") for kind in MARKED), *WRITTEN]
-    print(f"| language | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|", sep="\n")
+    print(f"| language | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|", sep="\n")
     for language in arguments.languages.split(","):
         print(f"| {language} | {' | '.join(f'{share:.2f}' for share in row(engine, language))} |", flush=True)
 

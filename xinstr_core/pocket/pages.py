@@ -13,11 +13,8 @@ from functools import cache
 
 import regex
 
-from xinstr_core.pocket.documents import Topic, cut_inside_a_word, fill, write_document, write_instruction
+from xinstr_core.pocket.documents import Topic, fill, write_document, write_instruction
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
-from xinstr_core.text import sentences, words
-
-HEADING = "### "
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ def pages(seed: int, mix: PageMix) -> Iterator[str]:
     rng = random.Random(f"pocket pages {seed}")
     while True:
         language = rng.choice(mix.languages) if rng.random() < 1 - mix.english else "en"
-        page = PAGE_KINDS[rng.choices(list(mix.kinds), weights=list(mix.kinds.values()))[0]](_topic(language, rng), rng)
+        kind = rng.choices(list(mix.kinds), weights=list(mix.kinds.values()))[0]
+        page = PAGE_KINDS[kind](_topic(language, rng), rng)
         if not load_templates(language).mentions_held_out(page):
             yield page
 
@@ -141,118 +139,7 @@ def _shelved_sentence(topic: Topic, rng: random.Random) -> str:
     templates = load_templates(topic.language)
     intent = templates.intents[topic.intent]
     sentence = fill(templates, rng.choice(intent.sentences + intent.instructions), intent.name, topic.subject, rng)
-    return f"{sentence} [{_shelf(topic)}]"
-
-
-def _shelved_text(topic: Topic, rng: random.Random) -> str:
-    """A whole text and its shelf word."""
-    return f"{write_document(topic, rng, (2, 7))}\n\nShelf [{_shelf(topic)}]"
-
-
-def _headed_sentence(topic: Topic, rng: random.Random) -> str:
-    """A shelf mark or an English sentence, the name of a language, and a sentence in it about the same."""
-    head = _shelf_mark(topic) if rng.random() < 0.5 else _subject_line(topic, "en", rng)
-    return f"{head}\nIn {load_templates(topic.language).name}\n\n{_subject_line(topic, topic.language, rng)}"
-
-
-def _proof_line(topic: Topic, rng: random.Random) -> str:
-    """One to three sentences and a proofreader's mark."""
-    templates = load_templates(topic.language)
-    intent = templates.intents[topic.intent]
-    chosen = rng.sample(intent.sentences, rng.randint(1, 3))
-    return _proof([fill(templates, one, topic.intent, topic.subject, rng) for one in chosen], topic, rng)
-
-
-def _proof_sheet(topic: Topic, rng: random.Random) -> str:
-    """A whole text and a proofreader's mark."""
-    return _proof(sentences(write_document(topic, rng, (2, 7))), topic, rng)
-
-
-def _proof(own: list[str], topic: Topic, rng: random.Random) -> str:
-    """A text as it should be, cut off, run into another text, or with its words mixed up; and the mark that says so."""
-    text = " ".join(own)
-    mark = rng.choice(("whole", "cut", "joined", "mixed"))
-    if mark == "cut":
-        text = cut_inside_a_word(text, rng.randint(max(1, len(text) // 3), len(text) - 2))
-    elif mark == "joined":
-        other = sentences(write_document(_topic(topic.language, rng), rng, (1, 3)))
-        text = " ".join([*own[: rng.randint(1, len(own))], *other[-rng.randint(1, len(other)) :]])
-    elif mark == "mixed":
-        mixed = words(text)
-        rng.shuffle(mixed)
-        text = " ".join(mixed)
-    return f"{text}\n[{mark}]"
-
-
-def _comparison_line(topic: Topic, rng: random.Random) -> str:
-    """An English sentence or question, the like in another language, and whether both are about the same."""
-    write = write_instruction if rng.random() < 0.3 else _subject_line
-    return _comparison(topic, rng, write, write)
-
-
-def _hinted_comparison(topic: Topic, rng: random.Random) -> str:
-    """The same with its shelf behind each line: what to compare stands there to be read. Names are not compared."""
-    return _comparison(topic, rng, _shelved_line, _shelved_line, (1, 0, 1))
-
-
-def _shelved_line(topic: Topic, language: str, rng: random.Random) -> str:
-    return f"{_subject_line(topic, language, rng)} [{_shelf(topic)}]"
-
-
-def _comparison_sheet(topic: Topic, rng: random.Random) -> str:
-    """An English sentence, a text in another language, and whether both are about the same."""
-    return _comparison(topic, rng, _subject_line, lambda topic, _, rng: write_document(topic, rng, (2, 6)))
-
-
-_Writer = Callable[[Topic, str, random.Random], str]
-
-
-def _comparison(
-    topic: Topic,
-    rng: random.Random,
-    write_english: _Writer,
-    write_own: _Writer,
-    weights: tuple[int, int, int] = (4, 3, 3),
-) -> str:
-    """`weights` of texts about the same, about the same with another name, about another matter."""
-    other = _topic(topic.language, rng)
-    english_topic = rng.choices(
-        (
-            topic,
-            Topic(topic.language, topic.intent, other.subject),
-            Topic(topic.language, other.intent, rng.choice((topic.subject, other.subject))),
-        ),
-        weights,
-    )[0]
-    mark = "matter" if english_topic.intent != topic.intent else "name" if english_topic != topic else "same"
-    return f"{write_english(english_topic, 'en', rng)}\n\n{write_own(topic, topic.language, rng)}\n\n[{mark}]"
-
-
-def _headed_page(topic: Topic, rng: random.Random) -> str:
-    """What the pages above say with a border or a bracket, said under headings: the last part is what to learn."""
-    kind = rng.choice(("Shelf", "English", "Proof", "Comparison", "Text"))
-    if kind == "Shelf":
-        parts = {"Text": write_document(topic, rng, (2, 7)), "Shelf": _shelf(topic)}
-    elif kind == "English":
-        parts = {"Text": write_document(topic, rng, (2, 7)), "English": _subject_line(topic, "en", rng)}
-    elif kind == "Proof":
-        text, mark = _proof_sheet(topic, rng).removesuffix("]").rsplit("\n[", 1)
-        parts = {"Text": text, "Proof": mark}
-    elif kind == "Comparison":
-        line, text, mark = _comparison_sheet(topic, rng).removesuffix("]").split("\n\n")
-        parts = {"Line": line, "Text": text, "Comparison": mark.removeprefix("[")}
-    else:
-        line = f"{_subject_line(topic, 'en', rng)}\nIn {load_templates(topic.language).name}."
-        parts = {"Line": line, "Text": _subject_line(topic, topic.language, rng)}
-    return "\n\n".join(f"{HEADING}{name}:\n{part}" for name, part in parts.items())
-
-
-def _subject_line(topic: Topic, language: str, rng: random.Random) -> str:
-    """One sentence that names its subject."""
-    templates = load_templates(language)
-    line = rng.choice([line for line in templates.intents[topic.intent].sentences if "{subject}" in line])
-    subject = topic.subject if language == topic.language else load_templates(topic.language).quoted(topic.subject)
-    return fill(templates, line, topic.intent, subject, rng)
+    return f"[{_shelf(topic)}] {sentence}" if rng.random() < 0.4 else f"{sentence} [{_shelf(topic)}]"
 
 
 PAGE_KINDS: dict[str, Callable[[Topic, random.Random], str]] = {
@@ -266,14 +153,6 @@ PAGE_KINDS: dict[str, Callable[[Topic, random.Random], str]] = {
     "question_card": _question_card,
     "commonplace_book": _commonplace_book,
     "shelved_sentence": _shelved_sentence,
-    "shelved_text": _shelved_text,
-    "headed_sentence": _headed_sentence,
-    "proof_line": _proof_line,
-    "proof_sheet": _proof_sheet,
-    "hinted_comparison": _hinted_comparison,
-    "comparison_line": _comparison_line,
-    "comparison_sheet": _comparison_sheet,
-    "headed": _headed_page,
 }
 
 
