@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.store import ALL_LANGUAGES, write_text
+from xinstr_core.text import printable
 
 # A lower-case BCP 47 tag: safe as a partition key (Dagster forbids commas) and as a folder name.
 TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
@@ -60,6 +61,8 @@ def _language(path: Path, tag: str, entry: Any) -> Language:
     check_tag(tag)
     if not isinstance(entry, Mapping):
         raise SettingsError(f"{path}: {tag} must be a table: [{tag}]")
+    if "tag" in entry:
+        raise SettingsError(f"{path}: [{tag}] tag: the section's own name is the key; remove this line")
     try:
         language = Language(tag=tag, **entry)
     except (ValidationError, TypeError) as error:
@@ -67,6 +70,8 @@ def _language(path: Path, tag: str, entry: Any) -> Language:
         raise SettingsError(
             f"{path}: [{tag}] {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(Language.model_fields)}"
         ) from None
+    if language.name != printable(language.name):
+        raise SettingsError(f"{path}: [{tag}] name {language.name!r} holds control characters; remove them")
     if language.script not in SCRIPTS:
         raise SettingsError(f"{path}: [{tag}] script {language.script!r} is not known; known: {', '.join(SCRIPTS)}")
     return language
@@ -81,7 +86,7 @@ def get_language(path: Path, tag: str) -> Language:
     languages = read_languages(path)
     if check_tag(tag) not in languages:
         raise SettingsError(
-            f"unknown language {tag!r}; known: {', '.join(sorted(languages))}; add it with: xinstr languages add {tag}"
+            f"unknown language {tag!r}; known: {', '.join(sorted(languages))}; add it with: xinstr languages add {tag} --name NAME --script SCRIPT --corpus PATH --seeds PATH"
         )
     return languages[tag]
 

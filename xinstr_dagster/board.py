@@ -12,7 +12,11 @@ from xinstr_core.workspace import Workspace
 from xinstr_dagster.metadata import markdown_table
 
 MISSING, STALE, CURRENT = "missing", "stale", "current"
-_SHORT = {MISSING: "·", CURRENT: "✓"}  # nine stages have to fit the width of the UI's dialogue
+
+
+def short(state: str) -> str:
+    """A state as a board shows it: nine stages have to fit the width of a terminal and of the UI's dialogue."""
+    return {MISSING: "·", CURRENT: "✓"}.get(state, state)
 
 
 def state_of(workspace: Workspace, stage: Stage, tag: str) -> str:
@@ -51,7 +55,7 @@ def board(workspace: Workspace, languages: Mapping[str, Language]) -> str:
         row: dict[str, object] = {"language": f"{language.name} ({tag}{', retired' if language.retired else ''})"}
         for stage, state in states(workspace, tag):
             count = rows_of(workspace, stage, tag)
-            shown = _SHORT.get(state, state)
+            shown = short(state)
             row[stage.replace("_", " ")] = shown if count is None else f"{shown} {count}"
         rows.append(row)
     return markdown_table(rows)

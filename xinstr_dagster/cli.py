@@ -16,6 +16,7 @@ from rich.table import Table
 from xinstr_core.corpus.readers import resolve_input
 from xinstr_core.errors import SettingsError, XinstrError
 from xinstr_core.languages import active_languages, check_tag, get_language, read_languages, write_entry
+from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.text import printable
 from xinstr_core.workspace import Workspace, home_folder
 
@@ -72,10 +73,10 @@ def list_languages() -> None:
     for tag, language in sorted(read_languages(home_folder() / "languages.toml").items()):
         table.add_row(
             tag,
-            language.name,
+            _plain(language.name),
             language.script,
-            language.corpus,
-            language.seeds or "-",
+            _plain(language.corpus),
+            _plain(language.seeds or "-"),
             "retired" if language.retired else "",
         )
     console.print(table)
@@ -96,9 +97,13 @@ def add_language(
     for source, what in ((corpus, "corpus"), (seeds, "seeds")):
         if source != "pocket":
             resolve_input(Path(_absolute(source)), tag, what)
+        elif tag not in POCKET_LANGUAGES:
+            raise SettingsError(
+                f"the pocket world has no {tag}: give --{what} a file or folder; it has {', '.join(POCKET_LANGUAGES)}"
+            )
     values = {"name": name, "script": script, "corpus": _absolute(corpus), "seeds": _absolute(seeds)}
     write_entry(registry, tag, values)
-    console.print(f"added {name} ({tag}): build it with [bold]xinstr build {tag}[/]")
+    console.print(f"added {_plain(name)} ({tag}): build it with [bold]xinstr build {tag}[/]")
 
 
 @languages_app.command("retire")
@@ -119,20 +124,26 @@ def status(
     override: Overrides = None,
 ) -> None:
     """Which stages of which language are current, stale or missing, seen by a build with the same options."""
-    from xinstr_dagster.board import CURRENT, MISSING, rows_of, states
+    from xinstr_dagster.board import CURRENT, MISSING, rows_of, short, states
     from xinstr_dagster.build import BuildRequest
 
-    workspace = BuildRequest(**_choices(corpus, seeds, base_model, preset, override)).workspace(home_folder())
-    colours = {CURRENT: "green", MISSING: "dim"}
-    table = Table("language")
+    request = BuildRequest(**_choices(corpus, seeds, base_model, preset, override))
+    workspace = request.workspace(home_folder())
+    _ = workspace.settings, workspace.model  # what is wrong with these is wrong with every language
+    for source in (request.corpus, request.seeds):
+        if source not in ("", "pocket") and not Path(source).exists():
+            raise SettingsError(f"{source} does not exist: give the file or folder of the build")
+    shown: dict[str, dict[str, str]] = {}
     for tag in sorted(read_languages(workspace.registry)):
-        cells: list[str] = []
         for stage, state in states(workspace, tag):
-            if not table.columns[1:] or len(table.columns) <= len(cells) + 1:
-                table.add_column(stage)
             rows = rows_of(workspace, stage, tag)
-            cells.append(f"[{colours.get(state, 'yellow')}]{state}{'' if rows is None else f' {rows}'}[/]")
-        table.add_row(tag, *cells)
+            colour = {CURRENT: "green", MISSING: "dim"}.get(state, "yellow")
+            text = f"[{colour}]{short(state)}{'' if rows is None else f' {rows}'}[/]"
+            shown.setdefault(stage, {})[tag] = text
+    tags = list(next(iter(shown.values()), {}))
+    table = Table("stage", *tags, padding=0)  # stages down the side: ten languages fit 80 columns
+    for stage, cells in shown.items():
+        table.add_row(stage, *(cells[tag] for tag in tags))
     console.print(table)
 
 

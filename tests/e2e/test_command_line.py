@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -237,7 +238,7 @@ def test_status_outlives_a_corpus_that_was_deleted(xinstr: CommandLine) -> None:
     registry.write_text(registry.read_text("utf-8").replace("[sw]", f'[sw]\ncorpus = "{corpus}"'), "utf-8")
     assert xinstr("build", "sw", "--to", "raw_corpus").returncode == 0
     corpus.unlink()
-    assert _status(xinstr)["fi"] == ["missing"] * 9
+    assert _status(xinstr)["fi"] == ["·"] * 9
 
 
 def test_one_bad_language_does_not_keep_the_other_from_being_built(xinstr: CommandLine) -> None:
@@ -292,8 +293,8 @@ def test_a_registry_keeps_its_comments_when_a_language_is_retired(xinstr: Comman
 BAD_LANGUAGES = {
     "a registered key": (["sw", "--name", "Swahili", "--script", "Latn"], "sw is registered already"),
     "no key": (["a,b", "--name", "A", "--script", "Latn"], "'a,b' is no language key"),
-    "an unknown script": (["eu", "--name", "Basque", "--script", "Basq"], "script 'Basq' is not known; known: Arab"),
-    "no name": (["eu", "--name", "", "--script", "Latn"], "name"),
+    "an unknown script": (["tr", "--name", "Turkish", "--script", "Basq"], "script 'Basq' is not known; known: Arab"),
+    "no name": (["tr", "--name", "", "--script", "Latn"], "name"),
 }
 
 
@@ -319,20 +320,51 @@ def test_status_shows_what_is_current_stale_and_missing(xinstr: CommandLine) -> 
     assert rows is not None
     count = rows.scan("documents").select(pl.len()).collect().item()
     assert _status(xinstr) == {
-        "fi": ["missing"] * 9,
-        "sw": [f"current {count}", "current 180", *["missing"] * 7],
+        "fi": ["·"] * 9,
+        "sw": [f"✓ {count}", "✓ 180", *["·"] * 7],
     }
     with (xinstr.home / "xinstr.toml").open("a", encoding="utf-8") as settings:
         settings.write("[corpus]\nminimum_characters = 100\n")
-    assert _status(xinstr)["sw"][:2] == [f"stale {count}", "current 180"]
+    assert _status(xinstr)["sw"][:2] == [f"stale {count}", "✓ 180"]
 
 
 def _status(xinstr: CommandLine) -> dict[str, list[str]]:
     done = xinstr("status")
     assert (done.returncode, done.stderr) == (0, "")
-    lines = [line for line in done.stdout.splitlines() if line.startswith("│")]
-    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
-    return {row[0]: row[1:] for row in cells}
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("│", "┃"))]
+    header, *rows = [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in lines]
+    return {tag: [row[column] for row in rows] for column, tag in enumerate(header) if column}
+
+
+BAD_STATUS = {
+    "setting": (["--set", "nope.x=1"], "nope"),
+    "preset": (["--preset", "nope"], "unknown preset 'nope'"),
+    "model": (["--base-model", "no/such/model"], "no/such/model"),
+    "corpus": (["--corpus", "missing.jsonl"], "missing.jsonl does not exist"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD_STATUS.values(), ids=BAD_STATUS.keys())
+def test_status_with_bad_choices_is_one_line(xinstr: CommandLine, arguments: list[str], said: str) -> None:
+    _assert_one_line(xinstr, ["status", *arguments], said)
+
+
+def test_a_name_with_markup_is_listed_as_it_is(xinstr: CommandLine) -> None:
+    (xinstr.home / "gl.jsonl").write_bytes(_record("x"))
+    source = str(xinstr.home / "gl.jsonl")
+    arguments = ["gl", "--name", "[red]Gal[/bold]", "--script", "Latn", "--corpus", source, "--seeds", source]
+    assert xinstr("languages", "add", *arguments).returncode == 0
+    assert "[red]Gal[/bold]" in xinstr("languages", "list").stdout
+
+
+def test_a_language_outside_the_pocket_world_needs_files(xinstr: CommandLine) -> None:
+    arguments = ["eu", "--name", "Basque", "--script", "Latn", "--corpus", "pocket", "--seeds", "pocket"]
+    _assert_one_line(xinstr, ["languages", "add", *arguments], "the pocket world has no eu")
+
+
+def test_a_file_of_another_suffix_is_not_taken_for_a_folder(xinstr: CommandLine) -> None:
+    (xinstr.home / "x.csv").write_text("a,b", "utf-8")
+    _assert_one_line(xinstr, ["build", "sw", "--corpus", str(xinstr.home / "x.csv")], "cannot read .csv")
 
 
 def test_lineage_of_an_unknown_pair_is_one_line(xinstr: CommandLine) -> None:

@@ -35,6 +35,10 @@ class Reject:
 
 def resolve_input(path: Path, language: str, what: str) -> Path:
     """The file of a language: the path itself, or `<path>/<language>.<suffix>`. InputError when there is none."""
+    if path.is_file() and path.suffix not in SUFFIXES:
+        raise InputError(
+            f"{what} file {path}: cannot read {path.suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}"
+        )
     candidates = [path] if path.suffix in SUFFIXES else [path / f"{language}{suffix}" for suffix in SUFFIXES]
     for candidate in candidates:
         if candidate.is_file():
