@@ -87,7 +87,10 @@ def test_an_empty_registry_has_no_languages(tmp_path: Path) -> None:
 def test_an_unknown_language_lists_the_known_ones_and_how_to_add_it(registry: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         get_language(registry, "ur")
-    assert str(caught.value) == "unknown language 'ur'; known: sw, th; add it with: xinstr languages add ur"
+    assert str(caught.value) == (
+        "unknown language 'ur'; known: sw, th; "
+        "add it with: xinstr languages add ur --name NAME --script SCRIPT --corpus PATH --seeds PATH"
+    )
 
 
 def test_a_bad_tag_is_refused_before_it_is_looked_up(registry: Path) -> None:
@@ -183,3 +186,15 @@ def test_writing_into_a_registry_that_is_not_toml_is_a_settings_error(tmp_path: 
 def test_writing_into_a_registry_that_does_not_exist_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"languages\.toml"):
         write_entry(tmp_path / "languages.toml", "ur", {"name": "Urdu", "script": "Arab"})
+
+
+def test_a_name_with_control_characters_is_refused(registry: Path) -> None:
+    with pytest.raises(SettingsError, match="control characters"):
+        write_entry(registry, "ca", {"name": "\x1b[31mCat", "script": "Latn"})
+    assert "ca" not in read_languages(registry)
+
+
+def test_a_key_inside_an_entry_is_told_to_go(registry: Path) -> None:
+    registry.write_text('[sw]\ntag = "fi"\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
+    with pytest.raises(SettingsError, match="the section's own name is the key"):
+        read_languages(registry)
