@@ -205,7 +205,7 @@ def test_a_corpus_of_junk_alone_stops_with_the_numbers(xinstr: CommandLine) -> N
     _assert_one_line(
         xinstr,
         ["build", "sw", "--corpus", str(corpus), "--to", "raw_corpus"],
-        "lost 20 of 20 documents (20 not_json): is it Swahili?",
+        "lost 20 of 20 documents (20 not_json): is it one JSON object a line?",
         "Raise corpus.maximum_lost_share",
     )
 

@@ -16,6 +16,14 @@ from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
+# What to look at when most records fall for one reason that is not their language.
+_QUESTIONS = {
+    "no_text": "has every record a string in its field `text`?",
+    "not_utf8": "is the file saved as UTF-8?",
+    "not_json": "is it one JSON object a line?",
+    "line_too_long": "is it one record a line?",
+}
+
 
 def run(run: StageRun) -> StageOutput:
     settings = run.settings.corpus
@@ -34,8 +42,9 @@ def run(run: StageRun) -> StageOutput:
     total = len(documents) + len(rejects)
     if total and len(rejects) / total > settings.maximum_lost_share:
         listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        question = _QUESTIONS.get(reasons.most_common(1)[0][0], f"is it {run.language.name}?")
         raise StageError(
-            f"{path} lost {len(rejects)} of {total} documents ({listed}): is it {run.language.name}? "
+            f"{path} lost {len(rejects)} of {total} documents ({listed}): {question} "
             "Raise corpus.maximum_lost_share to go on all the same"
         )
     return StageOutput(
