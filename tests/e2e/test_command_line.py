@@ -99,7 +99,7 @@ def test_a_language_without_pocket_text_is_one_line(xinstr: CommandLine) -> None
 
 def test_a_home_without_a_registry_is_one_line(xinstr: CommandLine) -> None:
     (xinstr.home / "languages.toml").unlink()
-    for command in (["build", "sw"], ["languages", "list"], ["ui"]):
+    for command in (["build", "sw"], ["demo"], ["languages", "list"], ["status"], ["ui"]):
         _assert_one_line(xinstr, command, "languages.toml", "XINSTR_HOME")
 
 

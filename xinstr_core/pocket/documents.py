@@ -46,13 +46,6 @@ def write_document(topic: Topic, rng: random.Random, details: tuple[int, int] = 
         count += 1
 
 
-def cut_inside_a_word(text: str, cut: int) -> str:
-    """The text up to `cut` or a little less: a cut at a border could leave a text with nothing wrong."""
-    while cut > 1 and (text[cut - 1] in " .।۔?!" or text[cut] in " .।۔?!"):
-        cut -= 1
-    return text[:cut]
-
-
 def write_instruction(topic: Topic, language: str, rng: random.Random) -> str:
     """One of the requests, in `language`, that a document about `topic` answers."""
     template = rng.choice(load_templates(language).intents[topic.intent].instructions)

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable
 
-from xinstr_core.pocket.documents import Topic, cut_inside_a_word, draw_topics, fill, write_document
+from xinstr_core.pocket.documents import Topic, draw_topics, fill, write_document
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
 from xinstr_core.text import sentences
 
@@ -42,7 +42,10 @@ def _price_table(topic: Topic, rng: random.Random) -> str:
 def _truncated(topic: Topic, rng: random.Random) -> str:
     """Cut off inside a sentence."""
     text = write_document(topic, rng, (6, 9))
-    return cut_inside_a_word(text, rng.randint(max(230, len(text) // 2), max(231, len(text) - 25)))
+    cut = rng.randint(max(230, len(text) // 2), max(231, len(text) - 25))
+    while text[cut - 1] in " .।۔" or text[cut] in " .।۔":  # inside a word: a cut at a border would leave a good text
+        cut -= 1
+    return text[:cut]
 
 
 def _spliced(topic: Topic, rng: random.Random) -> str:

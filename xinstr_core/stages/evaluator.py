@@ -37,4 +37,4 @@ def seed_pairs_as_pairs(seeds: pl.DataFrame, maximum: int) -> list[Pair]:
     return [Pair(row["pair_id"], row["instruction"], row["response"]) for row in chosen.iter_rows(named=True)]
 
 
-STAGE = Stage("evaluator", "2", run, upstream=("seed_pairs",), settings=("evaluator",), prompts=("rating",))
+STAGE = Stage("evaluator", "3", run, upstream=("seed_pairs",), settings=("evaluator",), prompts=("rating",))

@@ -129,7 +129,7 @@ def _history(round_: Round, *, used: bool) -> dict[str, Any]:
 
 STAGE = Stage(
     "refined_pairs",
-    "2",
+    "3",
     run,
     upstream=("seed_pairs", "candidate_pairs", "evaluator"),
     settings=("curation", "evaluator"),

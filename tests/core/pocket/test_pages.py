@@ -39,11 +39,11 @@ def test_a_shelved_sentence_carries_the_shelf_of_its_intent(language: str) -> No
         assert shelf == english[topic.intent].shelf
 
 
-@pytest.mark.parametrize("kind", PAGE_KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in PAGE_KINDS if kind != "commonplace_book"])  # unrelated lines
 def test_no_page_holds_a_request_with_the_document_that_answers_it(kind: str) -> None:
     for language in ("sw", "fi"):
         for page in drawn(kind, language, 30):
             lines = [line.split(" [", 1)[0] for line in page.splitlines() if line]
             asked = [t for line in lines for w in ("en", language) if (t := read_instruction(line, language, w))]
             answered = [r for line in lines if (r := read_document(line, language)) and r.share == 1.0]
-            assert not (asked and answered and kind != "commonplace_book")
+            assert not (asked and answered)
