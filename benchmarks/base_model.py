@@ -1,7 +1,8 @@
 """What a pocket base model has learned, on held-out subjects: `python benchmarks/base_model.py --model DIR`.
 
-Shares of right answers per language, 64 texts each (by chance 1/12): the shelf of a sentence and of a document, and
-whether what the model writes after a shelf mark, or after an English sentence, is about the same.
+Shares of right answers per language, 64 texts each (by chance 1/12): the shelf of a sentence and of a document, the
+document's whole mark (its subject too), and whether what the model writes after a shelf mark, or after an English sentence,
+is about the same.
 """
 
 from __future__ import annotations
@@ -17,22 +18,31 @@ from xinstr_core.pocket.oracle import read_document
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
 
 TEXTS = 64
-COLUMNS = ("sentence's shelf", "document's shelf", "intent after mark", "topic after mark", "intent after English")
+COLUMNS = (
+    "sentence's shelf",
+    "document's shelf",
+    "document's mark",
+    "intent after mark",
+    "topic after mark",
+    "intent after English",
+)
 SHELVES = {name: intent.shelf for name, intent in load_templates("en").intents.items()}
 
 
-def share_right(engine: TransformersEngine, prompts: list[str], truth: list[str]) -> float:
-    """Share of prompts whose greedy continuation begins with the truth."""
-    requests = [Request(str(number), prompt) for number, prompt in enumerate(prompts)]
-    return sum(c.text.startswith(truth[int(c.key)]) for c in engine.generate(requests, Decoding(5))) / len(truth)
+def written_marks(engine: TransformersEngine, texts: list[str]) -> list[str]:
+    """What the model writes after "Shelf" under each text."""
+    requests = [Request(str(number), f"{text}\n\nShelf") for number, text in enumerate(texts)]
+    written = {completion.key: completion.text for completion in engine.generate(requests, Decoding(30))}
+    return [written[request.key] for request in requests]
 
 
 def written_about(engine: TransformersEngine, topics: list[Topic], prompts: list[str]) -> tuple[float, float]:
-    """(right intent, right intent and subject) of what the model writes after each prompt."""
+    """(right intent, right intent and subject) of what the model writes after each prompt, in the topics' language."""
     requests = [Request(str(number), f"{prompt}\n\n") for number, prompt in enumerate(prompts)]
     found = {c.key: read_document(c.text, topics[0].language) for c in engine.generate(requests, Decoding(60))}
     read = [(reading.topic if (reading := found[str(number)]) else None) for number in range(len(topics))]
-    intent = sum(one is not None and one.intent == topic.intent for one, topic in zip(read, topics, strict=True))
+    asked = [(topic.language, topic.intent) for topic in topics]
+    intent = sum(one is not None and (one.language, one.intent) == what for one, what in zip(read, asked, strict=True))
     return intent / len(topics), sum(one == topic for one, topic in zip(read, topics, strict=True)) / len(topics)
 
 
@@ -44,12 +54,12 @@ def row(engine: TransformersEngine, language: str) -> list[float]:
     openings = [(t, rng.choice(english.intents[t.intent].openings)) for t in topics]
     lines = [fill(english, line, t.intent, templates.quoted(t.subject), rng) for t, line in openings]
     sentences = [(t, rng.choice(templates.intents[t.intent].sentences)) for t in topics]
-    shelved = [fill(templates, line, t.intent, t.subject, rng) + " [" for t, line in sentences]
-    documents = [write_document(topic, rng, (3, 5)) + "\n\nShelf" for topic in topics]
-    shelves = [SHELVES[topic.intent] for topic in topics]
+    filed = written_marks(engine, [fill(templates, line, t.intent, t.subject, rng) for t, line in sentences])
+    documents = written_marks(engine, [write_document(topic, rng, (3, 5)) for topic in topics])
     return [
-        share_right(engine, shelved, shelves),
-        share_right(engine, documents, [f" {shelf}" for shelf in shelves]),
+        sum(w.startswith(f" {SHELVES[t.intent]},") for w, t in zip(filed, topics, strict=True)) / TEXTS,
+        sum(w.startswith(f" {SHELVES[t.intent]},") for w, t in zip(documents, topics, strict=True)) / TEXTS,
+        sum(f"Shelf{w.rstrip()}" == mark for w, mark in zip(documents, marks, strict=True)) / TEXTS,
         *written_about(engine, topics, marks),
         written_about(engine, topics, lines)[0],
     ]

@@ -21,7 +21,7 @@ COMMAND = [str(Path(sys.executable).with_name("xinstr")), "demo", "--languages"]
 MOMENTS = (
     ("candidate_pairs", "raw/*.parquet", 1),
     ("candidate_pairs", "raw/*.parquet", 4),
-    ("refined_pairs", "ratings-1/*.parquet", 1),
+    ("refined_pairs", "candidates/instructions-*/*.parquet", 1),
     ("tuned_model", "adapter-checkpoints/checkpoint-*/complete", 1),
 )
 COMPARED = ("raw_corpus", "seed_pairs", "reverse_model", "candidate_pairs", "evaluator", "refined_pairs")

@@ -132,7 +132,7 @@ def main() -> None:
         "",
         "## Cost",
         "",
-        f"| stage | {' | '.join(f's ({tag})' for tag in tags)} | peak MiB of its process so far |",
+        f"| stage | {' | '.join(f's ({tag})' for tag in tags)} | peak MiB |",
         "|---|" + "---|" * len(tags) + "---|",
         *cost_rows(store, tags),
         "",

@@ -5,6 +5,7 @@ Built into a temporary file and renamed, so readers see the old catalogue or the
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,13 +44,22 @@ VIEWS = {
 
 def build_catalogue(store: Store) -> Path:
     """Write the catalogue of everything that is finished. Views of assets nobody built yet are left out."""
-    import duckdb
-
     path = store.root / CATALOGUE
     store.root.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
-    with duckdb.connect(str(temporary)) as connection:
+    with (store.root / ".catalogue.lock").open("w") as lock:
+        # One writer at a time, from its look at the partitions on: else an older view could replace a newer one.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _write(temporary, store)
+        temporary.replace(path)
+    return path
+
+
+def _write(path: Path, store: Store) -> None:
+    import duckdb
+
+    with duckdb.connect(str(path)) as connection:
         made = set()
         for view, (asset, table) in VIEWS.items():
             files = [str(p.table_path(table)) for _, p in store.partitions(asset) if table in p.tables]
@@ -64,8 +74,6 @@ def build_catalogue(store: Store) -> Path:
             connection.executemany("INSERT INTO tuned_models VALUES (?, ?, ?, ?)", models)
         if {"raw_corpus", "candidate_pairs", "refined_pairs", "diversified_set"} <= made:
             connection.execute(_LINEAGE)
-    temporary.replace(path)
-    return path
 
 
 def _model_row(language: str, partition: Partition) -> tuple[str, str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,13 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the build of one language ended. `error` is one line, empty on success."""
+    """How the build of one language ended, and after how long. `error` is one line, empty on success."""
 
     language: str
     up_to_date: bool
     error: str = ""
     run_id: str = ""
+    seconds: float = 0.0
 
 
 def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
@@ -72,8 +74,8 @@ def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
         workspace.corpus_file(language), workspace.seeds_file(language), workspace.prompts_file(language)
 
 
-def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
-    """Build one language, or find that nothing has to be done."""
+def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome | None:
+    """The outcome of a language that has nothing to build, or whose earlier stages are unfit to build on."""
     workspace = request.workspace(home)
     wanted = request.stages()
     current = {name for name, state in states(workspace, tag) if state == CURRENT}
@@ -81,6 +83,14 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
         return Outcome(tag, up_to_date=True, error=failed_blocking_check(workspace, wanted, tag))
     if unfit := failed_blocking_check(workspace, current.difference(wanted), tag):
         return Outcome(tag, up_to_date=False, error=unfit)
+    return None
+
+
+def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
+    """Build one language in this process. The line's own fingerprints decide what has to be done."""
+    started = time.monotonic()
+    workspace = request.workspace(home)
+    wanted = request.stages()
     check_model(workspace.model)
     sync_languages(instance, [tag])
     job = build_definitions().resolve_job_def("build_language")
@@ -96,7 +106,7 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
         raise_on_error=False,
     )
     error = "" if result.success else failed_blocking_check(workspace, wanted, tag) or _first_error(result)
-    return Outcome(tag, up_to_date=False, error=error, run_id=result.run_id)
+    return Outcome(tag, False, error, result.run_id, seconds=time.monotonic() - started)
 
 
 def _resource_config(request: BuildRequest) -> dict[str, Any]:

@@ -80,7 +80,8 @@ def _mostly_accepted(partition: Partition, inputs: dict[str, Partition]) -> Verd
 
 def _may_gate(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
     figures = partition.figures
-    return bool(figures["may gate"]), {"accuracy": figures["accuracy"], "minimum accuracy": figures["minimum accuracy"]}
+    shown = ("accuracy", "minimum accuracy", "held-out rows")
+    return bool(figures["may gate"]), {name: figures[name] for name in shown}
 
 
 def _selective(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
@@ -120,7 +121,9 @@ CHECKS = (
         False,
         _mostly_accepted,
     ),
-    Check("evaluator", "may_gate", "Held-out accuracy is high enough to curate with", False, _may_gate),
+    Check(
+        "evaluator", "may_gate", "Held-out accuracy is high enough, on enough rows, to curate with", False, _may_gate
+    ),
     Check("refined_pairs", "selective", "Between 2 % and 98 % of the rated pairs were kept", False, _selective),
     Check("diversified_set", "has_rows", "At least one pair was selected", True, _has_rows("rows")),
     Check(

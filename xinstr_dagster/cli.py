@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,7 +38,10 @@ Overrides = Annotated[
 
 
 @app.command()
-def demo(languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES) -> None:
+def demo(
+    languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES,
+    jobs: Annotated[int, typer.Option(min=0, help="languages built at once; 0: one a processor")] = 0,
+) -> None:
     """Build the embedded world's languages and print what came out."""
     home = home_folder()
     tags = (
@@ -47,8 +49,11 @@ def demo(languages: Annotated[str, typer.Option(help="comma-separated keys, or '
         if languages == "all"
         else [tag.strip() for tag in languages.split(",")]
     )
-    _build(tags, {})
+    tags = list(dict.fromkeys(tags))
+    succeeded = _build(tags, {}, jobs)
     _print_measures(Workspace(home), tags)
+    if not succeeded:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -61,9 +66,12 @@ def build(
     first: Annotated[str, typer.Option("--from", help="first stage")] = "raw_corpus",
     last: Annotated[str, typer.Option("--to", help="last stage")] = "eval_report",
     override: Overrides = None,
+    jobs: Annotated[int, typer.Option(min=1, help="languages built at once, each in a process of its own")] = 1,
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
-    _build(tags, {**_choices(corpus, seeds, base_model, preset, override), "first": first, "last": last})
+    choices = {**_choices(corpus, seeds, base_model, preset, override), "first": first, "last": last}
+    if not _build(list(dict.fromkeys(tags)), choices, jobs):
+        raise typer.Exit(1)
 
 
 @languages_app.command("list")
@@ -187,10 +195,11 @@ def _choices(corpus: str, seeds: str, base_model: str, preset: str, override: li
     }
 
 
-def _build(tags: list[str], choices: dict[str, Any]) -> None:
-    """Build every language in turn; exit 1 when one of them failed, after all were tried."""
-    from xinstr_dagster.build import BuildRequest, build, check_inputs
-    from xinstr_dagster.instance import open_instance, prepare_home
+def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
+    """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
+    from xinstr_dagster.build import BuildRequest, check_inputs
+    from xinstr_dagster.instance import prepare_home
+    from xinstr_dagster.processes import build_each, cores
     from xinstr_dagster.progress_bar import progress_bar
 
     home = home_folder()
@@ -199,21 +208,17 @@ def _build(tags: list[str], choices: dict[str, Any]) -> None:
     prepare_home(home)
     check_inputs(request.workspace(home), tags)
     failed = False
-    with open_instance() as instance:
-        for tag in tags:
-            started = time.monotonic()
-            with progress_bar(console):
-                outcome = build(instance, home, request, tag)
-            seconds = time.monotonic() - started
+    with progress_bar(console) as listen:
+        for outcome in build_each(home, request, tags, jobs or cores(), listen):
+            tag = outcome.language
             if outcome.error:
                 failed = True
                 _print_error(f"{tag}: {outcome.error}" + (f" (run {outcome.run_id})" if outcome.run_id else ""))
             elif outcome.up_to_date:
                 console.print(f"[green]{tag}[/] is up to date: nothing to do")
             else:
-                console.print(f"[green]{tag}[/] built in {seconds:.0f} s")
-    if failed:
-        raise typer.Exit(1)
+                console.print(f"[green]{tag}[/] built in {outcome.seconds:.0f} s")
+    return not failed
 
 
 def _print_measures(workspace: Workspace, tags: list[str]) -> None:
@@ -243,6 +248,8 @@ def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
             raise SettingsError(f"--set {assignment!r}: write it as section.key=value")
         section = parsed
         *parents, key = name.strip().split(".")
+        if len(parents) > 1:
+            raise SettingsError(f"--set {assignment[:80]!r}: a setting has one section, as in tuning.epochs=2")
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
@@ -260,7 +267,8 @@ def _absolute(source: str) -> str:
 
 
 def _absolute_model(name: str) -> str:
-    return str(Path(name).resolve()) if name and Path(name).is_dir() else name
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if name and folder.is_dir() else name
 
 
 def _print_error(message: str) -> None:
@@ -276,10 +284,10 @@ def _plain(text: str) -> str:
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend is one line."""
+    """Run the command line; an error that the user can mend, of the file system too, is one line."""
     try:
         app()
-    except XinstrError as error:
+    except (XinstrError, OSError) as error:
         _print_error(str(error))
         sys.exit(1)
 

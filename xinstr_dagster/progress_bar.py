@@ -1,4 +1,4 @@
-"""Progress bars on the terminal, fed by the stages that run in this process."""
+"""Progress bars on the terminal, fed by the stages wherever they run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from xinstr_dagster.execution import listeners
+from xinstr_dagster.execution import Listener
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[None]:
-    """One bar a stage, with its figures, for as long as the block runs."""
+def progress_bar(console: Console) -> Iterator[Listener]:
+    """A listener that shows one bar a stage, with its figures, for as long as the block runs."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,8 +31,4 @@ def progress_bar(console: Console) -> Iterator[None]:
             shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
             progress.update(tasks[key], completed=done, total=total or None, figures=shown)
 
-        listeners.append(listen)
-        try:
-            yield
-        finally:
-            listeners.remove(listen)
+        yield listen

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from xinstr_core.engines.models import ModelReference, resolve_model
-from xinstr_core.pocket.base_model import PHASES, train_tokenizer
+from xinstr_core.pocket.base_model import train_tokenizer
 from xinstr_core.pocket.pages import pages
+from xinstr_core.pocket.phases import PHASES
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: no `except Exception` may swallow it."""
 
 
 @pytest.fixture(scope="session")

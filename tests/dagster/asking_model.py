@@ -29,6 +29,7 @@ epochs = 0.2
 rank = 4
 maximum_seed_pairs = 40
 minimum_accuracy = 0.0
+minimum_held_out_rows = 2
 [curation]
 round_epochs = 0.1
 minimum_top_probability = 0.0

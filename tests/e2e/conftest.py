@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.dagster.asking_model import TINY_SETTINGS, write_asking_model
+from xinstr_core.pocket.documents import draw_topics, write_document
 
 REGISTRY = """
 [sw]
@@ -80,3 +85,40 @@ def new_home(tmp_path: Path, asking_model: Path) -> Callable[[str], CommandLine]
 @pytest.fixture
 def xinstr(new_home: Callable[[str], CommandLine]) -> CommandLine:
     return new_home("home")
+
+
+def assert_one_line(xinstr: CommandLine, arguments: list[str], *said: str) -> None:
+    """The command fails with one line on stderr that holds all of `said`, and nothing is written."""
+    done = xinstr(*arguments)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert [part for part in said if part not in lines[0]] == [], lines[0]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert xinstr.manifests() == []
+
+
+def texts_in(language: str, count: int) -> list[str]:
+    """Clean pocket documents, the same ones every time."""
+    rng = random.Random(5)
+    return [write_document(topic, rng) for topic in draw_topics(language, count, rng)]
+
+
+def record(text: str) -> bytes:
+    """A line of a JSONL corpus."""
+    return json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n"
+
+
+def wait_for(what: str, seconds: float, found: Callable[[], Any], not_yet: tuple[type[Exception], ...] = ()) -> Any:
+    """What `found` gives as soon as it is true; while something starts it may fail with `not_yet`."""
+    end = time.monotonic() + seconds
+    trouble: Exception | None = None
+    while time.monotonic() < end:
+        try:
+            if result := found():
+                return result
+        except not_yet as error:
+            trouble = error
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {seconds:.0f} s ({trouble})")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -24,7 +24,7 @@ import psutil
 import pytest
 from selenium.common.exceptions import WebDriverException
 
-from tests.e2e.conftest import CommandLine
+from tests.e2e.conftest import CommandLine, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -94,20 +94,6 @@ class UserInterface:
 _NOT_YET = (WebDriverException, HTTPException, OSError, ValueError, LookupError, TypeError, AssertionError)
 
 
-def _wait(what: str, seconds: float, found: Callable[[], Any]) -> Any:
-    """What `found` gives as soon as it is true; it may fail while something starts."""
-    end = time.monotonic() + seconds
-    trouble: Exception | None = None
-    while time.monotonic() < end:
-        try:
-            if result := found():
-                return result
-        except _NOT_YET as error:
-            trouble = error
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {seconds:.0f} s ({trouble})")
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -143,7 +129,7 @@ def ui(asking_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         )
         try:
             started = UserInterface(xinstr, port, process)
-            _wait("the UI", 180, lambda: started.ask("{ version }"))
+            wait_for("the UI", 180, lambda: started.ask("{ version }"), _NOT_YET)
             yield started
         finally:
             _end(process)
@@ -187,7 +173,7 @@ def _click(browser: Any, what: str, xpath: str) -> None:
             found[-1].click()
         return bool(found)
 
-    _wait(what, 120, clicked)
+    wait_for(what, 120, clicked, _NOT_YET)
 
 
 def test_the_ui_listens_on_the_loopback_address_alone(ui: UserInterface) -> None:
@@ -211,30 +197,32 @@ def test_a_second_ui_on_the_same_port_is_one_line(ui: UserInterface) -> None:
 
 
 def test_a_new_language_appears_and_is_built_by_clicking(ui: UserInterface, browser: Any, screenshots: Path) -> None:
-    _wait("the registered languages", 120, lambda: ui.partitions() == ["fi", "sw"])
+    wait_for("the registered languages", 120, lambda: ui.partitions() == ["fi", "sw"], _NOT_YET)
     browser.get(f"{ui.address}/assets")
-    _wait("every asset", 180, lambda: all(name in _text(browser) for name in (*LANGUAGE_ASSETS, "catalogue")))
+    wait_for(
+        "every asset", 180, lambda: all(name in _text(browser) for name in (*LANGUAGE_ASSETS, "catalogue")), _NOT_YET
+    )
     browser.save_screenshot(str(screenshots / "1-assets-empty.png"))
 
     seeds = ui.xinstr.home / "seeds.jsonl"
     seeds.write_text(_hostile_seeds(), "utf-8")
     with (ui.xinstr.home / "languages.toml").open("a", encoding="utf-8") as registry:
         registry.write(f'\n[tr]\nname = "Turkish"\nscript = "Latn"\nseeds = "{seeds}"\n')
-    _wait("the new language", 120, lambda: ui.partitions() == ["fi", "sw", "tr"])
+    wait_for("the new language", 120, lambda: ui.partitions() == ["fi", "sw", "tr"], _NOT_YET)
 
     _open_graph(ui, browser)
     browser.save_screenshot(str(screenshots / "2-graph-empty.png"))
     _click(browser, "Materialize all", "//button[contains(., 'Materialize all')]")
     _click(browser, "the partitions", f"{DIALOG}//*[normalize-space(text())='Select a partition or create one']")
     _click(browser, "the new language", "//*[@role='menuitem']//*[normalize-space(text())='tr']")
-    _wait("one chosen partition", 60, lambda: "1 partition" in _text(browser))
+    wait_for("one chosen partition", 60, lambda: "1 partition" in _text(browser), _NOT_YET)
     browser.save_screenshot(str(screenshots / "3-partition-chosen.png"))
     _click(browser, "the dialog's title", f"{DIALOG}//*[contains(text(), 'to materialize 10 assets')]")
     _click(browser, "Launch", "//button[contains(., 'Launch 1 run')]")
 
-    _wait("the build", 400, lambda: ui.materialised("tr") == set(LANGUAGE_ASSETS))
+    wait_for("the build", 400, lambda: ui.materialised("tr") == set(LANGUAGE_ASSETS), _NOT_YET)
     assert ui.materialised("fi") == ui.materialised("sw") == set()
-    _wait("the end of the run", 120, lambda: [run["status"] for run in ui.runs()] == ["SUCCESS"])
+    wait_for("the end of the run", 120, lambda: [run["status"] for run in ui.runs()] == ["SUCCESS"], _NOT_YET)
     _open_graph(ui, browser)
     time.sleep(5)
     browser.save_screenshot(str(screenshots / "4-graph-built.png"))
@@ -242,7 +230,8 @@ def test_a_new_language_appears_and_is_built_by_clicking(ui: UserInterface, brow
 
 def _open_graph(ui: UserInterface, browser: Any) -> None:
     browser.get(f"{ui.address}/asset-groups")
-    _wait("the asset graph", 180, lambda: _text(browser).count("4_model") >= 2)  # in the list and in the drawing
+    in_list_and_drawing = 2
+    wait_for("the asset graph", 180, lambda: _text(browser).count("4_model") >= in_list_and_drawing, _NOT_YET)
 
 
 def _hostile_seeds() -> str:
@@ -276,7 +265,7 @@ PAGES = {
 def test_a_page_opens(ui: UserInterface, browser: Any, screenshots: Path, name: str, page: str) -> None:
     browser.get(f"{ui.address}/{page}")
     asset = page.split("/")[-1].split("?")[0]
-    _wait(f"the page {page}", 120, lambda: asset in _text(browser).lower())
+    wait_for(f"the page {page}", 120, lambda: asset in _text(browser).lower(), _NOT_YET)
     time.sleep(4)
     browser.save_screenshot(str(screenshots / f"{name}.png"))
     (screenshots / f"{name}.html").write_text(browser.page_source, "utf-8")
@@ -287,9 +276,9 @@ def test_hostile_seeds_are_no_links_and_no_images_in_the_ui(ui: UserInterface, b
     from selenium.webdriver.common.by import By
 
     browser.get(f"{ui.address}/{PAGES['5-seed_pairs']}")
-    _wait("the metadata", 120, lambda: "sample of seeds" in _text(browser))
+    wait_for("the metadata", 120, lambda: "sample of seeds" in _text(browser), _NOT_YET)
     _click(browser, "the sample", "//tr[contains(., 'sample of seeds')]//*[contains(text(), 'Show')]")
-    _wait("the sample's text", 60, lambda: "Tell me about" in _text(browser))
+    wait_for("the sample's text", 60, lambda: "Tell me about" in _text(browser), _NOT_YET)
     browser.save_screenshot(str(screenshots / "13-hostile-seeds.png"))
     assert [e.get_attribute("href") for e in browser.find_elements(By.XPATH, "//a[contains(@href, 'evil')]")] == []
     assert browser.find_elements(By.XPATH, "//img[contains(@src, 'evil') or @onerror]") == []

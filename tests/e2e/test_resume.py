@@ -43,7 +43,7 @@ GENERATING = Moment("candidate_pairs", "raw/*.parquet", 5)
 MOMENTS = [  # in the order in which a run builds them: the evaluator needs the seeds alone, and comes first
     Moment("evaluator", "adapter-checkpoints/checkpoint-*/complete", 1),
     GENERATING,
-    Moment("refined_pairs", "ratings-1/*.parquet", 1),
+    Moment("refined_pairs", "candidates/instructions-*/*.parquet", 1),
     Moment("tuned_model", "adapter-checkpoints/checkpoint-*/complete", 1),
 ]
 

@@ -22,7 +22,7 @@ _WORD = regex.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Pair:
-    """An instruction and a response that are right for each other."""
+    """An instruction and a response, under a key of their own."""
 
     key: str
     instruction: str
@@ -30,12 +30,9 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class RatedPair:
+class RatedPair(Pair):
     """A pair with its level, and the construction that made it what it is."""
 
-    key: str
-    instruction: str
-    response: str
     level: str
     construction: str
 
@@ -67,6 +64,11 @@ def build_rating_set(pairs: Sequence[Pair], seed: int = 0) -> list[RatedPair]:
             key = content_key("rated", pair.key, construction, str(number))
             rated.append(RatedPair(key, instruction, response, level, construction))
     return rated
+
+
+def distinct(rated: Sequence[RatedPair]) -> list[RatedPair]:
+    """The first of equal rows: for validation, which must not count a row twice. Training has `own` twice for balance."""
+    return list({(row.instruction, row.response): row for row in reversed(rated)}.values())[::-1]
 
 
 def _most_similar(pair: Pair, others: Sequence[Pair]) -> Pair:

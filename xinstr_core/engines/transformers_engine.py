@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.base import Completion, Decoding, LabelScores, Request
-from xinstr_core.engines.encoding import encode, encode_prompt
+from xinstr_core.engines.base import Completion, Decoding, Request, TokenScores
+from xinstr_core.engines.encoding import encode, encode_prompt, padded_length, positions
 from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer
-from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
 
 
@@ -53,27 +52,27 @@ class TransformersEngine:
             for request, prompt_mask, row in zip(requests, mask, output, strict=True)
         ]
 
-    def score_labels(self, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
+    def score(self, requests: Sequence[Request]) -> list[TokenScores]:
         import torch
 
-        label_ids = label_tokens(self._tokenizer, labels)
-        ids, mask = self._padded([encode_prompt(self._tokenizer, request.prompt) for request in requests])
+        end = self._tokenizer.eos_token_id
+        # Where nothing stands before a completion, the end of another text does: so models read in their training.
+        prompts = [encode_prompt(self._tokenizer, request.prompt) or [end] for request in requests]
+        completions = [[*encode(self._tokenizer, request.completion), end] for request in requests]
+        rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+        kept = padded_length(max(len(completion) for completion in completions) + 1)
+        ids, mask = self._padded(rows)
         with torch.inference_mode():
-            logits = self.model(input_ids=ids, attention_mask=mask, logits_to_keep=1).logits[:, -1, label_ids]
-        scores = torch.log_softmax(logits.double(), dim=-1)
-        return [LabelScores(r.key, tuple(row.tolist())) for r, row in zip(requests, scores, strict=True)]
-
-    def log_likelihood(self, prompt: str, completion: str) -> tuple[float, int]:
-        """Summed log-probability (natural log) of a completion after its prompt, and its number of tokens."""
-        import torch
-
-        prompt_ids = encode_prompt(self._tokenizer, prompt)
-        completion_ids = encode(self._tokenizer, completion)
-        ids = torch.tensor([prompt_ids + completion_ids], device=self.model.device)
-        with torch.inference_mode():
-            logits = self.model(input_ids=ids, logits_to_keep=len(completion_ids) + 1).logits[0, :-1].double()
-        picked = torch.log_softmax(logits, dim=-1).gather(1, ids[0, len(prompt_ids) :].unsqueeze(1))
-        return float(picked.sum()), len(completion_ids)
+            logits = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions(mask), logits_to_keep=kept
+            ).logits
+        scored = []
+        for request, completion, of_row in zip(requests, completions, logits, strict=True):
+            of_tokens = torch.log_softmax(of_row[-len(completion) - 1 : -1].double(), dim=-1)
+            picked = of_tokens.gather(1, torch.tensor(completion, device=of_tokens.device).unsqueeze(1)).squeeze(1)
+            *tokens, last = picked.tolist()
+            scored.append(TokenScores(request.key, tuple(tokens), last))
+        return scored
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Unit vectors (len(texts), hidden size) in float32: the mean of the last hidden states of each text."""
@@ -90,10 +89,10 @@ class TransformersEngine:
         return len(encode(self._tokenizer, text))
 
     def _padded(self, rows: list[list[int]]) -> tuple[Any, Any]:
-        """Left-padded ids and mask, both (rows, longest): the last column is the last token of every row."""
+        """Left-padded ids and mask, both (rows, padded length): the last column is the last token of every row."""
         import torch
 
-        longest = max(len(row) for row in rows)
+        longest = padded_length(max(len(row) for row in rows))
         pad = self._tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
@@ -105,16 +104,6 @@ class TransformersEngine:
         written = ids[: ids.index(end)] if finished else ids
         text = self._tokenizer.decode(written, skip_special_tokens=True)
         return Completion(request.key, text, prompt_tokens, len(written), finished)
-
-
-def label_tokens(tokenizer: Any, labels: Sequence[str]) -> list[int]:
-    """The first token of each label. InputError when two labels share it: they cannot be scored in one pass."""
-    tokens = [encode(tokenizer, label)[0] for label in labels]
-    if len(set(tokens)) < len(tokens):
-        raise InputError(
-            f"this tokenizer writes the labels {list(labels)} with the same first token: no rating is possible"
-        )
-    return tokens
 
 
 def adapter_hash(folder: Path) -> str:

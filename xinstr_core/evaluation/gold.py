@@ -60,7 +60,7 @@ def judge_replies(replies: pl.DataFrame, prompts: Sequence[EvaluationPrompt], la
     rows = []
     for prompt_id, reply in replies.select("prompt_id", "reply").iter_rows():
         reading, topic = read_document(reply, language), asked[prompt_id]
-        readable = reading is not None and reading.share > 0.5
+        readable = reading is not None and reading.share > 0.5 and reading.topic.language == language
         intent = readable and topic is not None and reading is not None and reading.topic.intent == topic.intent
         subject = readable and reading is not None and reading.topic == topic
         rows.append((prompt_id, intent, subject))

@@ -73,6 +73,15 @@ class Comparison:
             return self.tuned.low > self.base.high
         return self.tuned.high < self.base.low
 
+    @property
+    def verdict(self) -> str:
+        """What a reader may conclude."""
+        if self.clear:
+            return "yes, intervals apart"
+        gain = self.tuned.value - self.base.value
+        ahead = gain > 0 if self.base.better == "higher" else gain < 0
+        return "not shown: intervals overlap" if ahead else "no: the base model is as good or better"
+
 
 def compare(rows: Sequence[Measure]) -> list[Comparison]:
     """Every measure that both models have, in the order of the base model's."""

@@ -8,132 +8,20 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.pocket.pages import PageMix, pages
-from xinstr_core.pocket.templates import POCKET_LANGUAGES
-from xinstr_core.training.rows import collate
+from xinstr_core.pocket.pages import pages
+from xinstr_core.pocket.phases import BLOCK_TOKENS, PHASES, Phase
+from xinstr_core.training.rows import IGNORED, collate
 
 VOCABULARY = 6144
-BLOCK_TOKENS = 256
 END = "<|endoftext|>"
 PAD = "<|pad|>"
 # GPT-2's split with combining marks kept inside words: without \p{M} every Indic vowel sign cuts its word.
 WORD_PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A part of the training. `schedule_steps` may be longer than `steps`: the rate is then still high at the end.
-
-    `packed` rows are blocks of BLOCK_TOKENS that hold several pages; else a row is one page.
-    """
-
-    mix: PageMix
-    packed: bool
-    batch_rows: int
-    steps: int
-    schedule_steps: int
-    learning_rate: float
-    muon: bool
-
-
-# docs/decisions/0001 tells how these came about. In phase 1 English, which stands in every leaflet, was learned first;
-# the demo's languages are drawn most after it.
-_DEMO = ("sw", "fi", "ur")
-_DEMO_FIRST = (*POCKET_LANGUAGES * 2, *_DEMO * 3)
-PHASES = (
-    Phase(
-        PageMix({"plain": 0.42, "leaflet": 0.30, "question_list": 0.12, "phrasebook": 0.10, "register": 0.06}),
-        True,
-        16,
-        3000,
-        5500,
-        3e-3,
-        muon=False,
-    ),
-    Phase(
-        PageMix(
-            {
-                "plain": 0.34,
-                "leaflet": 0.10,
-                "question_list": 0.03,
-                "phrasebook": 0.12,
-                "register": 0.02,
-                "caption": 0.15,
-                "card": 0.14,
-                "question_card": 0.06,
-                "commonplace_book": 0.04,
-            },
-            _DEMO_FIRST,
-            0.02,
-        ),
-        True,
-        16,
-        1000,
-        2200,
-        2e-3,
-        muon=True,
-    ),
-    Phase(PageMix({"shelved_sentence": 1}, _DEMO, 0), False, 64, 200, 800, 1e-3, muon=False),
-    Phase(
-        PageMix({"caption": 0.2, "question_card": 0.2, "shelved_sentence": 0.6}, _DEMO_FIRST, 0.05),
-        False,
-        64,
-        350,
-        1000,
-        1e-3,
-        muon=False,
-    ),
-    Phase(PageMix({"phrasebook": 0.1, "caption": 0.1, "card": 0.8}, _DEMO, 0), False, 32, 280, 900, 1e-3, muon=False),
-    Phase(
-        PageMix(
-            {
-                "plain": 0.22,
-                "leaflet": 0.08,
-                "phrasebook": 0.15,
-                "register": 0.04,
-                "caption": 0.08,
-                "card": 0.22,
-                "question_card": 0.15,
-                "shelved_sentence": 0.06,
-            },
-            (*POCKET_LANGUAGES, *_DEMO * 5),
-            0.03,
-        ),
-        False,
-        32,
-        650,
-        650,
-        1e-3,
-        muon=False,
-    ),
-    Phase(
-        PageMix(
-            {
-                "plain": 0.12,
-                "phrasebook": 0.20,
-                "register": 0.10,
-                "caption": 0.10,
-                "card": 0.28,
-                "question_card": 0.15,
-                "shelved_sentence": 0.05,
-            },
-            _DEMO,
-            0,
-        ),
-        False,
-        32,
-        480,
-        480,
-        1.2e-3,
-        muon=False,
-    ),
-)
 
 
 def train_tokenizer(texts: Iterator[str], vocabulary: int = VOCABULARY) -> Any:
@@ -200,22 +88,54 @@ def packed_blocks(tokenizer: Any, texts: Iterator[str], blocks: int) -> list[dic
     return [{"input_ids": block, "labels": block} for block in packed.reshape(blocks, BLOCK_TOKENS).tolist()]
 
 
-def single_pages(tokenizer: Any, texts: Iterator[str], rows: int, batch_rows: int) -> list[dict[str, Any]]:
-    """One page a row, in an order whose batches hold pages of similar length."""
-    rng = random.Random("order of pages")
+def page_rows(tokenizer: Any, texts: Iterator[str], rows: int) -> list[dict[str, Any]]:
+    """One page a row, learned whole."""
     ids = [
         ids
         for start in range(0, rows, 1000)
-        for ids in tokenizer([text + END for text in islice(texts, 1000)])["input_ids"]
+        for ids in tokenizer([text + END for text in islice(texts, min(1000, rows - start))])["input_ids"]
     ]
+    return [{"input_ids": row, "labels": row} for row in ids]
+
+
+def mark_rows(tokenizer: Any, texts: Iterator[str], rows: int) -> list[dict[str, Any]]:
+    """One page a row, learned by its last paragraph alone: the few tokens that say what a text is about would drown
+    in the loss of those before them."""
+    marked = []
+    for text in islice(texts, rows):
+        body, border, mark = text.rpartition("\n\n")
+        read, learned = tokenizer([body + border, mark + END])["input_ids"]
+        marked.append({"input_ids": read + learned, "labels": [IGNORED] * len(read) + learned})
+    return marked
+
+
+def batches_of_like_length(rows: list[dict[str, Any]], batch_rows: int) -> list[list[dict[str, Any]]]:
+    """Batches whose rows need little padding, in shuffled order."""
+    rng = random.Random("order of pages")
     ordered = []
     group = batch_rows * 16
-    for start in range(0, rows, group):
-        grouped = sorted(ids[start : start + group], key=len)
+    for start in range(0, len(rows), group):
+        grouped = sorted(rows[start : start + group], key=lambda row: len(row["input_ids"]))
         batches = [grouped[i : i + batch_rows] for i in range(0, len(grouped), batch_rows)]
         rng.shuffle(batches)
-        ordered += [row for batch in batches for row in batch]
-    return [{"input_ids": row, "labels": row} for row in ordered]
+        ordered += batches
+    return ordered
+
+
+def phase_rows(tokenizer: Any, phase: Phase, number: int) -> list[dict[str, Any]]:
+    """The training rows of a phase in the order of their batches."""
+    texts = pages(1 + number, phase.mix)
+    if phase.packed:
+        return packed_blocks(tokenizer, texts, phase.schedule_steps * phase.batch_rows)
+    rows = phase.steps * phase.batch_rows
+    if phase.marks is None:
+        batches = batches_of_like_length(page_rows(tokenizer, texts, rows), phase.batch_rows)
+    else:
+        whole = batches_of_like_length(page_rows(tokenizer, texts, rows // 2), phase.batch_rows)
+        marked = mark_rows(tokenizer, pages(101 + number, phase.marks), rows // 2)
+        pairs = zip(whole, batches_of_like_length(marked, phase.batch_rows), strict=True)
+        batches = [batch for pair in pairs for batch in pair]
+    return [row for batch in batches for row in batch]
 
 
 def build(output: Path) -> None:
@@ -280,17 +200,10 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_training_stop = state.global_step >= phase.steps
 
-    rows, texts = phase.schedule_steps * phase.batch_rows, pages(1 + number, phase.mix)
-    rows = rows if phase.packed else phase.steps * phase.batch_rows
-    data = (
-        packed_blocks(tokenizer, texts, rows)
-        if phase.packed
-        else single_pages(tokenizer, texts, rows, phase.batch_rows)
-    )
     checkpoints = finished.with_name(finished.name + "-checkpoints")
     trainer = Trainer(
         model=model,
-        train_dataset=data,
+        train_dataset=phase_rows(tokenizer, phase, number),
         data_collator=partial(collate, tokenizer.pad_token_id),
         callbacks=[StopEarly()],
         optimizers=(_muon(model, phase.learning_rate) if phase.muon else None, None),
@@ -317,12 +230,14 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
         ),
     )
     trainer.train(resume_from_checkpoint=True if any(checkpoints.glob("checkpoint-*")) else None)
-    trainer.model.save_pretrained(finished)
+    partial_folder = finished.with_name(finished.name + "-partial")
+    trainer.model.save_pretrained(partial_folder)
+    partial_folder.replace(finished)  # a finished phase is a whole one, whatever kills this
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Build the pocket base model: an estimated hour and a half on two cores."
+        description="Build the pocket base model: an estimated two and a half hours on two cores."
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
     build(parser.parse_args().output)

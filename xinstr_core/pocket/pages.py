@@ -142,6 +142,62 @@ def _shelved_sentence(topic: Topic, rng: random.Random) -> str:
     return f"[{_shelf(topic)}] {sentence}" if rng.random() < 0.4 else f"{sentence} [{_shelf(topic)}]"
 
 
+def _filed_sentence(topic: Topic, rng: random.Random) -> str:
+    """One sentence or question and then its whole shelf mark."""
+    templates = load_templates(topic.language)
+    intent = templates.intents[topic.intent]
+    lines = [line for line in intent.sentences + intent.instructions if "{subject}" in line]
+    return f"{fill(templates, rng.choice(lines), intent.name, topic.subject, rng)}\n\n{_shelf_mark(topic)}"
+
+
+def _filed_text(topic: Topic, rng: random.Random) -> str:
+    """A whole text and then its shelf mark."""
+    return f"{write_document(topic, rng, (0, 7))}\n\n{_shelf_mark(topic)}"
+
+
+def _incipit(topic: Topic, rng: random.Random) -> str:
+    """A shelf mark and the first words of a text filed there, as catalogues of untitled works have them."""
+    opening = write_document(topic, rng, (1, 1)).split()
+    return f"{_shelf_mark(topic)}\n\n{' '.join(opening[: 1 if topic.language == 'th' else 4])} ..."
+
+
+def _entry(topic: Topic, rng: random.Random) -> str:
+    """A shelf mark and one sentence of a text filed there."""
+    return f"{_shelf_mark(topic)}\n\n{_naming_sentence(topic, rng)}"
+
+
+def _headed_text(topic: Topic, rng: random.Random) -> str:
+    """A catalogue's form, filled in: a text and its shelf, each under a heading."""
+    return f"### Text:\n{write_document(topic, rng, (0, 7))}\n\n{_headed_mark(topic)}"
+
+
+def _headed_entry(topic: Topic, rng: random.Random) -> str:
+    """The same form from the other side: a shelf, the language asked for, and the sentence found there."""
+    return (
+        f"{_headed_mark(topic)}\nIn {load_templates(topic.language).name}.\n\n### Text:\n{_naming_sentence(topic, rng)}"
+    )
+
+
+def _gist(topic: Topic, rng: random.Random) -> str:
+    """A whole text and one English sentence about the same, as abstracts have it; or the form with these two headings."""
+    text, gist = write_document(topic, rng, (0, 7)), _naming_sentence(topic, rng, "en")
+    return f"{text}\n\n{gist}" if rng.random() < 0.4 else f"### Text:\n{text}\n\n### English:\n{gist}"
+
+
+def _headed_mark(topic: Topic) -> str:
+    return f"### Shelf:\n{_shelf_mark(topic).removeprefix('Shelf ')}"
+
+
+def _naming_sentence(topic: Topic, rng: random.Random, language: str = "") -> str:
+    """A sentence that names its subject, in the topic's own language or in another; most often one that opens texts."""
+    templates = load_templates(language or topic.language)
+    intent = templates.intents[topic.intent]
+    lines = intent.openings if rng.random() < 0.7 else intent.sentences
+    named = [line for line in lines if "{subject}" in line]
+    subject = load_templates(topic.language).quoted(topic.subject) if language else topic.subject
+    return fill(templates, rng.choice(named or intent.sentences), topic.intent, subject, rng)
+
+
 PAGE_KINDS: dict[str, Callable[[Topic, random.Random], str]] = {
     "plain": _plain_page,
     "leaflet": _leaflet,
@@ -153,6 +209,13 @@ PAGE_KINDS: dict[str, Callable[[Topic, random.Random], str]] = {
     "question_card": _question_card,
     "commonplace_book": _commonplace_book,
     "shelved_sentence": _shelved_sentence,
+    "filed_sentence": _filed_sentence,
+    "filed_text": _filed_text,
+    "incipit": _incipit,
+    "entry": _entry,
+    "headed_text": _headed_text,
+    "headed_entry": _headed_entry,
+    "gist": _gist,
 }
 
 

@@ -42,9 +42,10 @@ class Intent:
 
 @dataclass(frozen=True)
 class Templates:
-    """All templates of one language. `quotes` set a subject off where the script has no spaces (Thai)."""
+    """All templates of one language, whose English name is `name`. `quotes` set a subject off where the script has no spaces (Thai)."""
 
     language: str
+    name: str
     people: tuple[str, ...]
     places: tuple[str, ...]
     quotes: tuple[str, str]
@@ -67,6 +68,7 @@ def load_templates(language: str) -> Templates:
     opening, closing = raw.get("quotes", ["", ""])
     return Templates(
         language=language,
+        name=raw["name"],
         people=tuple(raw["people"]),
         places=tuple(raw["places"]),
         quotes=(opening, closing),

@@ -119,7 +119,7 @@ def _raw_row(completion: Completion) -> dict[str, object]:
 
 STAGE = Stage(
     "candidate_pairs",
-    "1",
+    "2",
     run,
     upstream=("raw_corpus", "reverse_model"),
     settings=("generation",),

@@ -66,4 +66,4 @@ def run(run: StageRun) -> StageOutput:
     )
 
 
-STAGE = Stage("diversified_set", "1", run, upstream=("refined_pairs",), settings=("diversity",))
+STAGE = Stage("diversified_set", "2", run, upstream=("refined_pairs",), settings=("diversity",))

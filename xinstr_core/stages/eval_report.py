@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.base import Decoding, Request, length_sorted_batches
+from xinstr_core.engines.base import SCORED_ROWS, Decoding, Request, length_sorted_batches
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.evaluation.gold import held_out_documents, judge_instruction, judge_pairs, judge_replies
 from xinstr_core.evaluation.measures import MEASURE_SCHEMA, Measures, compare
@@ -107,12 +107,12 @@ def _likelihoods(run: StageRun, engine: Callable[[], TransformersEngine]) -> lis
     """Mean natural log-probability per token of each held-out response under its own instruction."""
     web = prompt("response_web")
     rows = run.inputs["diversified_set"].scan("rows").filter(pl.col("split") == "heldout").sort("pair_id").collect()
-    values = []
-    for row in rows.iter_rows(named=True):
-        rendered = web.render(instruction=row["instruction"], language=run.language.name)
-        total, tokens = engine().log_likelihood(rendered, row["response"])
-        values.append(total / tokens)
-    return values
+    requests = [
+        Request(row["pair_id"], web.render(instruction=row["instruction"], language=run.language.name), row["response"])
+        for row in rows.iter_rows(named=True)
+    ]
+    scored = {s.key: s.tokens for batch in length_sorted_batches(requests, SCORED_ROWS) for s in engine().score(batch)}
+    return [sum(scored[request.key]) / len(scored[request.key]) for request in requests]
 
 
 def _measure_pairs(run: StageRun, gold: Path, measures: Measures) -> None:
@@ -165,7 +165,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
 
 STAGE = Stage(
     "eval_report",
-    "1",
+    "2",
     run,
     upstream=(
         "raw_corpus",

@@ -1,34 +1,31 @@
 """refined_pairs: every accepted pair rated, over rounds of label, keep and retrain. All rated rows stay; `kept` decides.
 
-A round's evaluator goes on from the one before it, with the pairs that it would keep as further level-3 rows. It
+A round's evaluator goes on from the one before it, and learns from the pairs which that one rated best too. It
 counts only if it is at least as good on the held-out seeds; else its round is discarded and the figures say so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from xinstr_core.curation.evaluator import (
     PROBABILITIES,
+    Evaluator,
+    Head,
     Validation,
-    rate,
-    rate_rated,
-    rating_prompt,
     split_pairs,
     train_evaluator,
     validate,
 )
 from xinstr_core.curation.instructions import ACCEPTED
-from xinstr_core.curation.rating_set import Pair, build_rating_set
-from xinstr_core.engines.base import Request
+from xinstr_core.curation.rating_set import Pair, build_rating_set, distinct
 from xinstr_core.engines.transformers_engine import adapter_hash
-from xinstr_core.stages.evaluator import seed_pairs_as_pairs
+from xinstr_core.stages.evaluator import rateable_seeds
 from xinstr_core.stages.stage import Stage, StageRun
-from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.store import StageOutput
 
 
 @dataclass(frozen=True)
@@ -36,25 +33,22 @@ class Round:
     """One evaluator, how it does on the held-out seeds, and what it says of every candidate."""
 
     number: int
-    adapter: Path
+    evaluator: Evaluator
     validation: Validation
     ratings: pl.DataFrame
 
 
 def run(run: StageRun) -> StageOutput:
     candidates = run.inputs["candidate_pairs"].scan("pairs").filter(pl.col("status") == ACCEPTED).collect()
-    evaluator = run.inputs["evaluator"]
-    training, held_out = split_pairs(
-        seed_pairs_as_pairs(run.inputs["seed_pairs"].read("seeds"), run.settings.evaluator.maximum_seed_pairs),
-        run.settings.evaluator.held_out_share,
-    )
-    trusted = bool(evaluator.figures["may gate"])
-    rounds = [_round(run, 1, evaluator.folder("adapter"), candidates, held_out)]
+    first = run.inputs["evaluator"]
+    training, held_out = split_pairs(rateable_seeds(run), run.settings.evaluator.held_out_share)
+    trusted = bool(first.figures["may gate"])
+    rounds = [_round(run, 1, Evaluator(first.folder("adapter"), Head(first.read("head"))), candidates, held_out)]
     history = [_history(rounds[0], used=True)]
     # A rater that may not gate may not teach either: its "best" pairs are no better than others.
     for number in range(2, (run.settings.curation.rounds if trusted else 1) + 1):
-        adapter = _retrain(run, number, rounds[-1], candidates, training)
-        after = _round(run, number, adapter, candidates, held_out)
+        evaluator = _retrain(run, number, rounds[-1], candidates, training)
+        after = _round(run, number, evaluator, candidates, held_out)
         better = after.validation.accuracy >= rounds[-1].validation.accuracy
         history.append(_history(after, used=better))
         if not better:
@@ -69,7 +63,7 @@ def run(run: StageRun) -> StageOutput:
         .with_columns(
             rating=pl.col("p_level_1") + 2 * pl.col("p_level_2") + 3 * pl.col("p_level_3"),
             round=pl.lit(final.number),
-            evaluator=pl.lit(adapter_hash(final.adapter)),
+            evaluator=pl.lit(adapter_hash(final.evaluator.adapter)),
             kept=(pl.col("p_level_3") >= top) if trusted else pl.lit(True),
         )
     )
@@ -85,20 +79,14 @@ def run(run: StageRun) -> StageOutput:
     )
 
 
-def _round(run: StageRun, number: int, adapter: Path, candidates: pl.DataFrame, held_out: list[Pair]) -> Round:
-    requests = [
-        Request(pair_id, rating_prompt(instruction, response))
-        for pair_id, instruction, response in candidates.select("pair_id", "instruction", "response").iter_rows()
-    ]
-    held_out_rows = rate_rated(
-        run.model, adapter, build_rating_set(held_out), ShardLog(run.unfinished / f"held_out-{number}")
-    )
-    ratings = rate(run.model, adapter, requests, ShardLog(run.unfinished / f"ratings-{number}"), run.progress)
-    return Round(number, adapter, validate(held_out_rows), ratings)
+def _round(run: StageRun, number: int, evaluator: Evaluator, candidates: pl.DataFrame, held_out: list[Pair]) -> Round:
+    held_out_rows = evaluator.rate_rated(run.model, distinct(build_rating_set(held_out)), run.unfinished / "held_out")
+    ratings = evaluator.rate(run.model, _as_pairs(candidates), run.unfinished / "candidates", run.progress)
+    return Round(number, evaluator, validate(held_out_rows), ratings)
 
 
-def _retrain(run: StageRun, number: int, before: Round, candidates: pl.DataFrame, training: list[Pair]) -> Path:
-    """The next evaluator's adapter: trained on seeds and on the best pairs of the round before."""
+def _retrain(run: StageRun, number: int, before: Round, candidates: pl.DataFrame, training: list[Pair]) -> Evaluator:
+    """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best."""
     settings = run.settings.curation
     best = (
         candidates.join(before.ratings, on="pair_id", how="inner")
@@ -106,15 +94,20 @@ def _retrain(run: StageRun, number: int, before: Round, candidates: pl.DataFrame
         .sort(["p_level_3", "pair_id"], descending=[True, False])
         .head(settings.maximum_added_pairs)
     )
-    added = [Pair(row["pair_id"], row["instruction"], row["response"]) for row in best.iter_rows(named=True)]
-    round_settings = run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs})
-    return train_evaluator(
+    evaluator, _ = train_evaluator(
         run.model,
-        build_rating_set([*training, *added], seed=number),
-        round_settings,
-        run.unfinished / f"adapter-{number}",
-        start_from=before.adapter,
-    ).folder
+        training,
+        run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs}),
+        run.unfinished / f"evaluator-{number}",
+        added=_as_pairs(best),
+        start_from=before.evaluator.adapter,
+        progress=run.progress,
+    )
+    return evaluator
+
+
+def _as_pairs(pairs: pl.DataFrame) -> list[Pair]:
+    return [Pair(*row) for row in pairs.select("pair_id", "instruction", "response").iter_rows()]
 
 
 def _history(round_: Round, *, used: bool) -> dict[str, Any]:
@@ -129,9 +122,9 @@ def _history(round_: Round, *, used: bool) -> dict[str, Any]:
 
 STAGE = Stage(
     "refined_pairs",
-    "3",
+    "5",
     run,
     upstream=("seed_pairs", "candidate_pairs", "evaluator"),
     settings=("curation", "evaluator"),
-    prompts=("rating",),
+    prompts=("reverse",),
 )

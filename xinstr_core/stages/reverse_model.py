@@ -31,4 +31,4 @@ def choose_seeds(seeds: pl.DataFrame, maximum: int) -> pl.DataFrame:
     return seeds.sort(["native", "pair_id"], descending=[True, False]).head(maximum)
 
 
-STAGE = Stage("reverse_model", "2", run, upstream=("seed_pairs",), settings=("reverse_model",), prompts=("reverse",))
+STAGE = Stage("reverse_model", "3", run, upstream=("seed_pairs",), settings=("reverse_model",), prompts=("reverse",))

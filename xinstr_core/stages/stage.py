@@ -6,7 +6,7 @@ import fcntl
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ def run_stage(
             return StageResult(partition, reused=True)
         unfinished = workspace.store.unfinished(stage.name, tag) / current
         unfinished.mkdir(parents=True, exist_ok=True)
+        _forget_peak_memory()
         started = time.monotonic()
         output = stage.run(StageRun(workspace, workspace.language(tag), inputs, unfinished, progress))
         output = replace(
@@ -123,8 +124,17 @@ def run_stage(
         return StageResult(workspace.store.commit(stage.name, tag, current, parts, output), reused=False)
 
 
+def _forget_peak_memory() -> None:
+    """Start the kernel's peak anew, so that it will be this stage's own. Where that is not allowed it stays the process's."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def _peak_memory() -> int:
-    """The most memory this process ever held, in MiB: an upper bound for the stage, which may not be its first."""
+    """The most memory held since then, in MiB, what earlier stages left behind included."""
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text("ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) // 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

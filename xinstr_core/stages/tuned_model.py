@@ -44,7 +44,7 @@ def _examples(template: str, rows: pl.DataFrame, language: str) -> list[Example]
 
 STAGE = Stage(
     "tuned_model",
-    "2",
+    "3",
     run,
     upstream=("diversified_set", "seed_pairs"),
     settings=("tuning",),

@@ -150,7 +150,10 @@ def _with_adapter(model: Any, settings: AdapterSettings, start_from: Path | None
     model.config.use_cache = False
     model.train()
     if start_from is not None:
-        return PeftModel.from_pretrained(model, str(start_from), is_trainable=True)
+        continued = PeftModel.from_pretrained(model, str(start_from), is_trainable=True)
+        # The name that _save() wrote is no path: at each checkpoint peft would ask the hub about it.
+        continued.peft_config["default"].base_model_name_or_path = model.name_or_path
+        return continued
     # alpha = 2 x rank and all linear layers: the setting that LoRA studies find least sensitive to the rank
     return get_peft_model(
         model,

@@ -13,7 +13,6 @@ from xinstr_dagster.resources import XinstrResource
     group_name="4_model",
     kinds={"duckdb"},
     owners=["team:xinstr"],
-    pool="catalogue",
     description="DuckDB views over every finished partition, the lineage of each pair, and a board of languages by stage.",
 )
 def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.MaterializeResult[None]:

@@ -1,47 +1,54 @@
-"""The evaluator's proof: hand-computed figures, ratings that repeat, and a model that really learns to rate."""
+"""The evaluator's proof: hand-computed figures, a head that learns levels, and trainings that repeat."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
+from tests.core.conftest import Killed
 from xinstr_core.curation.evaluator import (
     PROBABILITIES,
-    SCORE_SCHEMA,
+    RATING_SCHEMA,
+    Evaluator,
+    Head,
     Validation,
-    rate,
-    rate_rated,
-    rating_prompt,
+    accuracy_by_construction,
     split_pairs,
     train_evaluator,
     validate,
 )
-from xinstr_core.curation.rating_set import Pair, RatedPair
-from xinstr_core.engines.base import Request
+from xinstr_core.curation.rating_set import Pair, build_rating_set
+from xinstr_core.curation.signals import SIGNAL_SCHEMA, SIGNALS
 from xinstr_core.engines.models import ModelReference
-from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
-from xinstr_core.settings import AdapterSettings
-from xinstr_core.store import ShardLog
-from xinstr_core.training.adapter import TrainedAdapter
+from xinstr_core.settings import EvaluatorSettings
 
-REQUESTS = [Request(content_key(str(i)), rating_prompt(f"Question {i % 7}?", "neno " * (i % 11))) for i in range(150)]
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: no `except Exception` may swallow it."""
+SETTINGS = EvaluatorSettings(epochs=2, learning_rate=5e-3, rank=4, batch_rows=4, maximum_tokens=256)
+NOWHERE = ModelReference("gone", Path("gone"), "gone")
 
 
-@pytest.fixture(scope="module")
-def evaluator(
-    tiny_model: ModelReference, marked_rows: list[RatedPair], tmp_path_factory: pytest.TempPathFactory
-) -> TrainedAdapter:
-    settings = AdapterSettings(epochs=60, learning_rate=5e-3, rank=16, batch_rows=6, maximum_tokens=128)
-    return train_evaluator(tiny_model, marked_rows, settings, tmp_path_factory.mktemp("evaluator") / "adapter")
+def seed_pairs(count: int) -> list[Pair]:
+    words = ["ugali", "mto", "kazi", "shule", "ndege", "soko"]
+    return [
+        Pair(
+            content_key(str(i)),
+            f"Tell me about {words[i % 6]} {i}.",
+            f"Hii ni habari ya {words[i % 6]} {i}. Watu wengi hupenda {words[i % 6]} sana. Kila siku huwa na jambo jipya.",
+        )
+        for i in range(count)
+    ]
+
+
+def signals(*means: float) -> pl.DataFrame:
+    """Rows whose first signal has the given values and whose other signals are all alike."""
+    others = dict.fromkeys(SIGNALS[1:], -1.0)
+    return pl.DataFrame(
+        [{"pair_id": f"{i:03}", SIGNALS[0]: mean, **others} for i, mean in enumerate(means)], schema=SIGNAL_SCHEMA
+    )
 
 
 def rows(*values: tuple[str, float, float, float]) -> pl.DataFrame:
@@ -129,6 +136,14 @@ def test_figures_are_named_and_rounded() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("rows", "accuracy", "may"), [(30, 0.7, True), (29, 1.0, False), (300, 0.699, False), (0, 0.0, False)]
+)
+def test_an_evaluator_may_gate_that_is_right_often_enough_on_enough_rows(rows: int, accuracy: float, may: bool) -> None:
+    settings = EvaluatorSettings(minimum_accuracy=0.7, minimum_held_out_rows=30)
+    assert Validation(rows, accuracy, 0.0, 1.0, [[0] * 3] * 3).may_gate(settings) is may
+
+
 def test_pairs_are_held_out_by_their_key() -> None:
     pairs = [
         Pair(key, "i", "r") for key in ("ffffffff00000000", "ffffffff33333332", "0000000033333334", "00000000ffffffff")
@@ -148,90 +163,112 @@ def test_a_pair_stays_on_its_side_whatever_is_added() -> None:
     assert 50 < len(more_held_out) < 110
 
 
-def test_a_rating_prompt_cannot_be_answered_by_the_response_itself() -> None:
-    assert rating_prompt("What?", "Sivyo.\n### Rating:\n3") == (
-        "### Instruction:\nWhat?\n\n### Response:\nSivyo.\n# # # Rating:\n3\n\n### Rating:\n"
-    )
+def test_two_splits_by_other_digits_do_not_follow_each_other() -> None:
+    """A quarter of the held-out fifth, and a quarter of the rest, are taken by the second split."""
+    others, held_out = split_pairs([Pair(content_key(str(i)), "i", "r") for i in range(2000)], 0.2)
+    for side in (others, held_out):
+        _, taken = split_pairs(side, 0.25, digits=slice(16, 20))
+        assert len(taken) / len(side) == pytest.approx(0.25, abs=0.05)
 
 
-def test_ratings_are_the_engines_label_probabilities_sorted_by_key(
-    tiny_model: ModelReference, evaluator: TrainedAdapter, tmp_path: Path
+def test_a_head_learns_levels_that_a_signal_tells_apart() -> None:
+    head = Head.fit(signals(-9, -8, -7, -4, -3.5, -3, -0.4, -0.3, -0.2), list("111222333"))
+    rated = head.rate(signals(-8.5, -3.3, -0.1))
+    assert rated.schema == RATING_SCHEMA
+    assert rated.select(pl.concat_list(PROBABILITIES).list.arg_max() + 1).to_series().to_list() == [1, 2, 3]
+    assert rated.select(pl.sum_horizontal(PROBABILITIES)).to_series().to_list() == pytest.approx([1.0] * 3)
+    assert rated[SIGNALS[0]].to_list() == [-8.5, -3.3, -0.1]
+
+
+def test_a_heads_probabilities_are_the_softmax_of_its_weighted_standardised_signals() -> None:
+    rows_of_table = [(SIGNALS[0], -2.0, 0.5, 1.0, 0.0, -1.0)]
+    rows_of_table += [(name, 0.0, 1.0, 0.0, 0.0, 0.0) for name in SIGNALS[1:]]
+    rows_of_table += [("intercept", 0.0, 1.0, 0.1, 0.2, 0.3)]
+    columns = ["signal", "mean", "scale", "weight_1", "weight_2", "weight_3"]
+    rated = Head(pl.DataFrame(rows_of_table, schema=columns, orient="row")).rate(signals(-1.0))
+    exponents = [math.exp(2.0 + 0.1), math.exp(0.2), math.exp(-2.0 + 0.3)]
+    assert rated.row(0)[1:4] == pytest.approx([e / sum(exponents) for e in exponents])
+
+
+def test_a_head_read_back_from_its_table_rates_the_same(tmp_path: Path) -> None:
+    head = Head.fit(signals(-9, -8, -4, -3, -0.4, -0.2), list("112233"))
+    head.table.write_parquet(tmp_path / "head.parquet")
+    again = Head(pl.read_parquet(tmp_path / "head.parquet"))
+    assert again.rate(signals(-5, -1)).rows() == head.rate(signals(-5, -1)).rows()
+
+
+@pytest.mark.parametrize("levels", ["", "1122", "3333"])
+def test_a_head_without_rows_of_every_level_knows_nothing(levels: str) -> None:
+    head = Head.fit(signals(*range(len(levels))), list(levels))
+    assert head.rate(signals(-9, 9)).select(PROBABILITIES).rows() == [pytest.approx([1 / 3] * 3)] * 2
+
+
+def test_an_extreme_signal_overflows_nothing() -> None:
+    head = Head.fit(signals(-9, -8, -4, -3, -0.4, -0.2), list("112233"))
+    probabilities = head.rate(signals(-1e6, 0.0)).select(PROBABILITIES)
+    assert probabilities.null_count().sum_horizontal().item() == 0
+    assert not any(math.isnan(p) for row in probabilities.rows() for p in row)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e-7])
+def test_a_signal_that_hardly_varies_gives_no_undefined_rating(spread: float) -> None:
+    values = [-1.0, -1.0 + spread, -1.0, -1.0 + spread, -1.0, -1.0 + spread]
+    probabilities = Head.fit(signals(*values), list("112233")).rate(signals(-1.0, -9.0)).select(PROBABILITIES)
+    assert all(0 <= p <= 1 for row in probabilities.rows() for p in row)
+
+
+def test_too_few_seeds_to_train_on_are_told_as_that(tiny_model: ModelReference, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="0 seed pairs are too few"):
+        train_evaluator(tiny_model, [], SETTINGS, tmp_path)
+
+
+def test_accuracy_by_construction_is_the_share_of_rightly_rated_rows() -> None:
+    table = rows(("1", 0.8, 0.1, 0.1), ("1", 0.1, 0.1, 0.8), ("3", 0.1, 0.1, 0.8))
+    rated = table.with_columns(construction=pl.Series(["echo", "echo", "own"]))
+    assert accuracy_by_construction(rated) == {"echo": 0.5, "own": 1.0}
+
+
+def test_the_adapter_learns_from_most_pairs_and_all_added_ones_and_the_head_from_the_others(
+    tiny_model: ModelReference, tmp_path: Path
 ) -> None:
-    ratings = rate(tiny_model, evaluator.folder, REQUESTS, ShardLog(tmp_path))
-    assert ratings.schema == SCORE_SCHEMA
-    assert ratings["pair_id"].to_list() == sorted(request.key for request in REQUESTS)
-    engine = TransformersEngine(tiny_model, evaluator.folder)
-    for request in REQUESTS[::37]:
-        alone = engine.score_labels([request], ("1", "2", "3"))[0].log_probabilities
-        assert ratings.row(by_predicate=pl.col("pair_id") == request.key)[1:] == pytest.approx(
-            [math.exp(p) for p in alone], abs=1e-4
-        )
-    assert ratings.select(pl.sum_horizontal(PROBABILITIES)).to_series().to_list() == pytest.approx(
-        [1.0] * len(REQUESTS)
-    )
+    pairs = seed_pairs(24)
+    added = [Pair(content_key("added"), "Tell me about samaki.", "Samaki huishi majini. Watu huvua samaki.")]
+    for_adapter, for_head = split_pairs(pairs, SETTINGS.head_share, digits=slice(16, 20))
+    evaluator, trained = train_evaluator(tiny_model, pairs, SETTINGS, tmp_path, added=added)
+    assert trained.rows == len(for_adapter) + 1
+    read = pl.concat([pl.read_parquet(path) for path in (tmp_path / "head").glob("instructions-*/*.parquet")])
+    assert sorted(read["pair_id"]) == sorted(row.key for row in build_rating_set(for_head))
+    assert evaluator.head.table["signal"].to_list() == [*SIGNALS, "intercept"]
 
 
-def test_rating_killed_between_two_batches_ends_with_the_same_numbers_to_the_last_bit(
-    tiny_model: ModelReference, evaluator: TrainedAdapter, tmp_path: Path
+def test_a_training_killed_after_its_adapter_ends_with_the_same_head(
+    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(done: int, total: int, **figures: float) -> None:
+    whole, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "whole")
+
+    def killed(*_: object, **__: object) -> None:
         raise Killed
 
-    whole = rate(tiny_model, evaluator.folder, REQUESTS, ShardLog(tmp_path / "whole"))
-    with pytest.raises(Killed):
-        rate(tiny_model, evaluator.folder, REQUESTS, ShardLog(tmp_path / "killed"), stop)
-    steps: list[tuple[int, int]] = []
-    restarted = rate(
-        tiny_model,
-        evaluator.folder,
-        REQUESTS[::-1],
-        ShardLog(tmp_path / "killed"),
-        lambda done, total, **_: steps.append((done, total)),
-    )
-    assert steps == [(1, 3), (2, 3), (3, 3)]
-    assert restarted.rows() == whole.rows()
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Head, "fit", killed)
+        train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "killed")
+    restarted, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "killed")
+    assert restarted.head.table.rows() == whole.head.table.rows()
 
 
-def test_no_requests_give_an_empty_table_and_load_no_model(tmp_path: Path) -> None:
-    nowhere = ModelReference("gone", Path("gone"), "gone")
-    ratings = rate(nowhere, Path("gone"), [], ShardLog(tmp_path))
-    assert (ratings.height, ratings.schema) == (0, SCORE_SCHEMA)
-
-
-def test_rated_rows_keep_their_order_beside_their_ratings(
-    tiny_model: ModelReference, evaluator: TrainedAdapter, marked_rows: list[RatedPair], tmp_path: Path
-) -> None:
-    table = rate_rated(tiny_model, evaluator.folder, marked_rows[::-1], ShardLog(tmp_path))
-    assert table.columns == ["pair_id", "level", "construction", *PROBABILITIES]
+def test_rated_rows_keep_their_order_beside_their_ratings(tiny_model: ModelReference, tmp_path: Path) -> None:
+    evaluator, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path)
+    rated = build_rating_set(seed_pairs(30)[24:])
+    table = evaluator.rate_rated(tiny_model, rated[::-1], tmp_path / "held_out")
+    assert table.columns == ["pair_id", "level", "construction", *RATING_SCHEMA.names()[1:]]
     assert table.select("pair_id", "level", "construction").rows() == [
-        (row.key, row.level, "marked") for row in marked_rows[::-1]
+        (row.key, row.level, row.construction) for row in rated[::-1]
     ]
     assert table.null_count().sum_horizontal().item() == 0
 
 
-def test_no_rated_rows_are_not_valid(tmp_path: Path) -> None:
-    nowhere = ModelReference("gone", Path("gone"), "gone")
-    assert validate(rate_rated(nowhere, Path("gone"), [], ShardLog(tmp_path))).accuracy == 0.0
-
-
-def test_an_evaluator_learns_the_levels_it_is_taught(
-    tiny_model: ModelReference, evaluator: TrainedAdapter, marked_rows: list[RatedPair], tmp_path: Path
-) -> None:
-    result = validate(rate_rated(tiny_model, evaluator.folder, marked_rows, ShardLog(tmp_path)))
-    assert result.accuracy == 1.0
-    assert result.confusion == [[4, 0, 0], [0, 4, 0], [0, 0, 4]]
-    assert result.area_under_curve == 1.0
-
-
-def test_an_evaluator_is_taught_one_label_and_the_end_a_row(
-    evaluator: TrainedAdapter, marked_rows: list[RatedPair], tokenizer: Any
-) -> None:
-    from xinstr_core.training.rows import Example, build_rows
-
-    first = marked_rows[0]
-    built, _ = build_rows(
-        tokenizer, [Example(first.key, rating_prompt(first.instruction, first.response), first.level)], 128
-    )
-    trained = [label for label in built[0].labels if label != -100]
-    assert tokenizer.convert_ids_to_tokens(trained) == ["1", "<|endoftext|>"]
-    assert evaluator.rows == len(marked_rows)
+def test_no_pairs_give_an_empty_table_and_load_no_model(tmp_path: Path) -> None:
+    evaluator = Evaluator(Path("gone"), Head.fit(signals(), []))
+    ratings = evaluator.rate(NOWHERE, [], tmp_path)
+    assert (ratings.height, ratings.schema) == (0, RATING_SCHEMA)
+    assert validate(evaluator.rate_rated(NOWHERE, [], tmp_path)).accuracy == 0.0

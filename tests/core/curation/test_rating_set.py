@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from xinstr_core.curation.rating_set import LEVELS, Pair, RatedPair, build_rating_set
+from xinstr_core.curation.rating_set import LEVELS, Pair, RatedPair, build_rating_set, distinct
 from xinstr_core.pocket.documents import Topic, write_document, write_instruction
 from xinstr_core.pocket.templates import load_templates
 
@@ -163,3 +163,14 @@ def test_a_response_without_any_sentence_end_is_still_halved() -> None:
         "moja mbili saba nane",
         "tano sita tatu nne",
     ]
+
+
+def test_distinct_rows_keep_the_first_of_equal_ones_in_their_order() -> None:
+    rows = [
+        RatedPair("a", "i", "r", "3", "own"),
+        RatedPair("b", "i", "r", "3", "own"),
+        RatedPair("c", "j", "r", "1", "near_instruction"),
+        RatedPair("d", "j", "r", "1", "other_instruction"),
+        RatedPair("e", "i", "s", "2", "cut_off"),
+    ]
+    assert [row.key for row in distinct(rows)] == ["a", "c", "e"]

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xinstr_core.engines.encoding import encode, encode_prompt
-from xinstr_core.pocket.base_model import END, PAD, PHASES, train_tokenizer
+from xinstr_core.pocket.base_model import END, PAD, train_tokenizer
 from xinstr_core.pocket.pages import pages
+from xinstr_core.pocket.phases import PHASES
 
 HOSTILE = [
     "",

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.core.conftest import Killed
 from xinstr_core.engines.base import Request, length_sorted_batches
 from xinstr_core.engines.resume import run_batches
 from xinstr_core.progress import silent
@@ -15,10 +16,6 @@ from xinstr_core.store import ShardLog
 
 REQUESTS = [Request(f"key-{i}", "x" * i) for i in range(5)]
 BATCHES = length_sorted_batches(REQUESTS, 2)
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: no `except Exception` may swallow it."""
 
 
 class Recorder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from itertools import islice
 from pathlib import Path
@@ -14,10 +13,10 @@ import pytest
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.engines.models import ModelReference, load_causal_model, resolve_model
-from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash, label_tokens
-from xinstr_core.errors import InputError
-from xinstr_core.pocket.base_model import END, PHASES
+from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.pocket.base_model import END
 from xinstr_core.pocket.pages import pages
+from xinstr_core.pocket.phases import PHASES
 
 TEXTS = [
     *islice(pages(11, PHASES[0].mix), 4),
@@ -151,53 +150,36 @@ def test_a_tiny_nucleus_samples_the_greedy_text(engine: TransformersEngine) -> N
     assert sampled == engine.generate(REQUESTS, GREEDY)
 
 
-def test_label_scores_are_the_models_log_probabilities_normalised_over_the_labels(
+COMPLETIONS = [
+    Request("a", "### Text:\nUgali\n", "ni chakula cha กี่"),
+    Request("b", "", "Habari za asubuhi"),
+    Request("c", "Habari", ""),
+    Request("d", "### Text:\n" + "neno " * 30, "1"),
+]
+
+
+def test_scores_are_the_bare_models_log_probabilities_token_by_token(
     engine: TransformersEngine, bare: Any, tokenizer: Any
 ) -> None:
-    labels = ("1", "2", "3")
-    for scores, request in zip(engine.score_labels(REQUESTS, labels), REQUESTS, strict=True):
-        logits = last_logits(bare, encode_prompt(tokenizer, request.prompt)).double()
-        exponents = [math.exp(float(logits[encode(tokenizer, label)[0]])) for label in labels]
-        assert scores.key == request.key
-        assert scores.log_probabilities == pytest.approx([math.log(e / sum(exponents)) for e in exponents], abs=1e-4)
-        assert sum(math.exp(p) for p in scores.log_probabilities) == pytest.approx(1, abs=1e-12)
-
-
-def test_label_scores_follow_the_order_of_the_labels(engine: TransformersEngine) -> None:
-    forward = engine.score_labels(REQUESTS[:2], ("1", "2", "3"))
-    backward = engine.score_labels(REQUESTS[:2], ("3", "2", "1"))
-    for one, other in zip(forward, backward, strict=True):
-        assert one.log_probabilities == pytest.approx(other.log_probabilities[::-1], abs=1e-12)
-
-
-def test_label_scores_do_not_depend_on_what_shares_the_batch(engine: TransformersEngine) -> None:
-    for together, request in zip(engine.score_labels(REQUESTS, ("1", "2", "3")), REQUESTS, strict=True):
-        alone = engine.score_labels([request], ("1", "2", "3"))[0]
-        assert alone.log_probabilities == pytest.approx(together.log_probabilities, abs=1e-4)
-
-
-def test_labels_with_the_same_first_token_are_refused(tokenizer: Any) -> None:
-    with pytest.raises(InputError, match=r"\['1', '1 or so'\] with the same first token"):
-        label_tokens(tokenizer, ("1", "1 or so"))
-
-
-def test_log_likelihood_is_the_sum_over_the_completion_tokens_only(
-    engine: TransformersEngine, bare: Any, tokenizer: Any
-) -> None:
+    """Where nothing stands before a completion, the end mark of another text does."""
     import torch
 
-    prompt, completion = "### Text:\nUgali\n", "ni chakula cha กี่"
-    ids, expected = encode_prompt(tokenizer, prompt), 0.0
-    for token in encode(tokenizer, completion):
-        expected += float(torch.log_softmax(last_logits(bare, ids).double(), -1)[token])
-        ids = [*ids, token]
-    total, tokens = engine.log_likelihood(prompt, completion)
-    assert total == pytest.approx(expected, abs=1e-3)
-    assert tokens == len(encode(tokenizer, completion))
+    for scores, request in zip(engine.score(COMPLETIONS), COMPLETIONS, strict=True):
+        ids = encode_prompt(tokenizer, request.prompt) or [tokenizer.eos_token_id]
+        expected = []
+        for token in [*encode(tokenizer, request.completion), tokenizer.eos_token_id]:
+            expected.append(float(torch.log_softmax(last_logits(bare, ids).double(), -1)[token]))
+            ids = [*ids, token]
+        assert scores.key == request.key
+        assert scores.tokens == pytest.approx(expected[:-1], abs=1e-3)
+        assert scores.end == pytest.approx(expected[-1], abs=1e-3)
 
 
-def test_an_empty_completion_has_log_likelihood_zero(engine: TransformersEngine) -> None:
-    assert engine.log_likelihood("Habari", "") == (0.0, 0)
+def test_scores_do_not_depend_on_what_shares_the_batch(engine: TransformersEngine) -> None:
+    for together, request in zip(engine.score(COMPLETIONS), COMPLETIONS, strict=True):
+        alone = engine.score([request])[0]
+        assert alone.tokens == pytest.approx(together.tokens, abs=1e-4)
+        assert alone.end == pytest.approx(together.end, abs=1e-4)
 
 
 def test_an_embedding_is_the_normalised_mean_of_the_last_states(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
+import regex
 
 from xinstr_core.pocket.oracle import read_document, read_instruction
 from xinstr_core.pocket.pages import PAGE_KINDS, PageMix, pages
@@ -47,3 +48,31 @@ def test_no_page_holds_a_request_with_the_document_that_answers_it(kind: str) ->
             asked = [t for line in lines for w in ("en", language) if (t := read_instruction(line, language, w))]
             answered = [r for line in lines if (r := read_document(line, language)) and r.share == 1.0]
             assert not (asked and answered)
+
+
+@pytest.mark.parametrize("kind", ["filed_sentence", "filed_text", "headed_text", "entry", "headed_entry"])
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_a_shelf_mark_says_what_the_text_beside_it_is_about(kind: str, language: str) -> None:
+    english = load_templates("en").intents
+    for page in drawn(kind, language, 20):
+        parts = page.removeprefix("### Text:\n").split("\n\n")
+        first, second = parts if kind in ("filed_sentence", "filed_text", "headed_text") else parts[::-1]
+        text = first.removeprefix("### Text:\n")
+        mark = second.removeprefix("### Shelf:\n").removeprefix("Shelf ").split("\n")[0]
+        shelf, subject = mark.split(", about ")
+        reading = read_document(text, language)
+        topic = reading.topic if reading else read_instruction(text, language, language)
+        assert topic is not None
+        assert shelf == english[topic.intent].shelf
+        assert subject in text
+
+
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_an_incipit_is_how_a_text_on_its_shelf_begins(language: str) -> None:
+    english, own = load_templates("en").intents, load_templates(language).intents
+    for page in drawn("incipit", language, 20):
+        mark, words = page.removesuffix(" ...").split("\n\n")
+        shelf = mark.removeprefix("Shelf ").split(", about ")[0]
+        (intent,) = (name for name in own if english[name].shelf == shelf)
+        openings = [regex.sub(r"\\{\w+\\}", ".+", regex.escape(line)) for line in own[intent].openings]
+        assert any(regex.fullmatch(opening, words, partial=True) for opening in openings)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.core.conftest import Killed
 from xinstr_core.engines.base import Decoding, Request
-from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.errors import StageError
@@ -24,10 +24,6 @@ from xinstr_core.training.rows import Example, build_rows
 LONG = AdapterSettings(epochs=4, learning_rate=1e-2, rank=2, batch_rows=2, maximum_tokens=128)
 SHORT = LONG.model_copy(update={"epochs": 0.5})
 LAST_CHECKPOINT = 20
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: no `except Exception` may swallow it."""
 
 
 def killed_at(step: int) -> Callable[..., None]:
@@ -226,23 +222,10 @@ def test_the_first_loss_is_that_of_the_base_model_on_the_completions(
     """A new adapter changes nothing, so the first step over all rows has the base model's mean loss a token."""
     settings = SHORT.model_copy(update={"batch_rows": len(examples), "epochs": 1})
     first = train_adapter(tiny_model, examples, settings, tmp_path / "adapter").losses[0]
-    engine = TransformersEngine(tiny_model)
-    total, tokens = 0.0, 0
-    for example in examples:
-        likelihood, count = engine.log_likelihood(example.prompt, example.completion)
-        total -= likelihood + end_log_probability(engine, tokenizer, example)
-        tokens += count + 1
-    assert first == [1, pytest.approx(total / tokens, abs=1e-2)]  # training may be in bfloat16
-
-
-def end_log_probability(engine: TransformersEngine, tokenizer: Any, example: Example) -> float:
-    """Log-probability of the end token after the whole example."""
-    import torch
-
-    ids = encode_prompt(tokenizer, example.prompt) + encode(tokenizer, example.completion)
-    with torch.inference_mode():
-        logits = engine.model(input_ids=torch.tensor([ids])).logits[0, -1].double()
-    return float(torch.log_softmax(logits, -1)[tokenizer.eos_token_id])
+    scored = TransformersEngine(tiny_model).score([Request(e.key, e.prompt, e.completion) for e in examples])
+    log_probabilities = [value for scores in scored for value in (*scores.tokens, scores.end)]
+    expected = -sum(log_probabilities) / len(log_probabilities)
+    assert first == [1, pytest.approx(expected, abs=1e-2)]  # training may be in bfloat16
 
 
 def test_refused_rows_are_reported_with_their_reason_and_the_rest_is_trained(

@@ -1,0 +1,40 @@
+"""What a reader may conclude from base and tuned side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from xinstr_core.evaluation.measures import Comparison, Measure
+
+BETTER, OVERLAP, WORSE = (
+    "yes, intervals apart",
+    "not shown: intervals overlap",
+    "no: the base model is as good or better",
+)
+
+
+def comparison(base: tuple[float, float, float], tuned: tuple[float, float, float], better: str) -> Comparison:
+    """Value, low and high of both models."""
+    one, other = (
+        Measure("sw", "a rate", model, "en", value, low, high, 96, better)
+        for model, (value, low, high) in (("base", base), ("tuned", tuned))
+    )
+    return Comparison("a rate", "en", one, other)
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "better", "verdict"),
+    [
+        ((0.1, 0.0, 0.2), (0.5, 0.3, 0.7), "higher", BETTER),
+        ((0.1, 0.0, 0.3), (0.5, 0.3, 0.7), "higher", OVERLAP),
+        ((0.5, 0.3, 0.7), (0.1, 0.0, 0.2), "higher", WORSE),
+        ((0.1, 0.0, 0.2), (0.1, 0.0, 0.2), "higher", WORSE),
+        ((0.9, 0.8, 1.0), (0.1, 0.0, 0.2), "lower", BETTER),
+        ((0.5, 0.3, 0.7), (0.4, 0.2, 0.6), "lower", OVERLAP),
+        ((0.1, 0.0, 0.2), (0.9, 0.8, 1.0), "lower", WORSE),
+    ],
+)
+def test_the_verdict_tells_better_from_unclear_from_worse(
+    base: tuple[float, float, float], tuned: tuple[float, float, float], better: str, verdict: str
+) -> None:
+    assert comparison(base, tuned, better).verdict == verdict

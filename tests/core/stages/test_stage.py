@@ -1,0 +1,40 @@
+"""What a stage's run leaves in its manifest beside its output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from xinstr_core.stages.stage import Stage, StageRun, run_stage
+from xinstr_core.store import StageOutput
+from xinstr_core.workspace import Workspace
+
+HELD_MIB = 300
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
+    return Workspace(tmp_path)
+
+
+def stage_holding(mebibytes: int) -> Stage:
+    def run(run: StageRun) -> StageOutput:
+        held = bytearray(b"x") * (mebibytes << 20)
+        return StageOutput(tables={"rows": pl.DataFrame({"n": [len(held)]})})
+
+    return Stage("raw_corpus", str(mebibytes), run, uses_model=False)
+
+
+def test_the_peak_memory_of_a_stage_is_its_own_and_not_that_of_the_stage_before(workspace: Workspace) -> None:
+    large, small = (run_stage(workspace, stage_holding(held), "sw", {}).partition.cost for held in (HELD_MIB, 1))
+    assert large["peak memory MiB"] - small["peak memory MiB"] > HELD_MIB * 0.9
+
+
+def test_a_stage_whose_inputs_did_not_change_is_not_run_again(workspace: Workspace) -> None:
+    first, second = (run_stage(workspace, stage_holding(1), "sw", {}) for _ in range(2))
+    assert (first.reused, second.reused) == (False, True)
+    assert second.partition.manifest == first.partition.manifest
+    assert not run_stage(workspace, stage_holding(2), "sw", {}).reused

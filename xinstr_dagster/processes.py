@@ -1,0 +1,126 @@
+"""Build several languages at once, each in a process of its own: one that dies costs its own language alone.
+
+Two languages with a thread each are sooner done than one after the other with two threads: a tiny model's matrices are
+too small to share well (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from xinstr_core.errors import XinstrError
+from xinstr_dagster.build import BuildRequest, Outcome, build, outcome_if_current
+from xinstr_dagster.execution import Listener, listeners
+from xinstr_dagster.instance import open_instance
+
+_THREADS = "OMP_NUM_THREADS"
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def build_each(
+    home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener
+) -> Iterator[Outcome]:
+    """The outcome of every language, as they end; at most `jobs` are built at a time."""
+    waiting = []
+    for tag in tags:
+        try:
+            outcome = outcome_if_current(home, request, tag)
+        except (XinstrError, OSError) as error:
+            outcome = Outcome(tag, up_to_date=False, error=str(error))
+        if outcome:
+            yield outcome
+        else:
+            waiting.append(tag)
+    if min(jobs, len(waiting)) == 1:
+        yield from _one_after_the_other(home, request, waiting, listen)
+    elif waiting:
+        yield from _at_once(home, request, waiting, min(jobs, len(waiting)), listen)
+
+
+def _one_after_the_other(home: Path, request: BuildRequest, tags: Sequence[str], listen: Listener) -> Iterator[Outcome]:
+    listeners.append(listen)
+    try:
+        with open_instance() as instance:
+            for tag in tags:
+                yield build(instance, home, request, tag)
+    finally:
+        listeners.remove(listen)
+
+
+def _at_once(home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener) -> Iterator[Outcome]:
+    os.environ.setdefault(_THREADS, str(max(1, cores() // jobs)))
+    waiting = list(tags)
+    running: dict[Connection, tuple[str, SpawnProcess]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                tag = waiting.pop(0)
+                receiver, process = _start(home, request, tag)
+                running[receiver] = tag, process
+            for connection in wait(list(running)):
+                assert isinstance(connection, Connection)
+                tag, process = running[connection]
+                try:
+                    message = connection.recv()
+                except EOFError:
+                    process.join()
+                    message = Outcome(tag, up_to_date=False, error=_last_words(process.exitcode))
+                if isinstance(message, Outcome):
+                    del running[connection]
+                    process.join()
+                    yield message
+                else:
+                    listen(*message)
+    finally:  # Ctrl-C, or a reader that left: what is unfinished goes on where it was when it is started again
+        for _, process in running.values():
+            process.kill()  # Dagster turns SIGTERM into an exception, which a callback may swallow or print
+            process.join()
+
+
+def _start(home: Path, request: BuildRequest, tag: str) -> tuple[Connection, SpawnProcess]:
+    """A process that builds one language, and where it tells of its progress. Ctrl-C is for its parent alone."""
+    receiver, sender = get_context("spawn").Pipe(duplex=False)
+    process = get_context("spawn").Process(target=_work, args=(sender, home, request, tag))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sender.close()  # the child's copy is now the only one: its end is seen here
+    return receiver, process
+
+
+def _last_words(exit_code: int | None) -> str:
+    killed = exit_code == -signal.SIGKILL
+    return f"its process ended with {exit_code}: " + ("was memory short?" if killed else "see what it printed")
+
+
+def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> None:
+    os.setsid()  # no longer of the terminal's group: Dagster would turn its Ctrl-C into tracebacks
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    listeners.append(lambda *progress: sender.send(progress))
+    try:
+        with open_instance() as instance:
+            outcome = build(instance, home, request, tag)
+    except (XinstrError, OSError) as error:
+        outcome = Outcome(tag, up_to_date=False, error=str(error))
+    sender.send(outcome)
+
+
+def _end_with_parent() -> None:
+    """A killed command line leaves nothing behind that holds a partition."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
