@@ -34,6 +34,11 @@ def document_key(language: str, text: str) -> str:
     return content_key("document", language, normalised(text))
 
 
+def line_hash(source: str, line: str) -> int:
+    """64 bits of a line of one source, for counting; not a key."""
+    return int.from_bytes(hashlib.blake2b(f"{source}\x1f{normalised(line)}".encode(), digest_size=8).digest())
+
+
 def pair_key(doc_id: str, prompt_version: str, model: str, sample: int) -> str:
     """`model` is the fingerprint of the reverse model: another model or prompt makes another pair."""
     return content_key("pair", doc_id, prompt_version, model, str(sample))

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,23 @@ SCRIPTS = (
 )  # fmt: skip
 
 
+class CorpusSource(BaseModel):
+    """`corpus` of a language in languages.toml: a text, which is taken as `path`, or a table of these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1, description="file, folder, pattern or URL; with reader = 'hub' the dataset's id")
+    reader: Literal["jsonl", "parquet", "text", "html", "warc", "hub"] | None = Field(
+        default=None, description="the format; the files' names tell it unless named"
+    )
+    text: str = Field(default="text", description="the field with the text")
+    source: str = Field(default="source", description="the field that names the source")
+    url: str = Field(default="url", description="the field with the address")
+    licence: str = Field(default="licence", description="the field with the licence")
+    config: str | None = Field(default=None, description="of a hub dataset, e.g. swh_Latn")
+    split: str = Field(default="train", description="of a hub dataset")
+
+
 class Language(BaseModel):
     """One target language. `corpus` and `seeds` are `pocket`, a file, or a folder that holds `<tag>.jsonl`."""
 
@@ -31,12 +48,18 @@ class Language(BaseModel):
     tag: str
     name: str = Field(min_length=1, description="English name, as the prompts use it")
     script: str = Field(description="ISO 15924 code of the script")
-    corpus: str = Field("pocket", description="'pocket', a file or a folder")
+    corpus: str | CorpusSource = Field(
+        "pocket", description="'pocket', a file, a folder, a URL, or a table that says more"
+    )
     seeds: str | None = Field("pocket", description="'pocket', a file, a folder, or nothing")
     prompts: str | None = Field(None, description="JSONL of evaluation prompts in the language itself")
     licence: str | None = Field(None, description="of documents that name none")
     minimum_language_score: float | None = Field(None, ge=0, le=1)
     retired: bool = Field(False, description="kept in the store, no longer built")
+
+    @property
+    def corpus_source(self) -> CorpusSource:
+        return self.corpus if isinstance(self.corpus, CorpusSource) else CorpusSource(path=self.corpus)
 
 
 def check_tag(tag: str) -> str:

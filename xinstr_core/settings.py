@@ -32,23 +32,21 @@ class CorpusSettings(Section):
         ge=50,
         description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)",
     )
-    minimum_language_score: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="probability that both the document is in the language, by py3langid over all its languages; languages.toml may set another per language",
+    licences: tuple[str, ...] = Field(
+        default=(),
+        description="licences that a document may have; none named: all are taken, and the totals say which they are",
     )
-    minimum_script_share: float = Field(
-        default=0.6,
-        ge=0,
-        le=1,
-        description="share of letters in the language's script; borrowed names and terms in Latin letters are common in real text",
+    repair_mojibake: bool = Field(
+        default=False,
+        description="undo text that was decoded in a wrong encoding and mark the row, in place of refusing the page; a response is to be what somebody wrote",
     )
-    maximum_symbol_share: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="share of characters that are neither letters, marks nor spaces; prose in the twelve languages it was measured on stays under 0.12",
+    refuse_personal_data: bool = Field(
+        default=True,
+        description="refuse spans with e-mail addresses, telephone, card or network numbers; a model would learn to say them",
+    )
+    evaluation_sets: tuple[str, ...] = Field(
+        default=(),
+        description="files of evaluation text, relative to languages.toml; `{language}` in a name is the language's key",
     )
     near_duplicate_similarity: float = Field(
         default=0.8,
@@ -56,12 +54,28 @@ class CorpusSettings(Section):
         le=1,
         description="Jaccard similarity of word shingles at which the later document is a duplicate; 0.8 as in FineWeb-2 and CulturaX",
     )
+    recurring_line_documents: int = Field(
+        default=10,
+        ge=2,
+        description="documents of one source in which a line must stand to count as that source's boilerplate",
+    )
+    maximum_recurring_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="share of a document's characters in such lines; a title or a byline is less, a cookie notice or a footer page more",
+    )
     maximum_lost_share: float = Field(
         default=0.9,
         ge=0,
         le=1,
         description="above this share of rejected rows the stage stops: the input is not what it claims to be",
     )
+
+    @property
+    def span_bounds(self) -> tuple[int, int]:
+        """Fewest and most characters of a span."""
+        return self.minimum_characters, self.maximum_characters
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> Self:

@@ -32,12 +32,14 @@ ALL_LANGUAGES = "all"  # the partition of assets that span languages
 
 @dataclass(frozen=True)
 class StageOutput:
-    """What a stage hands to the store: frames and finished folders by name, and figures that are plain JSON.
+    """What a stage hands to the store: tables and finished folders by name, and figures that are plain JSON.
+
+    A table is a frame, or a Parquet file of a TableWriter, which is moved: such tables need not fit into memory.
 
     `cost` is what the run took. It describes: neither fingerprint nor version know it.
     """
 
-    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    tables: Mapping[str, pl.DataFrame | Path] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
@@ -130,7 +132,7 @@ class Store:
         """Write a finished partition. `parts` is what the fingerprint was made of, kept so that people can read it."""
         path = self.path(asset, language)
         path.mkdir(parents=True, exist_ok=True)
-        tables = {name: _write_table(path, name, frame) for name, frame in output.tables.items()}
+        tables = {name: _write_table(path, name, table) for name, table in output.tables.items()}
         folders = {name: _move_folder(path, name, source) for name, source in output.folders.items()}
         manifest = {
             "asset": asset,
@@ -163,18 +165,46 @@ class ShardLog:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.parquet"
+
+    def has(self, key: str) -> bool:
+        return self.path(key).exists()
+
     def get(self, key: str) -> pl.DataFrame | None:
-        path = self.folder / f"{key}.parquet"
-        return pl.read_parquet(path) if path.exists() else None
+        return pl.read_parquet(self.path(key)) if self.has(key) else None
 
     def put(self, key: str, rows: pl.DataFrame) -> None:
-        _write_parquet(self.folder / f"{key}.parquet", rows)
+        _write_parquet(self.path(key), rows)
 
     def keep_only(self, keys: set[str]) -> None:
         """Forget shards of other inputs: the log never grows beyond one run of the stage."""
         for path in self.folder.glob("*.parquet"):
             if path.stem not in keys:
                 path.unlink()
+
+
+class TableWriter:
+    """A table that is written piece by piece, in the order of the pieces; the same pieces give the same bytes."""
+
+    def __init__(self, path: Path, schema: pl.Schema) -> None:
+        import pyarrow.parquet
+
+        self._schema = schema
+        arrow = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        self._writer = pyarrow.parquet.ParquetWriter(path, arrow, compression="zstd")
+
+    def write(self, rows: pl.DataFrame) -> None:
+        """Append rows that have exactly the columns of the schema."""
+        if rows.height:
+            ordered = rows.select(self._schema.names()).match_to_schema(self._schema)
+            self._writer.write_table(ordered.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._writer.close()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -190,23 +220,32 @@ def write_text(path: Path, text: str) -> None:
 def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     frame.write_parquet(temporary, compression="zstd")
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
+    _sync(temporary)
     temporary.replace(path)
 
 
-def _write_table(path: Path, name: str, frame: pl.DataFrame) -> dict[str, Any]:
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _write_table(path: Path, name: str, table: pl.DataFrame | Path) -> dict[str, Any]:
     temporary = path / f"{name}.parquet"
-    _write_parquet(temporary, frame)
+    if isinstance(table, Path):
+        _sync(table)
+        table.replace(temporary)
+    else:
+        _write_parquet(temporary, table)
     content = file_hash(temporary)
     final = path / f"{name}-{content}.parquet"
     temporary.replace(final)
+    rows = pl.scan_parquet(final)
     return {
         "file": final.name,
-        "rows": frame.height,
+        "rows": rows.select(pl.len()).collect().item(),
         "bytes": final.stat().st_size,
         "hash": content,
-        "schema": {column: str(dtype) for column, dtype in frame.schema.items()},
+        "schema": {column: str(dtype) for column, dtype in rows.collect_schema().items()},
     }
 
 
@@ -218,8 +257,7 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
         if final.exists():
             shutil.rmtree(final)
         for file in names:
-            with (source / file).open("rb") as stream:
-                os.fsync(stream.fileno())
+            _sync(source / file)
         source.replace(final)
     return {"folder": final.name, "hash": content, "files": names}
 

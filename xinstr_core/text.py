@@ -5,6 +5,7 @@ from __future__ import annotations
 import regex
 
 _SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
+_NOT_STORABLE = regex.compile("[\x00\ud800-\udfff]")
 _JOINERS = "\u200c\u200d"
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LONGEST_WORD = 30  # characters; longer ones are runs of a script without spaces
@@ -12,7 +13,7 @@ _LONGEST_WORD = 30  # characters; longer ones are runs of a script without space
 
 def is_storable(text: str) -> bool:
     """Whether a text can be written as UTF-8 and read by everything: no lone surrogate, no NUL."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return not _NOT_STORABLE.search(text)
 
 
 def printable(text: str) -> str:

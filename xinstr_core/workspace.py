@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.corpus.readers import resolve_input
+from xinstr_core.corpus.packs import bundled_pack
+from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.errors import InputError
-from xinstr_core.languages import Language, get_language
+from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.settings import Settings, load_settings
 from xinstr_core.store import Store
@@ -56,13 +57,26 @@ class Workspace:
     def language(self, tag: str) -> Language:
         return get_language(self.registry, tag)
 
-    def corpus_file(self, language: Language) -> Path:
-        source = self.corpus or language.corpus
-        return (
-            self._pocket_file(language, "corpus")
-            if source == POCKET
-            else resolve_input(self.home / source, language.tag, "corpus")
-        )
+    def corpus_source(self, language: Language) -> CorpusSource:
+        """Where the language's text is. InputError when there is nothing."""
+        declared = CorpusSource(path=self.corpus) if self.corpus else language.corpus_source
+        if declared.path == POCKET:
+            return CorpusSource(path=str(self._pocket_file(language, "corpus")))
+        source = beside(declared, self.home)
+        files_of(source, language.tag)
+        return source
+
+    def pack_file(self, language: Language) -> Path | None:
+        """The language's pack: `packs/<tag>.toml` beside the registry, or the one that ships, or None."""
+        own = self.home / "packs" / f"{language.tag}.toml"
+        return own if own.is_file() else bundled_pack(language.tag)
+
+    def evaluation_files(self, language: Language) -> list[Path]:
+        """Files whose text must not be in the corpus: the registered sets, and the language's own prompts."""
+        named = [self.home / name.format(language=language.tag) for name in self.settings.corpus.evaluation_sets]
+        if missing := [str(path) for path in named if not path.is_file()]:
+            raise InputError(f"no evaluation set {', '.join(missing)}: correct corpus.evaluation_sets")
+        return named
 
     def seeds_file(self, language: Language) -> Path | None:
         """The seed pairs, or None for a language that has none."""
@@ -72,13 +86,13 @@ class Workspace:
         return (
             self._pocket_file(language, "seeds")
             if source == POCKET
-            else resolve_input(self.home / source, language.tag, "seeds")
+            else _one_file(self.home / source, language, "seeds")
         )
 
     def prompts_file(self, language: Language) -> Path | None:
         """Evaluation prompts, or None: then held-out instructions serve."""
         if language.prompts:
-            return resolve_input(self.home / language.prompts, language.tag, "prompts")
+            return _one_file(self.home / language.prompts, language, "prompts")
         return self._pocket_file(language, "prompts") if self.is_pocket(language) else None
 
     def gold_file(self, language: Language, part: str = "") -> Path | None:
@@ -86,7 +100,7 @@ class Workspace:
         return self._pocket_file(language, "gold", part) if self.is_pocket(language) else None
 
     def is_pocket(self, language: Language) -> bool:
-        return (self.corpus or language.corpus) == POCKET
+        return (self.corpus or language.corpus_source.path) == POCKET
 
     def _pocket_file(self, language: Language, kind: str, part: str = "") -> Path:
         from xinstr_core.pocket.world import write_world
@@ -100,3 +114,7 @@ class Workspace:
         if not path.exists():
             write_world(folder, language.tag)
         return path
+
+
+def _one_file(path: Path, language: Language, what: str) -> Path:
+    return Path(files_of(CorpusSource(path=str(path)), language.tag, what)[0])

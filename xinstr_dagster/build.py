@@ -71,7 +71,7 @@ def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
         language = workspace.language(tag)
         if language.retired:
             raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
-        workspace.corpus_file(language), workspace.seeds_file(language), workspace.prompts_file(language)
+        workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)
 
 
 def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome | None:

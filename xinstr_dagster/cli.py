@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from xinstr_core.corpus.readers import resolve_input
+from xinstr_core.corpus.sources import files_of, records_of
 from xinstr_core.errors import SettingsError, XinstrError
-from xinstr_core.languages import active_languages, check_tag, get_language, read_languages, write_entry
+from xinstr_core.languages import CorpusSource, active_languages, check_tag, get_language, read_languages, write_entry
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.text import printable
 from xinstr_core.workspace import Workspace, home_folder
@@ -83,7 +83,7 @@ def list_languages() -> None:
             tag,
             _plain(language.name),
             language.script,
-            _plain(language.corpus),
+            _plain(language.corpus_source.path),
             _plain(language.seeds or "-"),
             "retired" if language.retired else "",
         )
@@ -104,7 +104,7 @@ def add_language(
         raise SettingsError(f"{tag} is registered already: change its entry in {registry}")
     for source, what in ((corpus, "corpus"), (seeds, "seeds")):
         if source != "pocket":
-            resolve_input(Path(_absolute(source)), tag, what)
+            files_of(CorpusSource(path=_absolute(source)), tag, what)
         elif tag not in POCKET_LANGUAGES:
             raise SettingsError(
                 f"the pocket world has no {tag}: give --{what} a file or folder; it has {', '.join(POCKET_LANGUAGES)}"
@@ -112,6 +112,24 @@ def add_language(
     values = {"name": name, "script": script, "corpus": _absolute(corpus), "seeds": _absolute(seeds)}
     write_entry(registry, tag, values)
     console.print(f"added {_plain(name)} ({tag}): build it with [bold]xinstr build {tag}[/]")
+
+
+@languages_app.command("fit")
+def fit_language(
+    tag: Annotated[str, typer.Argument(help="language key")],
+    corpus: Annotated[str, typer.Option(help="text of the language that is known to be good: a file or a folder")] = "",
+    output: Annotated[str, typer.Option(help="folder of the pack; packs/ beside languages.toml unless told")] = "",
+) -> None:
+    """Fit the limits, stop words and profile of a language to text of its own, in a file to read and edit."""
+    from xinstr_core.corpus.packs import fit_from_records
+
+    workspace = Workspace(home_folder(), corpus=_absolute(corpus) if corpus else None)
+    language = workspace.language(tag)
+    records = records_of(workspace.corpus_source(language), tag)
+    pack = fit_from_records(records, tag, language.script, workspace.settings.corpus)
+    path = (Path(output) if output else workspace.home / "packs") / f"{tag}.toml"
+    pack.write(path)
+    console.print(f"{_plain(language.name)}: fitted from {pack.documents} documents, written to {path}")
 
 
 @languages_app.command("retire")
@@ -139,7 +157,7 @@ def status(
     workspace = request.workspace(home_folder())
     _ = workspace.settings, workspace.model  # what is wrong with these is wrong with every language
     for source in (request.corpus, request.seeds):
-        if source not in ("", "pocket") and not Path(source).exists():
+        if source not in ("", "pocket") and "://" not in source and not Path(source).exists():
             raise SettingsError(f"{source} does not exist: give the file or folder of the build")
     shown: dict[str, dict[str, str]] = {}
     for tag in sorted(read_languages(workspace.registry)):
@@ -262,8 +280,8 @@ def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
 
 
 def _absolute(source: str) -> str:
-    """A path the user typed, seen from where it was typed; the word 'pocket' and nothing stay."""
-    return source if source in ("", "pocket") else str(Path(source).expanduser().resolve())
+    """A path the user typed, seen from where it was typed; URLs, the word 'pocket' and nothing stay."""
+    return source if source in ("", "pocket") or "://" in source else str(Path(source).expanduser().resolve())
 
 
 def _absolute_model(name: str) -> str:

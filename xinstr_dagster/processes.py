@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from xinstr_core.errors import XinstrError
+from xinstr_core.parallel import THREADS, end_with_parent
 from xinstr_dagster.build import BuildRequest, Outcome, build, outcome_if_current
 from xinstr_dagster.execution import Listener, listeners
 from xinstr_dagster.instance import open_instance
-
-_THREADS = "OMP_NUM_THREADS"
 
 
 def cores() -> int:
@@ -59,7 +57,7 @@ def _one_after_the_other(home: Path, request: BuildRequest, tags: Sequence[str],
 
 
 def _at_once(home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener) -> Iterator[Outcome]:
-    os.environ.setdefault(_THREADS, str(max(1, cores() // jobs)))
+    os.environ.setdefault(THREADS, str(max(1, cores() // jobs)))
     waiting = list(tags)
     running: dict[Connection, tuple[str, SpawnProcess]] = {}
     try:
@@ -108,7 +106,7 @@ def _last_words(exit_code: int | None) -> str:
 
 def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> None:
     os.setsid()  # no longer of the terminal's group: Dagster would turn its Ctrl-C into tracebacks
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # a killed command line leaves nothing behind that holds a partition
     listeners.append(lambda *progress: sender.send(progress))
     try:
         with open_instance() as instance:
@@ -116,11 +114,3 @@ def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> No
     except (XinstrError, OSError) as error:
         outcome = Outcome(tag, up_to_date=False, error=str(error))
     sender.send(outcome)
-
-
-def _end_with_parent() -> None:
-    """A killed command line leaves nothing behind that holds a partition."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

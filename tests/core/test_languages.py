@@ -137,9 +137,9 @@ def test_a_registry_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 def test_every_script_that_a_language_may_have_can_be_measured() -> None:
-    from xinstr_core.corpus.identification import script_share
+    from xinstr_core.corpus.characters import count_characters
 
-    assert {script: script_share("...", script) for script in SCRIPTS} == dict.fromkeys(SCRIPTS, 0.0)
+    assert {script: count_characters("...", script).script_share for script in SCRIPTS} == dict.fromkeys(SCRIPTS, 0.0)
 
 
 def test_a_new_entry_leaves_the_rest_of_the_file_as_it_was(registry: Path) -> None:

@@ -126,5 +126,5 @@ def test_an_empty_file_has_no_seeds(tmp_path: Path) -> None:
 def test_a_seed_file_of_unknown_kind_is_an_input_error(tmp_path: Path) -> None:
     path = tmp_path / "seeds.csv"
     path.write_text("instruction,response\n", "utf-8")
-    with pytest.raises(InputError, match=r"cannot read \.csv; known: \.jsonl, \.parquet, \.txt"):
+    with pytest.raises(InputError, match=r"cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt"):
         list(read_seeds(path, "sw"))

@@ -83,9 +83,9 @@ def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) ->
     ("section", "key", "value"),
     [
         ("corpus", "minimum_characters", 0),
-        ("corpus", "minimum_language_score", 1.5),
+        ("corpus", "near_duplicate_similarity", 1.5),
         ("corpus", "near_duplicate_similarity", 0),
-        ("corpus", "minimum_script_share", float("nan")),
+        ("corpus", "maximum_recurring_share", float("nan")),
         ("generation", "temperature", -0.1),
         ("generation", "temperature", float("inf")),
         ("generation", "top_p", 0),

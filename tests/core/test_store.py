@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash
-from xinstr_core.store import Partition, ShardLog, StageOutput, Store, write_text
+from xinstr_core.store import Partition, ShardLog, StageOutput, Store, TableWriter, write_text
 
 ROWS = pl.DataFrame({"doc_id": ["a", "b"], "text": ["ป่าไม้", "tiếng \x00 Việt"], "n": [1, None]})
 
@@ -32,6 +32,13 @@ def model_folder(store: Store, weights: bytes) -> Path:
     (folder / "config.json").write_text("{}", "utf-8")
     (folder / "deep" / "weights").write_bytes(weights)
     return folder
+
+
+def written(path: Path, *pieces: pl.DataFrame) -> Path:
+    with TableWriter(path, ROWS.schema) as table:
+        for piece in pieces:
+            table.write(piece)
+    return path
 
 
 def names(path: Path) -> set[str]:
@@ -184,8 +191,10 @@ store = Store(root)
 model = store.unfinished("raw_corpus", "sw") / "model"
 model.mkdir(exist_ok=True)
 (model / "weights").write_bytes(b"new")
+many = store.unfinished("raw_corpus", "sw") / "many.parquet"
+pl.DataFrame({"n": [3]}).write_parquet(many)
 setattr(os, call, die_at_the_call)
-store.commit("raw_corpus", "sw", "f2", {}, StageOutput({"documents": pl.DataFrame({"n": [2]})}, {"model": model}))
+store.commit("raw_corpus", "sw", "f2", {}, StageOutput({"documents": pl.DataFrame({"n": [2]}), "many": many}, {"model": model}))
 """
 
 
@@ -209,8 +218,74 @@ def test_a_commit_killed_at_any_write_leaves_the_old_partition_whole(store: Stor
     assert kills >= 2
     assert found.fingerprint == "f2"
     assert found.read("documents").rows() == [(2,)]
+    assert found.read("many").rows() == [(3,)]
     assert (found.folder("model") / "weights").read_bytes() == b"new"
-    assert names(found.path) == {"manifest.json", found.table_path("documents").name, found.folder("model").name}
+    tables = {found.table_path(name).name for name in ("documents", "many")}
+    assert names(found.path) == {"manifest.json", *tables, found.folder("model").name}
+
+
+def test_a_table_written_in_pieces_is_the_pieces_in_their_order(tmp_path: Path) -> None:
+    path = written(tmp_path / "table.parquet", ROWS, ROWS.clear(), ROWS.reverse())
+    assert_frame_equal(pl.read_parquet(path), pl.concat([ROWS, ROWS.reverse()]))
+
+
+def test_the_same_pieces_give_the_same_bytes_and_empty_ones_between_them_count_for_nothing(tmp_path: Path) -> None:
+    first = written(tmp_path / "1", ROWS, ROWS.head(1)).read_bytes()
+    again = written(tmp_path / "2", ROWS.clear(), ROWS, ROWS.clear(), ROWS.head(1)).read_bytes()
+    other = written(tmp_path / "3", ROWS.head(1), ROWS).read_bytes()
+    assert first == again != other
+
+
+def test_a_table_without_any_piece_keeps_its_columns(tmp_path: Path) -> None:
+    assert_frame_equal(pl.read_parquet(written(tmp_path / "table.parquet")), ROWS.clear())
+
+
+def test_a_piece_is_written_in_the_order_of_the_columns_of_the_schema(tmp_path: Path) -> None:
+    path = written(tmp_path / "table.parquet", ROWS.select("n", "text", "doc_id"))
+    assert_frame_equal(pl.read_parquet(path), ROWS)
+
+
+@pytest.mark.parametrize("piece", [ROWS.drop("n"), ROWS.with_columns(pl.col("n").cast(pl.String))])
+def test_a_piece_that_is_not_of_the_schema_is_an_error(tmp_path: Path, piece: pl.DataFrame) -> None:
+    with pytest.raises((pl.exceptions.ColumnNotFoundError, pl.exceptions.SchemaError)):
+        written(tmp_path / "table.parquet", piece)
+
+
+def test_a_written_table_is_moved_into_the_partition_with_its_bytes(store: Store) -> None:
+    path = written(store.unfinished("raw_corpus", "sw") / "rows.parquet", ROWS, ROWS)
+    content, digest = path.read_bytes(), file_hash(path)
+    partition = store.commit("raw_corpus", "sw", "f1", {}, StageOutput({"documents": path, "few": ROWS.head(1)}))
+    assert not path.exists()
+    assert partition.table_path("documents").read_bytes() == content
+    assert partition.tables["documents"] == {
+        "file": f"documents-{digest}.parquet",
+        "rows": 4,
+        "bytes": len(content),
+        "hash": digest,
+        "schema": {"doc_id": "String", "text": "String", "n": "Int64"},
+    }
+    assert_frame_equal(partition.read("few"), ROWS.head(1))
+    assert names(partition.path) == {"manifest.json", *(table["file"] for table in partition.tables.values())}
+
+
+def test_the_version_follows_the_content_of_a_written_table(store: Store, tmp_path: Path) -> None:
+    def version(*pieces: pl.DataFrame) -> str:
+        path = written(tmp_path / "rows.parquet", *pieces)
+        return store.commit("raw_corpus", "sw", "f1", {}, StageOutput({"documents": path})).version
+
+    first, again, changed = version(ROWS), version(ROWS), version(ROWS.reverse())
+    assert first == again != changed
+
+
+def test_a_table_that_was_written_and_never_committed_leaves_the_old_partition(store: Store) -> None:
+    partition = put(store, ROWS)
+    written(store.unfinished("raw_corpus", "sw") / "documents.parquet", ROWS.head(1))
+    with pytest.raises(FileNotFoundError):
+        store.commit("raw_corpus", "sw", "f2", {}, StageOutput({"documents": partition.path / "never written"}))
+    found = store.get("raw_corpus", "sw")
+    assert found is not None
+    assert found.fingerprint == "f1"
+    assert_frame_equal(found.read("documents"), ROWS)
 
 
 def test_a_shard_comes_back_and_an_unknown_key_is_none(tmp_path: Path) -> None:

@@ -1,14 +1,20 @@
-"""From a record to documents: spans, checks in a fixed order, and the first failed check as the reason."""
+"""From a record to documents: checks of the page, spans, checks of each span; the first failed check is the reason."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import polars as pl
 
-from xinstr_core.corpus.duplicates import DuplicateIndex
-from xinstr_core.corpus.identification import identify, knows, script_share, symbol_share
+from xinstr_core.corpus.contamination import EvaluationIndex
+from xinstr_core.corpus.identification import first_vote, identify, knows, letters_of, second_vote, shares_group
+from xinstr_core.corpus.machine_text import machine_cue
+from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
+from xinstr_core.corpus.personal_data import personal_data
+from xinstr_core.corpus.quality import Features, lines_of, measure
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.spans import cut_spans
 from xinstr_core.identity import document_key
@@ -17,7 +23,27 @@ from xinstr_core.settings import CorpusSettings
 from xinstr_core.text import is_storable
 
 EXCERPT_CHARACTERS = 200
+# Bytes of UTF-8 read one by one give a letter of Latin-1 and a character of Windows-1252's upper half.
+_MOJIBAKE = re.compile("[\u0080-\u00ff\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2}")
+_FOREIGN_LINE_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
+_FOREIGN_LINE_SCORE = 0.7
+_WHOLLY_FOREIGN = 0.8  # above this share of foreign letters a page is in another language, not mixed
 
+# What a measure above its limit is called, in the order in which a reader would name it.
+_REASONS_ABOVE = {
+    "link_share": "links",
+    "markup_share": "markup",
+    "symbol_share": "symbols",
+    "digit_share": "digits",
+    "menu_share": "menu",
+    "bare_line_share": "bare_lines",
+    "spaced_mark_share": "spaced_punctuation",
+    "repeated_line_share": "repeated_lines",
+    "repeated_phrase_share": "repeated_phrases",
+}
+_OF_THE_PAGE = ("links", "markup", "spaced_punctuation")  # a piece of such a page is no better than the page
+
+FEATURES = tuple(Features.__dataclass_fields__)
 DOCUMENT_SCHEMA = pl.Schema(
     {
         "doc_id": pl.String,
@@ -30,10 +56,10 @@ DOCUMENT_SCHEMA = pl.Schema(
         "span_start": pl.Int64,
         "span_end": pl.Int64,
         "n_chars": pl.Int64,
+        "repaired": pl.Boolean,
         "lid_label": pl.String,
         "lid_score": pl.Float64,
-        "script_share": pl.Float64,
-        "symbol_share": pl.Float64,
+        **dict.fromkeys(FEATURES, pl.Float64),
     }
 )
 REJECT_SCHEMA = pl.Schema(
@@ -50,7 +76,7 @@ REJECT_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True)
 class Document:
-    """A kept span: `text` is record text [span_start:span_end], byte for byte."""
+    """A kept span: `text` is record text [span_start:span_end], byte for byte; of the repaired text where `repaired`."""
 
     doc_id: str
     text: str
@@ -61,23 +87,25 @@ class Document:
     span_start: int
     span_end: int
     n_chars: int
+    repaired: bool
     lid_label: str
     lid_score: float
-    script_share: float
-    symbol_share: float
+    features: Features
+
+    def row(self, language: str) -> dict[str, object]:
+        """The document as a row of DOCUMENT_SCHEMA."""
+        values = {name: value for name, value in vars(self).items() if name != "features"}
+        return {"language": language, **values, **{name: round(v, 4) for name, v in asdict(self.features).items()}}
 
 
+@dataclass(frozen=True)
 class DocumentFilter:
-    """Judges the records of one language, in order: what it saw before decides what is a duplicate."""
+    """Judges the records of one language, each by itself: the same record gives the same outcome, wherever it stands."""
 
-    def __init__(self, language: Language, settings: CorpusSettings) -> None:
-        self._language = language
-        self._settings = settings
-        own = language.minimum_language_score
-        self._minimum_score = settings.minimum_language_score if own is None else own
-        self._identifiable = knows(language.tag)
-        self._keys: set[str] = set()
-        self._duplicates = DuplicateIndex(language.script, settings.near_duplicate_similarity)
+    language: Language
+    settings: CorpusSettings
+    pack: LanguagePack = NO_PACK
+    evaluation: EvaluationIndex | None = None
 
     def judge(self, record: Record) -> Iterator[Document | Reject]:
         """The documents and rejects that a record gives."""
@@ -89,53 +117,152 @@ class DocumentFilter:
             excerpt = text[:EXCERPT_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "?")
             yield Reject(record.place, "not_text", excerpt, "NUL or lone surrogate")
             return
-        for start, end in cut_spans(text, self._settings.maximum_characters):
-            yield self._judge_span(record, text[start:end], start, end)
+        page, repaired = self._repaired(text)
+        if reason := self._unfit_page(record, page):
+            yield Reject(record.place, reason[0], page[:EXCERPT_CHARACTERS], *reason[1:])
+            return
+        for start, end in cut_spans(page, *self.settings.span_bounds):
+            whole = end - start == len(page.strip())
+            place = record.place if whole else f"{record.place}[{start}:{end}]"
+            judged = self._judge_span(record, place, page[start:end], start, whole)
+            yield replace(judged, repaired=repaired) if isinstance(judged, Document) else judged
 
-    def _judge_span(self, record: Record, text: str, start: int, end: int) -> Document | Reject:
-        place = record.place if end - start == len(record.values["text"].strip()) else f"{record.place}[{start}:{end}]"
+    def _repaired(self, text: str) -> tuple[str, bool]:
+        """The text with its mojibake undone, where that is asked for, and whether that changed it."""
+        if not self.settings.repair_mojibake or not _is_mojibake(text):
+            return text, False
+        import ftfy
 
+        fixed = ftfy.fix_encoding(text)
+        return fixed, fixed != text
+
+    def _unfit_page(self, record: Record, text: str) -> tuple[str, str, str] | None:
+        """(reason, value, threshold) of what condemns a page as a whole."""
+        licence, accepted = self._licence(record), self.settings.licences
+        if accepted and licence not in accepted:
+            return "licence", licence, ", ".join(accepted)
+        if _is_mojibake(text):
+            return "mojibake", "", "corpus.repair_mojibake repairs it"
+        if cue := machine_cue(text, self.language.tag):
+            return cue[0], cue[1], ""
+        if len(text) <= self.settings.maximum_characters:
+            return None  # one span: its own checks say it all
+        features = measure(text, self.language.script, self._stop_words)
+        if (reason := self._beyond(features)) and reason[0] in _OF_THE_PAGE:
+            return reason
+        return self._foreign(text)
+
+    def _foreign(self, text: str) -> tuple[str, str, str] | None:
+        """(reason, value, threshold) of a text with too many lines in other languages."""
+        share, limit = self.foreign_share(text), self.pack.maximum.foreign_share
+        if share <= limit:
+            return None
+        return (
+            "wrong_language" if share > _WHOLLY_FOREIGN else "mixed_language",
+            f"{share:.2f} foreign lines",
+            str(limit),
+        )
+
+    def _judge_span(self, record: Record, place: str, text: str, start: int, whole: bool) -> Document | Reject:
         def reject(reason: str, value: object, threshold: object) -> Reject:
             shown = f"{value:.2f}" if isinstance(value, float) else str(value)
             return Reject(place, reason, text[:EXCERPT_CHARACTERS], shown, str(threshold))
 
-        settings = self._settings
+        settings, pack, language = self.settings, self.pack, self.language
         if len(text) < settings.minimum_characters:
             return reject("too_short", len(text), settings.minimum_characters)
         if len(text) > settings.maximum_characters:
             return reject("too_long_paragraph", len(text), settings.maximum_characters)
-        symbols = symbol_share(text)
-        if symbols > settings.maximum_symbol_share:
-            return reject("symbols", symbols, settings.maximum_symbol_share)
-        script = script_share(text, self._language.script)
-        if script < settings.minimum_script_share:
-            return reject("wrong_script", script, f"{settings.minimum_script_share} {self._language.script}")
+        features = measure(text, language.script, self._stop_words)
+        if beyond := self._beyond(features):
+            return reject(*beyond)
+        if features.script_share < pack.minimum.script_share:
+            return reject("wrong_script", features.script_share, f"{pack.minimum.script_share} {language.script}")
         identified = identify(text)
-        score = identified.of(self._language.tag)
+        score = identified.of(language.tag)
         if self._identifiable and score < self._minimum_score:
             found = f"{identified.label} {identified.probability:.2f}"
-            return reject("wrong_language", found, f"{self._language.tag} {self._minimum_score}")
-        key = document_key(self._language.tag, text)
-        if key in self._keys:
-            return reject("exact_duplicate", key, "")
-        self._keys.add(key)
-        if earlier := self._duplicates.find_or_add(key, text):
-            return reject("near_duplicate", f"{earlier[0]} {earlier[1]:.2f}", settings.near_duplicate_similarity)
+            return reject("wrong_language", found, f"{language.tag} {self._minimum_score}")
+        if not self._identifiable and self._profile:
+            score = profile_share(text, self._profile)
+            if score < pack.minimum.profile_share:
+                return reject("unlike_profile", score, pack.minimum.profile_share)
+        if whole and (foreign := self._foreign(text)):
+            return reject(*foreign)
+        if features.stop_word_share < pack.minimum.stop_word_share:
+            return reject("no_stop_words", features.stop_word_share, pack.minimum.stop_word_share)
+        if settings.refuse_personal_data and (kind := personal_data(text)):
+            return reject("personal_data", kind, "")
+        if self.evaluation and (name := self.evaluation.find(text)):
+            return reject("evaluation_text", name, "")
         return Document(
-            doc_id=key,
+            doc_id=document_key(language.tag, text),
             text=text,
             source=_string(record, "source"),
             url=_string(record, "url"),
-            licence=_string(record, "licence") or self._language.licence or "unknown",
+            licence=self._licence(record),
             place=place,
             span_start=start,
-            span_end=end,
+            span_end=start + len(text),
             n_chars=len(text),
+            repaired=False,
             lid_label=identified.label,
             lid_score=round(score, 4),
-            script_share=round(script, 4),
-            symbol_share=round(symbols, 4),
+            features=features,
         )
+
+    def foreign_share(self, text: str) -> float:
+        """Share of letters in lines that both voters put into another language than this one and its look-alikes."""
+        lines = [line for line in lines_of(text) if len(line) >= _FOREIGN_LINE_LETTERS] if self._identifiable else []
+        if len(lines) < 2:
+            return 0.0
+        letters = [found for line in lines if len(found := letters_of(line)) >= _FOREIGN_LINE_LETTERS]
+        if len(letters) < 2:
+            return 0.0
+        return sum(len(line) for line in letters if self._is_foreign(line)) / sum(map(len, letters))
+
+    def _is_foreign(self, letters: str) -> bool:
+        for vote in (first_vote, second_vote):  # the second, slower one is asked only where the first objects
+            votes = vote(letters)
+            best = max(votes, key=votes.__getitem__)
+            if shares_group(best, self.language.tag) or votes[best] < _FOREIGN_LINE_SCORE:
+                return False
+        return True
+
+    def _beyond(self, features: Features) -> tuple[str, str, str] | None:
+        """The first measure above its limit: (reason, value, threshold)."""
+        for name, reason in _REASONS_ABOVE.items():
+            value, limit = getattr(features, name), getattr(self.pack.maximum, name)
+            if value > limit:
+                return reason, f"{value:.2f}", str(limit)
+        return None
+
+    def _licence(self, record: Record) -> str:
+        return _string(record, "licence") or self.language.licence or "unknown"
+
+    @cached_property
+    def _stop_words(self) -> frozenset[str]:
+        return frozenset(self.pack.stop_words)
+
+    @cached_property
+    def _profile(self) -> frozenset[str]:
+        return frozenset(self.pack.profile)
+
+    @cached_property
+    def _identifiable(self) -> bool:
+        return knows(self.language.tag)
+
+    @cached_property
+    def _minimum_score(self) -> float:
+        own = self.language.minimum_language_score
+        return self.pack.minimum.language_score if own is None else own
+
+
+def _is_mojibake(text: str) -> bool:
+    """Whether a text looks decoded in a wrong encoding: ftfy's judgement, asked only where two suspects stand together."""
+    from ftfy.badness import is_bad
+
+    return bool(_MOJIBAKE.search(text)) and bool(is_bad(text))
 
 
 def _string(record: Record, field: str) -> str:

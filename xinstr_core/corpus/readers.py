@@ -1,17 +1,26 @@
-"""Readers: local JSONL, Parquet and text files, streamed as records or as rejects with a reason."""
+"""Readers: JSONL, Parquet, text, HTML and WARC, streamed as records or as rejects with a reason.
+
+A reader takes the address of one file (a path or any URL that fsspec knows; .gz, .zst, .bz2 and .xz are unpacked) and
+holds one record at a time. What breaks in the middle of a file costs the rest of that file, and is told.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from xinstr_core.errors import InputError
 
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
-SUFFIXES = (".jsonl", ".parquet", ".txt")
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+_PARQUET_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -33,46 +42,72 @@ class Reject:
     threshold: str = ""
 
 
-def resolve_input(path: Path, language: str, what: str) -> Path:
-    """The file of a language: the path itself, or `<path>/<language>.<suffix>`. InputError when there is none."""
-    if path.is_file() and path.suffix not in SUFFIXES:
-        raise InputError(
-            f"{what} file {path}: cannot read {path.suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}"
-        )
-    candidates = [path] if path.suffix in SUFFIXES else [path / f"{language}{suffix}" for suffix in SUFFIXES]
-    for candidate in candidates:
-        if candidate.is_file():
-            if candidate.stat().st_size == 0:
-                raise InputError(f"{what} file {candidate} is empty: give a file with records")
-            return candidate
-    names = ", ".join(str(candidate) for candidate in candidates)
-    raise InputError(f"no {what} file for {language!r}: looked for {names}")
+def format_of(address: str) -> str | None:
+    """The format that a file's name tells, compression aside; None when it tells none."""
+    path = PurePosixPath(address)
+    suffix = PurePosixPath(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
+    return _FORMAT_OF_SUFFIX.get(suffix.lower())
 
 
-def read_records(path: Path) -> Iterator[Record | Reject]:
-    """Every record of the file, in order, with bounded memory. Text files hold one document a blank-line-separated block."""
-    match path.suffix:
-        case ".jsonl":
-            yield from _read_jsonl(path)
-        case ".parquet":
-            yield from _read_parquet(path)
-        case ".txt":
-            yield from _read_text(path)
-        case other:
-            raise InputError(f"{path}: cannot read {other or 'a file without suffix'}; known: {', '.join(SUFFIXES)}")
+def read_records(address: str | Path, file_format: str | None = None) -> Iterator[Record | Reject]:
+    """Every record of a file, in order, with bounded memory. InputError when there is no such file or format.
+
+    A text file holds one document a blank-line-separated block, an HTML file one document, a WARC file one a page.
+    """
+    address = str(address)
+    chosen = file_format or format_of(address)
+    if chosen not in READERS:
+        raise InputError(f"{address}: cannot read this format; known suffixes: {', '.join(SUFFIXES)}")
+    yield from READERS[chosen](address)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str | Reject]]:
+@contextmanager
+def _opened(address: str, *, unpack: bool = True) -> Iterator[BinaryIO]:
+    import fsspec
+    import pyarrow
+
+    try:
+        if unpack and address.endswith(".zst"):
+            # Arrow's reader notices a file that ends too early; that of zstandard takes it for a whole one.
+            with fsspec.open(address, "rb") as packed, pyarrow.CompressedInputStream(packed, "zstd") as stream:
+                yield io.BufferedReader(stream)
+            return
+        with fsspec.open(address, "rb", compression="infer" if unpack else None) as stream:
+            yield stream
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise InputError(f"cannot open {address}: {error}") from error
+
+
+def _broken(address: str, place: str, error: Exception) -> Reject:
+    """A file that ends too early or is damaged: what was read of it stays."""
+    return Reject(
+        place,
+        "broken_file",
+        "",
+        f"{PurePosixPath(address).name}: {str(error).splitlines()[0][:150] if str(error) else type(error).__name__}",
+    )
+
+
+def _lines(address: str) -> Iterator[tuple[str, str | Reject]]:
     """Decoded lines. A line that is too long or not UTF-8 becomes a reject; the rest of the file goes on."""
-    with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(MAXIMUM_LINE_BYTES + 1):
-            number += 1
-            place = f"{path.name}:{number}"
-            if len(line) > MAXIMUM_LINE_BYTES:
+    name, number = PurePosixPath(address).name, 0
+    with _opened(address) as stream:
+        while True:
+            place = f"{name}:{number + 1}"
+            try:
+                line = stream.readline(MAXIMUM_LINE_BYTES + 1)
                 size = len(line)
-                while not line.endswith(b"\n") and (line := stream.readline(MAXIMUM_LINE_BYTES)):
-                    size += len(line)
+                if size > MAXIMUM_LINE_BYTES:
+                    while line and not line.endswith(b"\n"):
+                        line = stream.readline(MAXIMUM_LINE_BYTES)
+                        size += len(line)
+            except _DAMAGED as error:
+                yield place, _broken(address, place, error)
+                return
+            if not size:
+                return
+            number += 1
+            if size > MAXIMUM_LINE_BYTES:
                 yield place, Reject(place, "line_too_long", "", f"{size} bytes", f"{MAXIMUM_LINE_BYTES} bytes")
                 continue
             try:
@@ -81,8 +116,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str | Reject]]:
                 yield place, Reject(place, "not_utf8", line.decode("utf-8", "replace")[:200], str(error.reason))
 
 
-def _read_jsonl(path: Path) -> Iterator[Record | Reject]:
-    for place, line in _lines(path):
+def _read_jsonl(address: str) -> Iterator[Record | Reject]:
+    for place, line in _lines(address):
         if isinstance(line, Reject):
             yield line
             continue
@@ -99,27 +134,10 @@ def _read_jsonl(path: Path) -> Iterator[Record | Reject]:
             yield Reject(place, "not_a_record", line[:200], type(values).__name__, "object")
 
 
-def _read_parquet(path: Path) -> Iterator[Record | Reject]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        for batch_number, batch in enumerate(file.iter_batches(batch_size=1000)):
-            for number in range(batch.num_rows):
-                place = f"{path.name}:{batch_number * 1000 + number + 1}"
-                try:
-                    yield Record(place, batch.slice(number, 1).to_pylist()[0])
-                except UnicodeDecodeError as error:
-                    yield Reject(place, "not_utf8", "", str(error.reason))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}): write it again") from error
-
-
-def _read_text(path: Path) -> Iterator[Record | Reject]:
+def _read_text(address: str) -> Iterator[Record | Reject]:
     block: list[str] = []
     start = ""
-    for place, line in _lines(path):
+    for place, line in _lines(address):
         if isinstance(line, str) and line.strip():
             start = start or place
             block.append(line)
@@ -131,3 +149,77 @@ def _read_text(path: Path) -> Iterator[Record | Reject]:
             yield line
     if block:
         yield Record(start, {"text": "".join(block).strip()})
+
+
+def _read_parquet(address: str) -> Iterator[Record | Reject]:
+    import pyarrow
+    import pyarrow.parquet
+
+    name, number = PurePosixPath(address).name, 0
+    with _opened(address, unpack=False) as stream:
+        try:
+            for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=_PARQUET_ROWS):
+                for row in range(batch.num_rows):
+                    number += 1
+                    try:
+                        yield Record(f"{name}:{number}", batch.slice(row, 1).to_pylist()[0])
+                    except UnicodeDecodeError as error:
+                        yield Reject(f"{name}:{number}", "not_utf8", "", str(error.reason))
+        except (pyarrow.ArrowException, OSError) as error:
+            yield _broken(address, f"{name}:{number + 1}", error)
+
+
+def _read_html(address: str) -> Iterator[Record | Reject]:
+    name = PurePosixPath(address).name
+    with _opened(address) as stream:
+        try:
+            page = stream.read(MAXIMUM_PAGE_BYTES + 1)
+        except _DAMAGED as error:
+            yield _broken(address, name, error)
+            return
+    yield _page(name, page, str(address))
+
+
+def _read_warc(address: str) -> Iterator[Record | Reject]:
+    from warcio.archiveiterator import ArchiveIterator
+    from warcio.exceptions import ArchiveLoadFailed
+
+    name, number = PurePosixPath(address).name, 0
+    with _opened(address, unpack=False) as stream:
+        try:
+            for entry in ArchiveIterator(stream):
+                number += 1
+                kind = entry.http_headers.get_header("Content-Type", "") if entry.http_headers else ""
+                if entry.rec_type != "response" or not (kind or "").startswith(("text/html", "application/xhtml")):
+                    continue
+                page = entry.content_stream().read(MAXIMUM_PAGE_BYTES + 1)
+                yield _page(f"{name}:{number}", page, entry.rec_headers.get_header("WARC-Target-URI") or "")
+        except (ArchiveLoadFailed, AttributeError, *_DAMAGED) as error:  # AttributeError: warcio, on a cut-off record
+            yield _broken(address, f"{name}:{number + 1}", error)
+
+
+def _page(place: str, page: bytes, url: str) -> Record | Reject:
+    """The main text of an HTML page, paragraphs a line each."""
+    import trafilatura
+
+    if len(page) > MAXIMUM_PAGE_BYTES:
+        return Reject(place, "page_too_large", "", f"over {MAXIMUM_PAGE_BYTES} bytes", f"{MAXIMUM_PAGE_BYTES} bytes")
+    text = trafilatura.extract(page, include_comments=False, include_tables=False, include_formatting=False)
+    if not text:
+        return Reject(place, "no_main_text", page[:200].decode("utf-8", "replace").replace("\x00", "?"))
+    return Record(place, {"text": text, "url": url})
+
+
+MAXIMUM_PAGE_BYTES = 5_000_000  # larger ones are dumps and lists; the extractor's tree takes some twenty times that
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
+READERS: dict[str, Callable[[str], Iterator[Record | Reject]]] = {
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+    "text": _read_text,
+    "html": _read_html,
+    "warc": _read_warc,
+}
+_FORMAT_OF_SUFFIX = {
+    ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "text", ".ndjson": "jsonl", ".html": "html", ".htm": "html", ".warc": "warc",
+}  # fmt: skip
+SUFFIXES = tuple(_FORMAT_OF_SUFFIX)

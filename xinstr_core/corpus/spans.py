@@ -9,27 +9,40 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _LINE_END = re.compile(r"\n")
 
 
-def cut_spans(text: str, maximum: int) -> Iterator[tuple[int, int]]:
+def cut_spans(text: str, minimum: int, maximum: int) -> Iterator[tuple[int, int]]:
     """(start, end) offsets of spans of at most `maximum` characters; surrounding white space is left out.
 
-    Borders are blank lines, or line ends where a text has no blank line. Paragraphs are joined while they fit. A
-    paragraph longer than `maximum` comes out alone, over-long, so that the caller can reject it with its length.
+    Borders are blank lines, or line ends where a text has no blank line. Paragraphs are joined while they fit; a
+    remainder under `minimum` takes paragraphs from the span before it while that one can spare them. A paragraph longer
+    than `maximum` comes out alone, over-long, so that the caller can reject it with its length.
     """
     start, end = _trimmed(text, 0, len(text))
     if end - start <= maximum:
         yield start, end
         return
     borders = _BLANK_LINE if _BLANK_LINE.search(text, start, end) else _LINE_END
-    span: tuple[int, int] | None = None
+    spans: list[list[tuple[int, int]]] = []
     for paragraph in _paragraphs(text, start, end, borders):
-        if span is not None and paragraph[1] - span[0] <= maximum:
-            span = (span[0], paragraph[1])
-        else:
-            if span is not None:
-                yield span
-            span = paragraph
-    if span is not None:
-        yield span
+        if spans and paragraph[1] - spans[-1][0][0] <= maximum:
+            spans[-1].append(paragraph)
+            continue
+        if len(spans) > 1:
+            _lengthen(spans[-1], spans[-2], minimum, maximum)
+        spans.append([paragraph])
+    if len(spans) > 1:
+        _lengthen(spans[-1], spans[-2], minimum, maximum)
+    yield from ((span[0][0], span[-1][1]) for span in spans)
+
+
+def _lengthen(span: list[tuple[int, int]], before: list[tuple[int, int]], minimum: int, maximum: int) -> None:
+    """Give a short span the last paragraphs of the one before, while both stay within bounds."""
+    while (
+        span[-1][1] - span[0][0] < minimum
+        and len(before) > 1
+        and before[-2][1] - before[0][0] >= minimum
+        and span[-1][1] - before[-1][0] <= maximum
+    ):
+        span.insert(0, before.pop())
 
 
 def _paragraphs(text: str, start: int, end: int, borders: re.Pattern[str]) -> Iterator[tuple[int, int]]:

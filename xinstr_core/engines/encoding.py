@@ -11,7 +11,8 @@ LENGTH_STEP = 32
 
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Ids of a text that comes from outside: `</s>` or `<|im_start|>` written in it is not a control token."""
-    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    # Whether a text is too long is for the caller to judge, and not for a warning.
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return ids
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.corpus.identification import identify, knows, script_share
+from xinstr_core.corpus.characters import count_characters
+from xinstr_core.corpus.identification import identify, knows
 from xinstr_core.corpus.readers import Reject, read_records
 from xinstr_core.engines.base import Decoding, Request, length_sorted_batches
 from xinstr_core.engines.resume import run_batches
@@ -79,6 +80,6 @@ def is_wrong_language(reply: str, language: Language) -> bool:
 
     For languages that the identifier does not know, the script decides alone.
     """
-    if script_share(reply, language.script) < OUT_OF_REACH_SCRIPT_SHARE:
+    if count_characters(reply, language.script).script_share < OUT_OF_REACH_SCRIPT_SHARE:
         return True
-    return knows(language.tag) and identify(reply).label != language.tag.split("-")[0]
+    return knows(language.tag) and identify(reply).best != language.tag.split("-")[0]

@@ -46,7 +46,7 @@ class Stage:
     """One asset of the line and everything that its output depends on.
 
     `version` is raised by hand when the code's output changes. `settings` names the sections that matter, `prompts`
-    the templates, `files` the inputs from outside. Everything declared here enters the fingerprint: what is left out
+    the templates, `files` the inputs from outside, as paths or by an identity of their own. Everything declared here enters the fingerprint: what is left out
     (progress, paths) only describes.
     """
 
@@ -56,7 +56,7 @@ class Stage:
     upstream: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
-    files: Callable[[Workspace, Language], Mapping[str, Path | None]] = lambda workspace, language: {}
+    files: Callable[[Workspace, Language], Mapping[str, Path | str | None]] = lambda workspace, language: {}
     uses_model: bool = True
 
 
@@ -88,7 +88,10 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
         "settings": {section: getattr(workspace.settings, section).model_dump() for section in stage.settings},
         "prompts": {name: prompt(name).version for name in stage.prompts},
         "model": workspace.model.fingerprint if stage.uses_model else None,
-        "files": {name: path and file_hash(path) for name, path in stage.files(workspace, language).items()},
+        "files": {
+            name: file_hash(found) if isinstance(found, Path) else found
+            for name, found in stage.files(workspace, language).items()
+        },
         "inputs": {name: inputs[name].version for name in stage.upstream},
     }
 

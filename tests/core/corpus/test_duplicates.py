@@ -1,14 +1,54 @@
 from __future__ import annotations
 
+import random
+import unicodedata
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 
-from xinstr_core.corpus.duplicates import DuplicateIndex, shingles
+from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
+from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch, Match, shingles, signatures
+from xinstr_core.identity import document_key
+from xinstr_core.pocket.documents import draw_topics, write_document
 
 WORDS = [f"neno{number}" for number in range(200)]
+LETTERS = {  # letters and the marks that may follow them
+    "Latn": ("bdfghjklmnprstvwz", "aeiouáéíóú"),
+    "Taml": ("கஙசஞடணதநபமயரலவழளறன", ["", "ா", "ி", "ீ", "ு", "ூ", "ெ", "ே", "ை", "்"]),
+    "Thai": ("กขคฆงจฉชซญดตถทธนบปผฝพฟภมยรลวศสหอ", ["", "ะ", "า", "ิ", "ี", "ุ", "ู", "่", "้", "ี่", "ู้"]),
+}
+Find = Callable[..., list[Match]]
+
+
+@pytest.fixture
+def find(tmp_path: Path) -> Find:
+    def found(texts: Sequence[str], script: str = "Latn", similarity: float = 0.8, batch: int = 100) -> list[Match]:
+        search = DuplicateSearch(tmp_path / "search", similarity)
+        for start in range(0, len(texts), batch):
+            some = texts[start : start + batch]
+            search.add([document_key("xx", text) for text in some], signatures(some, script))
+        return list(search.find())
+
+    return found
 
 
 def changed(*positions: int) -> str:
     return " ".join("jipya" if n in positions else word for n, word in enumerate(WORDS))
+
+
+def jaccard(one: str, other: str, script: str) -> float:
+    first, second = set(shingles(one, script)), set(shingles(other, script))
+    return len(first & second) / len(first | second)
+
+
+def drawn(script: str, length: int, rng: random.Random) -> str:
+    """`length` words, or characters in a script without spaces."""
+    letters, marks = LETTERS[script]
+    if script in SCRIPTS_WITHOUT_SPACES:
+        return "".join(rng.choice(letters) + rng.choice(marks) for _ in range(length))[:length]
+    return " ".join("".join(rng.choice(letters) + rng.choice(marks) for _ in range(3)) for _ in range(length))
 
 
 def test_shingles_are_word_triples() -> None:
@@ -29,56 +69,127 @@ def test_scripts_without_spaces_are_cut_by_characters() -> None:
     assert shingles("กขคงจฉช", "Latn") == ["กขคงจฉช"]
 
 
-def test_the_same_text_is_a_duplicate_of_the_first_with_similarity_one() -> None:
-    index = DuplicateIndex("Latn", 0.8)
-    assert index.find_or_add("a", changed()) is None
-    assert index.find_or_add("b", changed().upper()) == ("a", 1.0)
+def test_no_documents_have_no_duplicates(find: Find, tmp_path: Path) -> None:
+    assert signatures([], "Latn").shape == (0, PERMUTATIONS)
+    assert find([]) == []
+    search = DuplicateSearch(tmp_path / "empty batches", 0.8)
+    for texts in ([], ["moja mbili tatu"], []):
+        search.add([document_key("sw", text) for text in texts], signatures(texts, "Latn"))
+    assert list(search.find()) == []
 
 
-def test_one_word_in_two_hundred_makes_a_near_duplicate() -> None:
-    index = DuplicateIndex("Latn", 0.8)
-    index.find_or_add("a", changed())
-    found = index.find_or_add("b", changed(100))
-    assert found is not None
-    assert found[0] == "a"
-    assert found[1] == pytest.approx(195 / 201, abs=0.06)
+def test_the_same_text_is_an_exact_duplicate_of_the_first_with_similarity_one(find: Find) -> None:
+    assert find([changed(), changed().upper(), "", " "]) == [Match(1, 0, 0, 1.0, True), Match(3, 2, 2, 1.0, True)]
 
 
-def test_a_text_that_shares_a_quarter_is_no_duplicate() -> None:
+def test_one_word_in_two_hundred_makes_a_near_duplicate(find: Find) -> None:
+    (found,) = find([changed(), changed(100)])
+    assert found == Match(1, 0, 0, found.similarity, False)
+    assert found.similarity == pytest.approx(195 / 201, abs=0.06)
+
+
+def test_the_same_words_in_another_order_make_no_exact_duplicate(find: Find) -> None:
+    """Equal sets of shingles, other keys: similarity one, and yet not the same text."""
+    assert find(["moja mbili moja mbili moja", "mbili moja mbili moja mbili"]) == [Match(1, 0, 0, 1.0, False)]
+
+
+def test_a_text_that_shares_a_quarter_is_no_duplicate(find: Find) -> None:
     """Forty changed words, five apart, leave 78 of 318 triples in common."""
-    index = DuplicateIndex("Latn", 0.8)
-    index.find_or_add("a", changed())
-    assert index.find_or_add("b", changed(*range(0, 200, 5))) is None
+    assert find([changed(), changed(*range(0, 200, 5))]) == []
 
 
-def test_the_threshold_is_verified_and_not_only_looked_up() -> None:
+@pytest.mark.parametrize(("similarity", "duplicate"), [(0.7, True), (0.98, False)])
+def test_the_threshold_is_verified_and_not_only_looked_up(find: Find, similarity: float, duplicate: bool) -> None:
     """Five changed words leave 183 of 213 triples, 0.86: a duplicate at 0.7 and none at 0.98."""
-    for similarity, duplicate in ((0.7, True), (0.98, False)):
-        index = DuplicateIndex("Latn", similarity)
-        index.find_or_add("a", changed())
-        assert (index.find_or_add("b", changed(20, 60, 100, 140, 180)) is not None) is duplicate
+    assert bool(find([changed(), changed(20, 60, 100, 140, 180)], similarity=similarity)) is duplicate
 
 
-def test_a_duplicate_points_at_the_first_of_its_group_and_is_not_added_itself() -> None:
-    index = DuplicateIndex("Latn", 0.8)
-    assert index.find_or_add("a", changed()) is None
-    assert index.find_or_add("other", " ".join(f"lingine{n}" for n in range(200))) is None
-    for key, text in (("b", changed(10)), ("c", changed(10, 150))):
-        found = index.find_or_add(key, text)
-        assert found is not None
-        assert found[0] == "a"
+def test_a_duplicate_points_at_the_first_of_its_group_past_a_stranger_and_an_exact_one(find: Find) -> None:
+    texts = [changed(), " ".join(f"lingine{n}" for n in range(200)), changed(10), changed(10, 150), changed(10)]
+    found = find(texts)
+    assert [(match.document, match.kept, match.exact) for match in found] == [
+        (2, 0, False),
+        (3, 0, False),
+        (4, 0, True),
+    ]
+    assert found[2].earlier == 2
+    assert found[1].earlier in {0, 2}
 
 
-def test_thai_texts_that_differ_only_in_tone_marks_are_not_the_same() -> None:
-    index = DuplicateIndex("Thai", 0.8)
-    assert index.find_or_add("a", "ปาปาปาปาปาปา") is None
-    assert index.find_or_add("b", "ป่าป้าป่าป้าป่าป้า") is None
+def test_a_chain_leads_back_to_its_first_link_however_unlike_the_last_one_is(find: Find) -> None:
+    links = [changed(*range(0, 15 * n, 5)) for n in range(13)]
+    assert jaccard(links[0], links[-1], "Latn") < 0.35
+    found = find(links)
+    assert [(match.document, match.kept) for match in found] == [(n, 0) for n in range(1, 13)]
+    assert all(jaccard(links[match.document], links[match.earlier], "Latn") > 0.7 for match in found)
 
 
-def test_the_same_texts_in_the_same_order_give_the_same_answers() -> None:
-    texts = [changed(*range(0, 200, step)) for step in (200, 150, 90, 40, 20, 10)]
-    first, second = DuplicateIndex("Latn", 0.8), DuplicateIndex("Latn", 0.8)
-    answers = [first.find_or_add(str(n), text) for n, text in enumerate(texts)]
-    assert answers == [second.find_or_add(str(n), text) for n, text in enumerate(texts)]
-    assert any(answers)
-    assert not all(answers)
+def test_two_documents_that_a_third_brings_together_are_compared_all_the_same(find: Find) -> None:
+    """Each of three is 0.83 like each other; in which band they meet first must not matter."""
+    rng = random.Random(1)
+    texts = []
+    for _ in range(200):
+        words = drawn("Latn", 200, rng).split()
+        for place in (5, 70, 135):
+            own = dict.fromkeys(range(place, place + 61, 25))
+            texts.append(" ".join(drawn("Latn", 1, rng) if n in own else word for n, word in enumerate(words)))
+    found = {match.document: match.kept for match in find(texts)}
+    assert sum(n in found for n in range(600) if n % 3) >= 0.99 * 400
+    assert all(kept == document - document % 3 for document, kept in found.items())
+
+
+@pytest.mark.parametrize("script", LETTERS)
+def test_planted_documents_at_the_threshold_are_found_and_distinct_ones_stay(find: Find, script: str) -> None:
+    rng = random.Random(script)
+    edge = 4 if script in SCRIPTS_WITHOUT_SPACES else 2
+    space = "" if script in SCRIPTS_WITHOUT_SPACES else " "
+    shared = [drawn(script, 160 + edge, rng) for _ in range(1000)]
+    texts = [text + space + drawn(script, 20, rng) for text in shared]
+    planted = [text + space + drawn(script, 20, rng) for text in shared[:300]]
+    assert sum(jaccard(*pair, script) for pair in zip(texts, planted, strict=False)) / 300 == pytest.approx(
+        0.8, abs=1e-3
+    )
+    found = find(texts + planted, script)
+    assert len(found) >= 0.95 * 300
+    assert all((match.earlier, match.kept) == (match.document - 1000,) * 2 and not match.exact for match in found)
+
+
+@pytest.mark.parametrize(("language", "script"), [("ta", "Taml"), ("th", "Thai"), ("sw", "Latn")])
+def test_what_is_found_among_like_documents_is_what_a_full_comparison_finds(
+    find: Find, language: str, script: str
+) -> None:
+    rng = random.Random(2)
+    texts = [write_document(topic, rng, (1, 2)) for topic in draw_topics(language, 120, rng)]
+    texts += [text.replace(text.split()[1], "", 1) for text in texts[::3]]
+    best = [max((jaccard(text, earlier, script) for earlier in texts[:n]), default=0.0) for n, text in enumerate(texts)]
+    found = {match.document for match in find(texts, script)}
+    assert {n for n, similarity in enumerate(best) if similarity >= 0.88} <= found
+    assert found <= {n for n, similarity in enumerate(best) if similarity >= 0.65}
+    assert 10 <= len(found) < 120
+
+
+@pytest.mark.parametrize(
+    ("script", "one", "other"),
+    [
+        ("Thai", "ปาปาปาปาปาปา", "ป่าป้าป่าป้าป่าป้า"),
+        ("Taml", "கல கல பட பட மரம் வர", "கால் காலி பாடு பாடி மாரம் வரி"),
+        ("Latn", "ma ma ban ban la thu", "má mà bàn bán lá thứ"),
+    ],
+)
+def test_combining_marks_make_another_text_and_their_encoding_does_not(
+    find: Find, script: str, one: str, other: str
+) -> None:
+    texts = [one, other, unicodedata.normalize("NFD", other)]
+    assert find(texts, script) == [Match(2, 1, 1, 1.0, True)]
+
+
+def test_the_same_texts_give_the_same_answers_in_whatever_batches_they_come(find: Find) -> None:
+    texts = [changed(*range(0, 200, step)) for step in (200, 150, 90, 40, 20, 10)] * 2
+    answers = [find(texts, batch=batch) for batch in (1, 5, 12)]
+    assert len(answers[0]) > 6
+    assert all(one == other for one, other in pairwise(answers))
+
+
+def test_a_search_forgets_what_a_killed_one_left_in_its_folder(find: Find) -> None:
+    assert find([" ".join(f"{word}{n}" for n in range(50)) for word in ("moja", "mbili", "tatu")]) == []
+    assert [match.document for match in find([changed(), changed(7)])] == [1]

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
-import unicodedata
-
 import pytest
 
-from xinstr_core.corpus.identification import UNKNOWN, identify, knows, script_share, symbol_share
+from xinstr_core.corpus.identification import (
+    UNKNOWN,
+    Identification,
+    first_vote,
+    identify,
+    knows,
+    letters_of,
+    second_vote,
+    shares_group,
+)
 
 SENTENCES = {
     "bn": ("Beng", "সমস্ত মানুষ স্বাধীনভাবে সমান মর্যাদা এবং অধিকার নিয়ে জন্মগ্রহণ করে।"),
@@ -21,32 +28,57 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("language", SENTENCES)
-def test_a_sentence_is_in_its_language_and_script(language: str) -> None:
-    script, sentence = SENTENCES[language]
-    found = identify(sentence)
-    assert found.label == language
-    assert found.of(language) == found.probability > 0.9
-    assert script_share(sentence, script) == 1.0
-    assert symbol_share(sentence) < 0.12
+def test_a_sentence_is_in_its_language(language: str) -> None:
+    found = identify(SENTENCES[language][1])
+    assert found.label == found.best == language
+    assert found.of(language) >= found.probability >= 0.5
 
 
-def test_probabilities_are_of_all_languages_best_first() -> None:
-    values = [probability for _, probability in identify(SENTENCES["fi"][1]).ranked]
-    assert len(values) > 90
-    assert values == sorted(values, reverse=True)
-    assert sum(values) == pytest.approx(1, abs=1e-4)
+def test_two_voters_share_the_weight_of_a_language_that_both_know() -> None:
+    letters = letters_of(SENTENCES["sw"][1])
+    first, second = first_vote(letters), second_vote(letters)
+    assert first["sw"] < 0.5 < second["sw"]  # lid.176 is unsure of short Swahili
+    assert identify(SENTENCES["sw"][1]).scores["sw"] == pytest.approx((first["sw"] + second["sw"]) / 2)
+
+
+def test_a_language_that_one_voter_alone_knows_has_that_voters_whole_weight() -> None:
+    zulu = "Bonke abantu bazalwa bekhululekile belingana ngesithunzi nangamalungelo."
+    letters = letters_of(zulu)
+    assert "zu" not in first_vote(letters)
+    assert identify(zulu).of("zu") == pytest.approx(second_vote(letters)["zu"], abs=1e-6)
+
+
+def test_voters_that_disagree_leave_it_open() -> None:
+    found = Identification({"sw": 0.45, "en": 0.4, "de": 0.15})
+    assert (found.label, found.best, found.probability) == (UNKNOWN, "sw", 0.45)
+
+
+def test_a_language_has_the_score_of_its_look_alikes_where_it_leads_them() -> None:
+    leads = Identification({"id": 0.4, "ms": 0.3, "en": 0.3})
+    assert leads.of("id") == pytest.approx(0.7)
+    assert leads.of("ms") == 0.0
+    assert leads.of("en") == 0.3
 
 
 def test_a_language_with_a_region_or_script_is_looked_up_by_its_base() -> None:
     found = identify(SENTENCES["sw"][1])
-    assert found.of("sw-ke") == found.of("sw") > 0.9
+    assert found.of("sw-ke") == found.of("sw") > 0.5
     assert knows("zh-hant")
 
 
-def test_a_language_the_identifier_does_not_know_has_probability_zero() -> None:
+def test_a_language_no_voter_knows_has_score_zero() -> None:
     assert knows("sw")
+    assert knows("zu")
     assert not knows("wo")
     assert identify(SENTENCES["sw"][1]).of("wo") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [("id", "ms", True), ("ur-pk", "fa", True), ("fi", "fi", True), ("fi", "sw", False), ("hi", "ur", False)],
+)
+def test_look_alikes_are_known_by_pairs(one: str, other: str, shared: bool) -> None:
+    assert shares_group(one, other) is shares_group(other, one) is shared
 
 
 @pytest.mark.parametrize(
@@ -66,24 +98,3 @@ def test_addresses_numbers_and_punctuation_do_not_change_the_answer() -> None:
 @pytest.mark.parametrize("text", ["habari \x00 yako", "habari \ud800 yako", "ก" * 100_000])
 def test_hostile_text_is_identified_as_something(text: str) -> None:
     assert 0 < identify(text).probability <= 1
-
-
-def test_the_script_share_counts_letters_and_marks_only() -> None:
-    assert script_share("abcd กขคง 1234 !!", "Thai") == 0.5
-    assert script_share("abc กขคงจฉ", "Latn") == pytest.approx(1 / 3)
-    assert script_share("1234 !!", "Latn") == 0.0
-    assert script_share("", "Latn") == 0.0
-
-
-@pytest.mark.parametrize("language", ["vi", "fi", "tr", "bn", "hi"])
-def test_decomposed_letters_belong_to_their_script(language: str) -> None:
-    script, sentence = SENTENCES[language]
-    assert script_share(unicodedata.normalize("NFD", sentence), script) == 1.0
-
-
-def test_the_symbol_share_leaves_space_out_and_counts_marks_as_letters() -> None:
-    assert symbol_share("ab 12") == 0.5
-    assert symbol_share("ป่า กี่ เชื่อ") == 0.0
-    assert symbol_share("e\u0301 ক্ষি") == 0.0
-    assert symbol_share("| * | 1") == 1.0
-    assert symbol_share("") == symbol_share(" \n") == 1.0

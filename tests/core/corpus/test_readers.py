@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import random
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
-from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject, read_records, resolve_input
+from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject, read_records
 from xinstr_core.errors import InputError
 
 
@@ -158,7 +167,7 @@ def test_a_parquet_file_without_rows_has_no_records(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "overwritten"])
-def test_a_broken_parquet_file_is_an_input_error(tmp_path: Path, damage: str) -> None:
+def test_a_broken_parquet_file_is_one_reject_after_what_could_be_read(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "sw.parquet"
     pq.write_table(pa.table({"text": [f"text {number} " * 20 for number in range(2000)]}), path)
     content = path.read_bytes()
@@ -169,8 +178,10 @@ def test_a_broken_parquet_file_is_an_input_error(tmp_path: Path, damage: str) ->
         "overwritten": content[:100] + b"\x00" * (len(content) // 2) + content[100 + len(content) // 2 :],
     }
     path.write_bytes(broken[damage])
-    with pytest.raises(InputError, match=r"sw\.parquet cannot be read as Parquet \("):
-        list(read_records(path))
+    found = list(read_records(path))
+    assert [one.reason for one in found if isinstance(one, Reject)] == ["broken_file"]
+    assert isinstance(found[-1], Reject)
+    assert found[-1].value.startswith("sw.parquet: ")
 
 
 def test_a_parquet_row_that_is_not_utf8_does_not_end_the_file(tmp_path: Path) -> None:
@@ -185,45 +196,109 @@ def test_a_parquet_row_that_is_not_utf8_does_not_end_the_file(tmp_path: Path) ->
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"), [("sw.csv", r"\.csv"), ("sw", "a file without suffix"), ("sw.JSONL", r"\.JSONL")]
-)
-def test_a_file_of_unknown_kind_lists_the_known_ones(tmp_path: Path, name: str, shown: str) -> None:
-    with pytest.raises(InputError, match=rf"cannot read {shown}; known: \.jsonl, \.parquet, \.txt"):
+@pytest.mark.parametrize("name", ["sw.csv", "sw", "sw.jsonl.lz4"])
+def test_a_file_of_unknown_kind_lists_the_known_ones(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"{name}: cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt"
+    ):
         read(tmp_path, b"x", name)
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".txt"])
-def test_an_input_is_the_file_itself_or_the_languages_file_in_a_folder(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"sw{suffix}"
-    path.write_bytes(b"x")
-    assert resolve_input(path, "sw", "corpus") == path
-    assert resolve_input(tmp_path, "sw", "corpus") == path
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot open .*sw\.jsonl"):
+        list(read_records(tmp_path / "sw.jsonl"))
 
 
-def test_jsonl_comes_before_other_kinds_in_a_folder(tmp_path: Path) -> None:
-    for suffix in (".txt", ".parquet", ".jsonl"):
-        (tmp_path / f"sw{suffix}").write_bytes(b"x")
-    assert resolve_input(tmp_path, "sw", "corpus") == tmp_path / "sw.jsonl"
+LINES = b"".join(b'{"text": "habari %d"}\n' % number for number in range(3000))
+PACKED = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}
 
 
-def test_a_missing_input_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        resolve_input(tmp_path, "sw", "seeds")
-    assert str(caught.value) == (
-        f"no seeds file for 'sw': looked for {tmp_path}/sw.jsonl, {tmp_path}/sw.parquet, {tmp_path}/sw.txt"
-    )
-    with pytest.raises(InputError, match=r"no corpus file for 'sw': looked for .*/other\.jsonl$"):
-        resolve_input(tmp_path / "other.jsonl", "sw", "corpus")
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_packed_file_has_the_records_of_the_plain_one(tmp_path: Path, suffix: str) -> None:
+    found = read(tmp_path, PACKED[suffix](LINES), f"sw.jsonl{suffix}")
+    assert found == [Record(f"sw.jsonl{suffix}:{n + 1}", {"text": f"habari {n}"}) for n in range(3000)]
 
 
-def test_an_empty_input_file_says_so(tmp_path: Path) -> None:
-    (tmp_path / "sw.jsonl").write_bytes(b"")
-    with pytest.raises(InputError, match=r"corpus file .*sw\.jsonl is empty: give a file with records"):
-        resolve_input(tmp_path, "sw", "corpus")
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_packed_file_that_ends_too_early_gives_what_it_holds_and_one_reject(tmp_path: Path, suffix: str) -> None:
+    rng = random.Random(1)
+    lines = b"".join(b'{"text": "%x"}\n' % rng.getrandbits(400) for _ in range(20_000))
+    packed = PACKED[suffix](lines)
+    found = read(tmp_path, packed[: len(packed) // 2], f"sw.jsonl{suffix}")
+    *records, last = found
+    assert all(isinstance(record, Record) for record in records)
+    assert isinstance(last, Reject)
+    assert last.reason in ("broken_file", "not_json")
+    if suffix != ".xz":  # one block, which is all or nothing
+        assert len(records) > 1000
 
 
-def test_a_folder_named_like_a_file_is_no_input(tmp_path: Path) -> None:
-    (tmp_path / "sw.jsonl").mkdir()
-    with pytest.raises(InputError, match="no corpus file for 'sw'"):
-        resolve_input(tmp_path, "sw", "corpus")
+def test_a_file_that_is_not_packed_as_its_name_says_is_one_reject(tmp_path: Path) -> None:
+    (found,) = read(tmp_path, LINES, "sw.jsonl.gz")
+    assert isinstance(found, Reject)
+    assert (found.reason, found.place) == ("broken_file", "sw.jsonl.gz:1")
+
+
+PAGE = """<html><head><title>Habari</title></head><body><nav><a href="/">Nyumbani</a> <a href="/x">Michezo</a></nav>
+<article><h1>Haki za watu</h1><p>{}</p><p>Kila mtu ana haki ya kuishi, uhuru na usalama wa nafsi yake.</p></article>
+<footer>Hakimiliki 2020. Haki zote zimehifadhiwa.</footer></body></html>"""
+FIRST = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa. Wote wamejaliwa akili na dhamiri."
+
+
+def test_a_page_is_its_main_text(tmp_path: Path) -> None:
+    (found,) = read(tmp_path, PAGE.format(FIRST).encode(), "ukurasa.html")
+    assert isinstance(found, Record)
+    assert found.place == "ukurasa.html"
+    assert found.values["text"].splitlines()[-2:] == [
+        FIRST,
+        "Kila mtu ana haki ya kuishi, uhuru na usalama wa nafsi yake.",
+    ]
+    assert "Nyumbani" not in found.values["text"]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", b"\x00\xff\xfe" * 50])
+def test_a_page_without_main_text_is_a_reject(tmp_path: Path, content: bytes) -> None:
+    (found,) = read(tmp_path, content, "ukurasa.html")
+    assert isinstance(found, Reject)
+    assert found.reason == "no_main_text"
+
+
+def write_warc(path: Path, packed: bool) -> None:
+    with path.open("wb") as stream:
+        writer = WARCWriter(stream, gzip=packed)
+        for kind, body in (
+            ("text/html", PAGE.format(FIRST)),
+            ("image/png", "PNG"),
+            ("text/html; charset=utf-8", "<p></p>"),
+        ):
+            headers = StatusAndHeaders("200 OK", [("Content-Type", kind)], protocol="HTTP/1.0")
+            url = f"https://example.org/{kind[:5]}"
+            writer.write_record(
+                writer.create_warc_record(url, "response", payload=io.BytesIO(body.encode()), http_headers=headers)
+            )
+
+
+@pytest.mark.parametrize("name", ["crawl.warc", "crawl.warc.gz"])
+def test_the_pages_of_a_crawl_are_records_with_their_address(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_warc(path, name.endswith(".gz"))
+    first, second = read_records(path)
+    assert isinstance(first, Record)
+    assert (first.place, first.values["url"]) == (f"{name}:1", "https://example.org/text/")
+    assert FIRST in first.values["text"]
+    assert isinstance(second, Reject)
+    assert (second.place, second.reason) == (f"{name}:3", "no_main_text")
+
+
+def test_a_crawl_that_ends_too_early_gives_the_pages_before(tmp_path: Path) -> None:
+    path = tmp_path / "crawl.warc.gz"
+    write_warc(path, packed=True)
+    path.write_bytes(path.read_bytes()[:-200])
+    found = list(read_records(path))
+    assert isinstance(found[0], Record)
+
+
+def test_a_file_of_another_store_is_read_by_its_url(tmp_path: Path) -> None:
+    with fsspec.open("memory://corpus/sw.jsonl", "wb") as stream:
+        stream.write(LINES)
+    assert len(list(read_records("memory://corpus/sw.jsonl"))) == 3000

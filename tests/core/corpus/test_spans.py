@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from xinstr_core.corpus.spans import cut_spans
 
 
-def pieces(text: str, maximum: int) -> list[str]:
-    return [text[start:end] for start, end in cut_spans(text, maximum)]
+def pieces(text: str, maximum: int, minimum: int = 1) -> list[str]:
+    return [text[start:end] for start, end in cut_spans(text, minimum, maximum)]
 
 
 def test_a_short_text_is_one_span_without_the_space_around_it() -> None:
-    assert list(cut_spans(" \n ป่าไม้ \n\n", 50)) == [(3, 9)]
-    assert list(cut_spans("ab\n\ncd", 6)) == [(0, 6)]
+    assert list(cut_spans(" \n ป่าไม้ \n\n", 1, 50)) == [(3, 9)]
+    assert list(cut_spans("ab\n\ncd", 1, 6)) == [(0, 6)]
 
 
 def test_a_long_text_is_cut_at_blank_lines() -> None:
@@ -43,10 +43,23 @@ def test_a_paragraph_over_the_maximum_comes_out_alone() -> None:
     assert pieces("x" * 30, 8) == ["x" * 30]
 
 
+def test_a_short_remainder_takes_paragraphs_from_the_span_before_it() -> None:
+    assert pieces("aaaa\n\nbbbb\n\ncccc\n\ndd", 16) == ["aaaa\n\nbbbb\n\ncccc", "dd"]
+    assert pieces("aaaa\n\nbbbb\n\ncccc\n\ndd", 16, 4) == ["aaaa\n\nbbbb", "cccc\n\ndd"]
+
+
+def test_a_short_remainder_takes_nothing_that_would_make_the_other_too_short() -> None:
+    assert pieces("aaaa\n\nbbbb\n\ncccc\n\ndd", 16, 11) == ["aaaa\n\nbbbb\n\ncccc", "dd"]
+
+
+def test_a_short_paragraph_between_two_over_long_ones_stays_short() -> None:
+    assert pieces("a" * 20 + "\n\nbb\n\n" + "c" * 20, 10, 5) == ["a" * 20, "bb", "c" * 20]
+
+
 @settings(derandomize=True, deadline=None, database=None, max_examples=300)
-@given(st.text("aป\u0301 \n\r\t\u2028", max_size=60).filter(str.strip), st.integers(1, 40))
-def test_spans_are_in_order_lose_only_space_and_are_over_long_only_alone(text: str, maximum: int) -> None:
-    spans = list(cut_spans(text, maximum))
+@given(st.text("aป\u0301 \n\r\t\u2028", max_size=60).filter(str.strip), st.integers(1, 40), st.integers(1, 40))
+def test_spans_are_in_order_lose_only_space_and_are_over_long_only_alone(text: str, minimum: int, maximum: int) -> None:
+    spans = list(cut_spans(text, minimum, maximum))
     assert all(left[1] <= right[0] for left, right in pairwise(spans))
     assert all(text[start:end] == text[start:end].strip() != "" for start, end in spans)
     assert "".join("".join(text[start:end].split()) for start, end in spans) == "".join(text.split())
@@ -61,7 +74,7 @@ def test_a_long_run_of_white_space_takes_no_long_time(filler: str) -> None:
     """A page of padding is common in scraped text; the time must grow with the length, not with its square."""
     text = f"a{filler * 25_000}b"
     started = time.process_time()
-    spans = list(cut_spans(text, 100))
+    spans = list(cut_spans(text, 1, 100))
     assert time.process_time() - started < 0.5
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xinstr_core.corpus.identification import symbol_share
+from xinstr_core.corpus.characters import count_characters
 from xinstr_core.pocket.documents import MINIMUM_CHARACTERS, draw_topics, write_document
 from xinstr_core.pocket.junk import COPIES, JUNK
 from xinstr_core.pocket.oracle import read_document
@@ -27,7 +27,7 @@ def share(text: str, language: str) -> float:
 @pytest.mark.parametrize("kind", ["navigation", "price_table"])
 def test_menus_and_price_tables_are_mostly_symbols(kind: str, language: str) -> None:
     texts = [text for _, text in planted(kind, language, 12)]
-    assert min(symbol_share(text) for text in texts) > 0.3
+    assert min(count_characters(text, "Latn").symbol_share for text in texts) > 0.3
     assert min(len(text) for text in texts) >= MINIMUM_CHARACTERS
     assert {read_document(text, language) for text in texts} == {None}
 

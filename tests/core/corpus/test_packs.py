@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xinstr_core.corpus import packs
+from xinstr_core.corpus.packs import (
+    LEAST_DOCUMENTS,
+    NO_PACK,
+    PROFILE_RUNS,
+    STOP_WORDS,
+    LanguagePack,
+    Maxima,
+    Minima,
+    bundled_pack,
+    fit_from_records,
+    fit_pack,
+    letter_triples,
+    profile_share,
+)
+from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.errors import InputError, SettingsError
+from xinstr_core.settings import CorpusSettings
+
+BUNDLED = ("bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi")
+SHORT = CorpusSettings(minimum_characters=20, maximum_characters=200)
+# (strictest, loosest) of a limit from above, (loosest, strictest) of one from below, as the documents of packs.py say.
+MAXIMA = {
+    "link_share": (0.03, 0.10),
+    "markup_share": (0.04, 0.15),
+    "symbol_share": (0.20, 0.30),
+    "digit_share": (0.10, 0.20),
+    "menu_share": (0.15, 0.90),
+    "bare_line_share": (0.10, 0.60),
+    "spaced_mark_share": (0.20, 0.50),
+    "repeated_line_share": (0.15, 0.40),
+    "repeated_phrase_share": (0.30, 0.70),
+    "foreign_share": (0.20, 0.40),
+}
+MINIMA = {
+    "script_share": (0.60, 0.80),
+    "stop_word_share": (0.0, 0.02),
+    "language_score": (0.30, 0.60),
+    "profile_share": (0.0, 0.25),
+}
+CLEAN = [f"Watu wote wamezaliwa huru na sawa. Hadithi ya {'abcdefgh'[n % 8] * 3} inaendelea leo." for n in range(40)]
+DIRTY = [f"<b>{n}</b> , [x](http://a.tz/{n}) . ###\n***\n***\n12 {n}\n" * 3 for n in range(10, 50)]
+
+
+def outside(pack: LanguagePack) -> dict[str, float]:
+    spans = [(pack.maximum, MAXIMA), (pack.minimum, MINIMA)]
+    found = {name: (getattr(limits, name), span) for limits, ranges in spans for name, span in ranges.items()}
+    return {name: value for name, (value, (low, high)) in found.items() if not low <= value <= high}
+
+
+@pytest.mark.parametrize("language", BUNDLED)
+def test_a_bundled_pack_can_be_read_and_its_limits_are_within_their_ranges(language: str) -> None:
+    path = bundled_pack(language)
+    assert path is not None
+    pack = LanguagePack.read(path)
+    assert pack.documents >= LEAST_DOCUMENTS
+    assert pack.source != ""
+    assert len(set(pack.stop_words)) == len(pack.stop_words) == STOP_WORDS
+    assert len(set(pack.profile)) == len(pack.profile) == PROFILE_RUNS
+    assert outside(pack) == {}
+
+
+def test_every_file_of_the_folder_is_a_pack_that_is_tested_here() -> None:
+    folder = Path(packs.__file__).parent / "languages"
+    assert tuple(sorted(path.stem for path in folder.iterdir())) == BUNDLED
+    assert bundled_pack("wo") is None
+
+
+def test_without_a_pack_the_loosest_limits_hold() -> None:
+    assert {name: getattr(NO_PACK.maximum, name) for name in MAXIMA} == {
+        name: high for name, (_, high) in MAXIMA.items()
+    }
+    assert outside(NO_PACK) == {}
+    assert (NO_PACK.documents, NO_PACK.stop_words, NO_PACK.profile) == (0, (), ())
+
+
+shares = st.floats(0, 1).map(lambda share: round(share, 3))
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=60)
+@given(
+    st.builds(
+        LanguagePack,
+        documents=st.integers(0, 10**6),
+        source=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+        maximum=st.builds(Maxima, **dict.fromkeys(MAXIMA, shares)),
+        minimum=st.builds(Minima, **dict.fromkeys(MINIMA, shares)),
+        stop_words=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), max_size=5).map(tuple),
+        profile=st.lists(st.sampled_from([" 'a", '"\\"', "क्ष", "ี่ย", "گ\u200cا"]), max_size=5).map(tuple),
+    )
+)
+def test_a_pack_written_and_read_back_is_equal(tmp_path_factory: pytest.TempPathFactory, pack: LanguagePack) -> None:
+    path = tmp_path_factory.mktemp("packs") / "new" / "sw.toml"
+    pack.write(path)
+    assert LanguagePack.read(path) == pack
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("documnets = 3", "documnets"),
+        ("[maximum]\nlink_shares = 0.1", r"maximum\.link_shares"),
+        ("[minimum]\nscript_share = 'high'", r"minimum\.script_share"),
+        ("[minimum]\nscript_share = nan", r"minimum\.script_share"),
+        ("documents = -1", "documents"),
+        ("stop_words = ['na', 3]", r"stop_words\.1"),
+        ("stop_words = ['na'", ""),
+        ("\xff", ""),
+    ],
+)
+def test_a_wrong_key_value_or_file_is_an_error_that_names_the_file(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "sw.toml"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SettingsError, match=rf"sw\.toml: {message}"):
+        LanguagePack.read(path)
+
+
+def test_what_a_person_leaves_out_is_as_loose_as_without_a_pack(tmp_path: Path) -> None:
+    path = tmp_path / "sw.toml"
+    path.write_text("[maximum]\nlink_share = 0.5\n", "utf-8")
+    assert LanguagePack.read(path) == LanguagePack(maximum=Maxima(link_share=0.5))
+
+
+@pytest.mark.parametrize(("texts", "language"), [(CLEAN, "sw"), (DIRTY, "sw"), (CLEAN + DIRTY, "wo")])
+def test_a_fitted_limit_never_leaves_its_range(texts: list[str], language: str) -> None:
+    assert outside(fit_pack(texts, language, "Latn", "", SHORT)) == {}
+
+
+def test_clean_text_gives_the_strictest_limits_and_dirty_text_the_loosest() -> None:
+    clean = fit_pack(CLEAN, "sw", "Latn", "mine", SHORT)
+    assert (clean.documents, clean.source) == (40, "mine")
+    assert (clean.maximum.link_share, clean.maximum.menu_share, clean.minimum.profile_share) == (0.03, 0.15, 0.25)
+    dirty = fit_pack(DIRTY, "sw", "Latn", "", SHORT)
+    assert (dirty.maximum.link_share, dirty.maximum.markup_share, dirty.maximum.symbol_share) == (0.10, 0.15, 0.30)
+    assert dirty.minimum.language_score == 0.30
+
+
+def test_a_limit_within_its_range_is_half_as_much_again_as_the_99th_percentile() -> None:
+    texts = [f"{'abcdefgh'[n % 8] * 80} 1234567890" for n in range(30)]  # 10 digits of 90 visible characters
+    assert fit_pack(texts, "wo", "Latn", "", SHORT).maximum.digit_share == 0.167
+
+
+def test_the_stop_words_are_the_words_of_most_documents() -> None:
+    pack = fit_pack(CLEAN, "sw", "Latn", "", SHORT)
+    assert pack.stop_words[:3] == ("hadithi", "huru", "inaendelea")
+    assert {"aaa", "bbb"} < set(pack.stop_words[-8:])
+    assert " wa" in pack.profile[:10]
+
+
+def test_a_pack_is_the_same_whatever_the_order_of_its_documents() -> None:
+    assert fit_pack(CLEAN, "sw", "Latn", "", SHORT) == fit_pack(CLEAN[::-1], "sw", "Latn", "", SHORT)
+
+
+def test_too_few_documents_are_an_input_error() -> None:
+    few = [*CLEAN[: LEAST_DOCUMENTS - 1], "fupi", "x" * 500]
+    with pytest.raises(
+        InputError, match="29 documents of 20 to 200 characters are too few to fit sw from: give at least 30"
+    ):
+        fit_pack(few, "sw", "Latn", "", SHORT)
+    assert fit_pack(CLEAN[:LEAST_DOCUMENTS], "sw", "Latn", "", SHORT).documents == 30
+
+
+def test_a_pack_is_fitted_from_the_texts_of_records_and_says_whose_they_are() -> None:
+    rows = [{"text": text, "source": "Kitabu", "licence": "CC0"} for text in CLEAN[:31]]
+    rows += [{"text": CLEAN[0]}, {"text": None}, {"title": "x"}, {"text": "Watu wote \x00 wamezaliwa huru na sawa."}]
+    records = [Reject("sw.jsonl:0", "not_json", "{"), *(Record("sw.jsonl:1", row) for row in rows)]
+    pack = fit_from_records(records, "sw", "Latn", SHORT)
+    assert (pack.documents, pack.source) == (32, "31 of Kitabu (CC0), 1 of unnamed (unknown)")
+
+
+def test_letter_triples_are_those_of_words_with_their_borders() -> None:
+    assert list(letter_triples("Ya  ป่า")) == [" ya", "ya ", " ป่", "ป่า", "่า "]
+    assert list(letter_triples(" \n")) == []
+
+
+def test_the_profile_share_is_of_a_texts_letter_triples() -> None:
+    assert profile_share("ya na", frozenset({" ya", "ya ", " na"})) == 0.75
+    assert profile_share("", frozenset({" ya"})) == 0.0
+    assert profile_share("ya", frozenset()) == 0.0

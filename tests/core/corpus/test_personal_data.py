@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xinstr_core.corpus.personal_data import personal_data
+
+CARDS = ("4111 1111 1111 1111", "4111111111111111", "5500-0000-0000-0004", "3782 822463 10005", "2221 0000 0000 0009")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "juma.ali+kazi@mfano.co.tz",
+        "Juma@Example.COM",
+        "อีเมล์somchai@example.in.th",
+        "رابطہ: ali_khan@example.pk۔",
+        "jäsen@yhdistys.fi",
+        "<a@b-c.museum>",
+    ],
+)
+def test_an_e_mail_address_is_found(text: str) -> None:
+    assert personal_data(text) == "email"
+    assert personal_data(f"Tuma barua kwa {text}, tafadhali.") == "email"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@juma",
+        "saa 4 @ Nairobi",
+        "juma@localhost",
+        "5kg@12.50",
+        "3 @1.50",
+        "@media.print{a}",
+        "a@@b.c",
+        "juma(at)mfano.co.tz",
+    ],
+)
+def test_other_uses_of_the_at_sign_are_no_e_mail_addresses(text: str) -> None:
+    assert personal_data(f"Bei {text} hapa.") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+255 712 345 678",
+        "+255712345678",
+        "0712 345 678",
+        "0712345678",
+        "+358 40 123 4567",
+        "040 1234567",
+        "09 1234 5678",
+        "+62 (21) 555 1234",
+        "(021) 555-1234",
+        "0812-3456-7890",
+        "+66 2 123 4567",
+        "+84.90.123.45.67",
+        "0532 123 45 67",
+        "+91-98765-43210",
+        "0300-1234567",
+        "01712-345678",
+        "০১৭১২-৩৪৫৬৭৮",
+        "+९७७ ९८४१ २३४५६७",
+        "٠٣٠٠ ١٢٣٤ ٥٦٧",
+    ],
+)
+def test_a_telephone_number_is_found(text: str) -> None:
+    assert personal_data(text) == "phone"
+    assert personal_data(f"Piga simu ({text}), au njoo.") == "phone"
+
+
+@pytest.mark.parametrize("number", CARDS)
+def test_a_card_number_is_found(number: str) -> None:
+    assert personal_data(f"Kadi {number}.") == "card"
+
+
+@pytest.mark.parametrize("number", CARDS)
+def test_a_card_number_with_another_last_digit_is_none(number: str) -> None:
+    changed = number[:-1] + str((int(number[-1]) + 1) % 10)
+    assert personal_data(f"Kadi {changed}.") is None
+
+
+def test_a_card_number_in_devanagari_digits_is_found() -> None:
+    assert personal_data("कार्ड ४१११ ११११ ११११ ११११") == "card"
+
+
+@pytest.mark.parametrize("text", ["41.59.200.10", "197.250.9.1", "2a00:1450:4001:0829:0000:0000:0000:200e"])
+def test_a_public_network_address_is_found(text: str) -> None:
+    assert personal_data(f"Seva {text} imezimwa.") == "network_address"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "192.168.0.1",
+        "192.168.100.200",
+        "10.120.30.40",
+        "172.16.254.1",
+        "127.0.0.1",
+        "169.254.100.1",
+        "192.0.2.146",
+        "255.255.255.255",
+        "999.999.999.999",
+        "1.41.59.200.10",
+        "fe80:0000:0000:0000:0202:b3ff:fe1e:8329",
+        "12:30:45",
+    ],
+)
+def test_private_reserved_and_impossible_network_addresses_are_nobodys(text: str) -> None:
+    assert personal_data(f"Mwaka 2020 seva {text} ilizimwa.") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1984, 1990-1995 na 2001-2002-2003",
+        "Rp 1.250.000, $1,000,000, 100 000 000",
+        "0,25 0,50 0,75",
+        "0.0000000001",
+        "ISBN 0306406152",
+        "ISBN-10: 0306406152",
+        "ISBN 978-0-306-40615-7",
+        "9780306406157 9780306406164 9780306406171 9780306406188 9780306406195",
+        "9783161484100 9791234567896",
+        "ISSN 0317-8471",
+        "sura ya 3.2.1.4",
+        "toleo 10.15.7.1",
+        "tarehe 05-12-2020, 05/12/2020, 05.12.2020, 05 12 2020",
+        "2020-10-22 08:15:30",
+        "०५-१२-२०२० को",
+        "1602547200000",
+        "20201022153000 20201022153001 20201022153002 20201022153003 20201022153004 20201022153005",
+        "kurasa 01 02 03 04 05 06",
+        "001 002 003 004",
+        "00 000 000",
+        "0000 0000 0000 0000",
+        "Mwanzo 1:1-31; 2:1-25",
+        "7-0, 21-14, 03-04-05",
+        "พ.ศ. ๒๕๖๓",
+    ],
+)
+def test_years_prices_dates_book_and_chapter_numbers_are_no_personal_data(text: str) -> None:
+    assert personal_data(text) is None
+    assert personal_data(f"Mwaka wa 2020 ({text}).") is None
+
+
+def test_a_column_of_numbers_is_no_telephone_number() -> None:
+    assert personal_data("0123\n4567\n8901\n") is None
+    assert personal_data("+15\n000\n250") is None
+
+
+@pytest.mark.parametrize("text", ["", " \n", "Watu wote wamezaliwa huru.", "มนุษย์ทั้งหลาย", "1", "@"])
+def test_text_without_such_data_has_none(text: str) -> None:
+    assert personal_data(text) is None
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=300)
+@given(st.text(st.sampled_from("0149+-. ()@:af\n٣०๙²ก\u0301\ud800"), max_size=60))
+def test_any_text_is_judged(text: str) -> None:
+    assert personal_data(text) in (None, "email", "card", "phone", "network_address")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "0", "1", "٣", "+", "+1", "+1 ", "(0", "0 ", "12 ", "01-", "0000-", "1.",
+     "1.1.1.1", "a.", "a@", "@", "f:", "1:", "-", " "],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", "@", "\n12@"])
+def test_a_long_run_takes_no_long_time(unit: str, end: str) -> None:
+    started = time.process_time()
+    personal_data(unit * (100_000 // len(unit)) + end)
+    assert time.process_time() - started < 2
+
+
+def test_a_domain_of_many_numbers_takes_no_long_time() -> None:
+    started = time.process_time()
+    assert personal_data("a" * 64 + "@1" + ".12" * 30_000) is None
+    assert time.process_time() - started < 2

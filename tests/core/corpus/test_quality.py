@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xinstr_core.corpus.quality import lines_of, measure, units
+
+PROSE = {
+    "Arab": "تمام انسان آزاد اور حقوق و عزت کے اعتبار سے برابر پیدا ہوئے ہیں۔\nانہیں ضمیر اور عقل ودیعت ہوئی ہے۔",
+    "Deva": "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है।",
+    "Latn": "Tất cả mọi người sinh ra đều được tự do.\nKaikki ihmiset syntyvät vapaina.",
+    "Taml": "மனிதப் பிறிவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்.",
+    "Thai": "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ",
+}
+FAULTS = (
+    "link_share",
+    "markup_share",
+    "menu_share",
+    "bare_line_share",
+    "spaced_mark_share",
+    "repeated_line_share",
+    "repeated_phrase_share",
+)
+
+
+@pytest.mark.parametrize("script", PROSE)
+def test_prose_has_no_fault_and_its_own_script(script: str) -> None:
+    found = asdict(measure(PROSE[script], script))
+    assert {name: found[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0.0)
+    assert found["script_share"] == 1.0
+    assert found["symbol_share"] < 0.12
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.tz/x abcd", "www.example.com abcd", "[abcde](ab/c.htm)", "abcdef](x/ยา.html)"]
+)
+def test_addresses_and_link_targets_are_links(text: str) -> None:
+    parts = {"https://a.tz/x abcd": 14, "www.example.com abcd": 15, "[abcde](ab/c.htm)": 11, "abcdef](x/ยา.html)": 12}
+    assert measure(text, "Latn").link_share == pytest.approx(parts[text] / len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "markup"),
+    [
+        ("maji <b>moto</b>", 7),
+        ("maji <!-- baridi -->", 15),
+        ("maji\n```\nx = 1\n```", 13),
+        ("maji\n```\nx = 1", 9),
+        ("maji $a+b$ moto", 5),
+        ("maji `x` moto", 3),
+        (":ref:`maji`", 11),
+        ("\\textbf maji", 7),
+        ("{{maji}}", 2),
+        ("maji **moto**", 2),
+        ("a < b", 1),
+        ("******\nmaji", 1),
+        ("bei ni $5, si 6", 1),
+    ],
+)
+def test_code_tags_and_formulas_are_markup_and_a_rule_of_signs_is_one(text: str, markup: int) -> None:
+    assert measure(text, "Latn").markup_share == pytest.approx(markup / len(text))
+
+
+def test_five_short_lines_in_a_row_are_a_menu() -> None:
+    menu = ["Habari", "Michezo", "หน้าแรก", "ہوم", "Liên hệ"]
+    assert measure("\n".join(menu), "Latn").menu_share == 1.0
+    assert measure("\n".join(menu[:4]), "Latn").menu_share == 0.0
+    assert measure("\n\n".join([*menu, "Watu wote wamezaliwa huru na sawa, hadhi na haki."]), "Latn").menu_share == (
+        pytest.approx(sum(map(len, menu)) / (sum(map(len, menu)) + 49))
+    )
+
+
+@pytest.mark.parametrize("end", [".", "!", "?", "…", "।", "۔", "؟", "»", ":"])
+def test_short_lines_of_which_one_ends_a_sentence_are_verse(end: str) -> None:
+    verse = ["Maji ya mto", "yanapita", f"polepole{end}", "Ndege", "wanaimba"]
+    assert measure("\n".join(verse), "Latn").menu_share == 0.0
+
+
+def test_a_line_without_letter_or_digit_is_bare() -> None:
+    assert measure("maji\n---\n* * *\n12\n\n", "Latn").bare_line_share == 0.5
+    assert measure("ป่า\n५\n।", "Thai").bare_line_share == pytest.approx(1 / 3)
+
+
+def test_marks_after_a_space_are_those_of_tokenised_text() -> None:
+    assert measure("Maji , moto . Moto", "Latn").spaced_mark_share == 1.0
+    assert measure("Maji, moto . Moto ?", "Latn").spaced_mark_share == pytest.approx(2 / 3)
+    assert measure("Maji moto", "Latn").spaced_mark_share == 0.0
+    assert measure("bei 3 .50", "Latn").spaced_mark_share == 0.0
+
+
+def test_lines_that_come_again_are_repeated() -> None:
+    assert measure("maji\nmoto\n  maji\nmaji ", "Latn").repeated_line_share == 0.5
+    assert measure("maji\nmoto", "Latn").repeated_line_share == 0.0
+
+
+def test_phrases_that_come_again_are_repeated() -> None:
+    assert measure("Maji ya mto huo yanapita. " * 2, "Latn").repeated_phrase_share == pytest.approx(2 / 6)
+    assert measure("नदी का पानी बहता है। " * 2, "Deva").repeated_phrase_share == pytest.approx(2 / 6)
+    assert measure("maji moto", "Latn").repeated_phrase_share == 0.0
+
+
+def test_phrases_of_a_script_without_spaces_are_twenty_characters() -> None:
+    text = PROSE["Thai"][:20]
+    assert measure(f"{text} {text}", "Thai").repeated_phrase_share == pytest.approx(2 / 21)
+    assert measure(text, "Thai").repeated_phrase_share == 0.0
+
+
+def test_stop_words_are_found_whatever_their_case() -> None:
+    assert measure("Na maji NA moto", "Latn", {"na", "ya"}).stop_word_share == 0.5
+    assert measure("Na maji", "Latn").stop_word_share == 0.0
+    assert measure("12 ***", "Latn", {"na"}).stop_word_share == 0.0
+    assert measure("ผู้ใหญ่และเด็ก", "Thai", {"และ"}).stop_word_share == pytest.approx(1 / 12)
+
+
+def test_a_sentence_end_is_no_part_of_a_word() -> None:
+    assert units("यह है। वह था॥", "Deva") == ["यह", "है", "वह", "था"]
+    assert units("সে করে। ৫টি", "Beng") == ["সে", "করে", "টি"]
+    assert units("وہ ہے۔", "Arab") == ["وہ", "ہے"]
+
+
+def test_marks_joiners_and_apostrophes_are_within_words() -> None:
+    assert units("Ng'ombe ng’ombe", "Latn") == ["ng'ombe", "ng’ombe"]
+    assert units("اُردو می\u200cخواهم", "Arab") == ["اُردو", "می\u200cخواهم"]
+    assert units("গর্\u200dযো தமிழ் tie\u0302\u0301ng", "Beng") == ["গর্\u200dযো", "தமிழ்", "tie\u0302\u0301ng"]
+
+
+def test_units_of_a_script_without_spaces_are_runs_of_three_characters() -> None:
+    assert units("ป่า ไม้", "Thai") == ["ป่า", "่าไ", "าไม", "ไม้"]
+    assert units("ป่", "Thai") == []
+
+
+def test_lines_are_trimmed_and_empty_ones_left_out() -> None:
+    assert lines_of("\n ป่า \r\n\t\nmaji\u2028moto") == ["ป่า", "maji", "moto"]
+
+
+@pytest.mark.parametrize("script", ["Latn", "Thai", "Arab", "Deva"])
+@settings(derandomize=True, deadline=None, database=None, max_examples=150)
+@given(text=st.text(st.one_of(st.characters(exclude_categories=()), st.sampled_from("<>`$\\[]() .\naกह।")), min_size=1))
+def test_shares_of_any_text_lie_between_nothing_and_all(script: str, text: str) -> None:
+    found = asdict(measure(text, script, {"a", "กกก"}))
+    assert {name: share for name, share in found.items() if not 0 <= share <= 1} == {}
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "0", " ", "\n", "ก", "क्", "\u0301", "<", "<a ", "<!--", "`", "```", "$", "$a", "\\", "[", "](",
+     "] (", ":", ":a", ":a:`",
+     "http://", "www.", ". ", " ,", "a\n", "'", "\u200c", "{}", "।"],
+)  # fmt: skip
+def test_a_long_run_takes_no_long_time(unit: str) -> None:
+    started = time.process_time()
+    measure(unit * (100_000 // len(unit)), "Latn")
+    assert time.process_time() - started < 2

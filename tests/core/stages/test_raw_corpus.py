@@ -1,0 +1,197 @@
+"""The stage from a file to its committed partition: counts, kills, workers, and files of impossible lines."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.core.conftest import Killed
+from xinstr_core.corpus import batches
+from xinstr_core.corpus.documents import Document, DocumentFilter
+from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject
+from xinstr_core.errors import StageError
+from xinstr_core.pocket.world import write_world
+from xinstr_core.stages import raw_corpus
+from xinstr_core.stages.stage import run_stage
+from xinstr_core.store import Partition
+from xinstr_core.workspace import Workspace
+
+TABLES = ("documents", "rejected", "duplicates")
+TEXT = (
+    "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa. Wote wamejaliwa akili na dhamiri, hivyo yapasa watendeane "
+    "kindugu. Kila mtu ana haki ya kuishi, uhuru na usalama wa nafsi yake. Hakuna mtu atakayefanywa mtumwa."
+)
+RECORDS, BATCH = 120, 25
+Build = Callable[..., Partition]
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Pocket pages of every kind, a repeated one and lines that are no records among them."""
+    folder = tmp_path_factory.mktemp("pocket")
+    write_world(folder, "sw")
+    pages = (folder / "corpus" / "sw.jsonl").read_bytes().splitlines()[: RECORDS - 3]
+    return [*pages[:30], b"{", *pages[30:80], b'{"title": "Habari"}', *pages[80:], pages[7]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The folder of a workspace: one language, whose corpus is a file of the test's own."""
+    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "sw.jsonl"\n', "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def build(home: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
+    monkeypatch.setattr(batches, "BATCH_RECORDS", BATCH)
+
+    def built(name: str = "", workers: int = 1, progress: Any = lambda done, total: None, **settings: Any) -> Partition:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(workers))
+        workspace = Workspace(home, corpus=name or None, overrides=settings)
+        return run_stage(workspace, raw_corpus.STAGE, "sw", {}, progress).partition
+
+    return built
+
+
+def contents(partition: Partition) -> dict[str, bytes]:
+    return {name: partition.table_path(name).read_bytes() for name in TABLES}
+
+
+def shards(home: Path) -> dict[str, tuple[int, int]]:
+    """Files of judged batches that a run left, with what changes when one is written again."""
+    paths = (home / "data" / "raw_corpus").rglob("0*.parquet")
+    return {f"{path.parent.name}/{path.name}": (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
+
+
+def test_every_record_is_kept_or_rejected_and_the_figures_add_up(build: Build, home: Path, lines: list[bytes]) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    partition = build()
+    kept, rejected = partition.read("documents"), partition.read("rejected")
+    assert sorted([*kept["place"], *rejected["place"]]) == sorted(f"sw.jsonl:{n}" for n in range(1, RECORDS + 1))
+    funnel = partition.figures["funnel"]
+    reasons = Counter(f"- {reason}" for reason in rejected["reason"])
+    assert funnel == {"documents and spans": RECORDS, **reasons, "kept": kept.height}
+    assert reasons["- not_json"] == reasons["- no_text"] == 1
+    assert reasons["- exact_duplicate"] + reasons["- near_duplicate"] == partition.read("duplicates").height >= 1
+    assert partition.figures["records"] == RECORDS
+    assert partition.figures["licences"] == {"Apache-2.0": kept.height}
+    assert kept.height > 90
+    assert set(kept["text"]) <= {json.loads(line).get("text") for line in lines if line != b"{"}
+
+
+def test_duplicates_name_kept_documents(build: Build, home: Path, lines: list[bytes]) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    partition = build()
+    kept, duplicates = partition.read("documents"), partition.read("duplicates")
+    assert set(duplicates["kept"]) <= set(kept["doc_id"])
+    repeated = duplicates.filter(place=f"sw.jsonl:{RECORDS}")
+    assert repeated.select("duplicate_of", "kept", "similarity").rows() == [(repeated["doc_id"][0],) * 2 + (1.0,)]
+    assert kept["doc_id"].is_unique().all()
+
+
+def test_the_bytes_are_the_same_whatever_the_number_of_workers(build: Build, home: Path, lines: list[bytes]) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    one = build(workers=1)
+    before = contents(one)
+    (one.path / "manifest.json").unlink()
+    assert contents(build(workers=2)) == before
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_run_goes_on_behind_its_last_batch_and_ends_with_the_same_bytes(
+    build: Build, home: Path, lines: list[bytes], workers: int
+) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    whole = build()
+    uninterrupted = contents(whole)
+    (whole.path / "manifest.json").unlink()
+    told: list[int] = []
+
+    def killed(done: int, total: int) -> None:
+        told.append(done)
+        if len(told) == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        build(workers=workers, progress=killed)
+    before = shards(home)
+    assert len(before) >= 6
+    assert multiprocessing.active_children() == []
+
+    seen: dict[str, tuple[int, int]] = {}
+    again = build(workers=workers, progress=lambda done, total: seen.update(shards(home)))
+    assert contents(again) == uninterrupted
+    assert len(seen) == 10
+    assert {name: seen[name] for name in before} == before
+    assert shards(home) == {}
+
+
+def test_a_run_killed_in_the_middle_of_a_batch_keeps_the_batches_before(
+    build: Build, home: Path, lines: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    judge = DocumentFilter.judge
+
+    def killed(one: DocumentFilter, record: Record) -> Iterator[Document | Reject]:
+        if record.place == f"sw.jsonl:{4 * BATCH - 1}":
+            raise Killed
+        return judge(one, record)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DocumentFilter, "judge", killed)
+        with pytest.raises(Killed):
+            build()
+    assert set(shards(home)) == {f"{kind}/{n:08}.parquet" for kind in ("judged", "refused") for n in range(3)}
+    assert build().figures["records"] == RECORDS
+
+
+def test_progress_counts_records_up_to_all_of_them(build: Build, home: Path, lines: list[bytes]) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    told: list[int] = []
+    build(progress=lambda done, total: told.append(done))
+    assert told == sorted(told)
+    assert (len(told), told[-1]) == (5, RECORDS)
+
+
+def test_a_corpus_without_any_record_is_an_empty_partition(build: Build, home: Path) -> None:
+    pl.DataFrame({"text": []}, schema={"text": pl.String}).write_parquet(home / "none.parquet")
+    partition = build("none.parquet")
+    assert [partition.read(name).height for name in TABLES] == [0, 0, 0]
+    assert partition.figures == {"records": 0, "funnel": {"documents and spans": 0, "kept": 0}, "licences": {}}
+
+
+def test_a_lost_corpus_stops_with_its_numbers_and_goes_on_where_that_is_allowed(build: Build, home: Path) -> None:
+    (home / "sw.jsonl").write_text(f"{json.dumps({'text': TEXT})}\n" + '{"body": 1}\n' * 60 + "{\n" * 3, "utf-8")
+    with pytest.raises(StageError, match=r"lost 63 of 64 documents \(60 no_text, 3 not_json\): has every record a "):
+        build()
+    partition = build(corpus={"maximum_lost_share": 1.0})
+    assert partition.figures["funnel"]["kept"] == 1
+
+
+def test_a_line_of_100_megabytes_is_refused_without_being_held(build: Build, home: Path) -> None:
+    with (home / "sw.jsonl").open("wb") as stream:
+        stream.writelines([b'{"text": "', *[b"x" * (1 << 20)] * 100, b'"}\n', json.dumps({"text": TEXT}).encode()])
+    tracemalloc.start()
+    try:
+        partition = build()
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
+    assert partition.read("documents")["place"].to_list() == ["sw.jsonl:2"]
+    assert partition.read("rejected").rows() == [
+        ("sw", "sw.jsonl:1", "line_too_long", f"{(100 << 20) + 13} bytes", f"{MAXIMUM_LINE_BYTES} bytes", "")
+    ]
+
+
+def test_a_million_empty_lines_are_no_records(build: Build, home: Path) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n" * 1_000_000 + json.dumps({"text": TEXT}).encode())
+    assert build().read("documents")["place"].to_list() == ["sw.jsonl:1000001"]

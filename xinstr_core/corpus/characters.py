@@ -1,0 +1,112 @@
+"""What a text is made of: how many of its characters are letters of the expected script, digits, symbols and so on."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import regex
+
+# Classes of the table. SHARED letters belong to several scripts: combining marks, the Arabic tatweel.
+_OWN, _SHARED, _FOREIGN, _DIGIT, _PUNCTUATION, _SYMBOL, _SPACE, _FORMAT, _CONTROL = range(9)
+_CLASSES = 9
+_CLASS_OF_CATEGORY = {
+    "L": _FOREIGN, "M": _FOREIGN, "N": _DIGIT, "P": _PUNCTUATION, "S": _SYMBOL, "Z": _SPACE, "C": _CONTROL,
+}  # fmt: skip
+
+SCRIPTS_WITHOUT_SPACES = frozenset({"Hans", "Hant", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"})
+
+# ISO 15924 codes that stand for a language's use of other scripts.
+_UNICODE_SCRIPTS = {
+    "Hans": ("Han",),
+    "Hant": ("Han",),
+    "Kore": ("Hangul", "Han"),
+    "Jpan": ("Hiragana", "Katakana", "Han"),
+}
+
+
+@dataclass(frozen=True)
+class Characters:
+    """Counts for one text. Letters are letters and marks: in Thai and Indic scripts, marks are letters."""
+
+    own_letters: int
+    letters: int
+    digits: int
+    punctuation: int
+    symbols: int
+    controls: int
+
+    @property
+    def visible(self) -> int:
+        """All but white space and format characters: Khmer and Persian set the latter between words."""
+        return self.letters + self.digits + self.punctuation + self.symbols + self.controls
+
+    @property
+    def script_share(self) -> float:
+        """Letters of the expected script among letters; 0 for a text without letters."""
+        return self.own_letters / self.letters if self.letters else 0.0
+
+    @property
+    def symbol_share(self) -> float:
+        """Visible characters that are no letters among visible ones; 1 for an empty text."""
+        return 1 - self.letters / self.visible if self.visible else 1.0
+
+    @property
+    def digit_share(self) -> float:
+        return self.digits / self.visible if self.visible else 0.0
+
+
+def count_characters(text: str, script: str) -> Characters:
+    """Count a text's characters; `script` is an ISO 15924 code."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    counts = np.bincount(_table(script)[codes], minlength=_CLASSES).tolist()
+    own = counts[_OWN] + counts[_SHARED]
+    return Characters(
+        own_letters=own,
+        letters=own + counts[_FOREIGN],
+        digits=counts[_DIGIT],
+        punctuation=counts[_PUNCTUATION],
+        symbols=counts[_SYMBOL],
+        controls=counts[_CONTROL],
+    )
+
+
+def only_letters(text: str) -> str:
+    """The text with everything but letters, marks and the format characters between them turned into spaces."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    classes = _general()[codes]
+    kept = np.where((classes == _FOREIGN) | (classes == _FORMAT), codes, np.uint32(ord(" ")))
+    return kept.tobytes().decode("utf-32-le")
+
+
+@cache
+def _general() -> Any:
+    """Class of every code point, letters of any script alike."""
+    table = np.empty(sys.maxunicode + 1, dtype=np.uint8)
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        category = unicodedata.category(character)
+        table[code] = (
+            _SPACE if character.isspace() else _FORMAT if category == "Cf" else _CLASS_OF_CATEGORY[category[0]]
+        )
+    table[[*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]] = _FORMAT  # variation selectors, as in ❤️; no marks
+    return table
+
+
+@cache
+def _table(script: str) -> Any:
+    table = _general().copy()
+    letters = "".join(map(chr, np.flatnonzero(table == _FOREIGN)))
+    for names, found in (
+        (("Common", "Inherited"), _SHARED),
+        (_UNICODE_SCRIPTS.get(script, (script,)), _OWN),
+    ):
+        # Script extensions: a mark that several scripts use belongs to each of them.
+        pattern = "".join(rf"\p{{scx={name}}}" for name in names)
+        for run in regex.finditer(f"[{pattern}]+", letters):
+            table[np.frombuffer(run.group().encode("utf-32-le"), dtype=np.uint32)] = found
+    return table

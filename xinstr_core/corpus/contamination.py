@@ -1,0 +1,67 @@
+"""Evaluation text in the corpus: a document that shares a long run of words with a registered evaluation set is refused."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import regex
+
+from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
+from xinstr_core.corpus.quality import units
+from xinstr_core.corpus.readers import Record, read_records
+
+# Ten words: half an evaluation sentence in the languages measured, and longer than the set phrases of news and law. In
+# scripts without spaces, as many characters as ten words have there.
+_WORDS = 10
+_CHARACTERS = 40
+_NOT_LETTERS = regex.compile(r"[^\p{L}\p{M}]+")
+
+
+class EvaluationIndex(Protocol):
+    """Where else a text stands. Matching across languages (by embeddings) would be a second one of these."""
+
+    def find(self, text: str) -> str | None:
+        """The name of an evaluation set that the text shares content with, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunIndex:
+    """Runs of words of every text field of the evaluation files; the evaluation text's own language only."""
+
+    files: tuple[Path, ...]
+    script: str
+
+    def find(self, text: str) -> str | None:
+        return next((name for run in _runs(text, self.script) if (name := self._known.get(run))), None)
+
+    @cached_property
+    def _known(self) -> dict[int, str]:
+        known: dict[int, str] = {}
+        for path in self.files:
+            for text in _texts(path):
+                for run in _runs(text, self.script):
+                    known.setdefault(run, path.stem)
+        return known
+
+
+def _texts(path: Path) -> Iterator[str]:
+    for record in read_records(path):
+        if isinstance(record, Record):
+            yield from (value for value in record.values.values() if isinstance(value, str))
+
+
+def _runs(text: str, script: str) -> Iterator[int]:
+    """Hashes of all runs, valid within this process. Case, punctuation, spacing and (de)composition do not count."""
+    text = unicodedata.normalize("NFC", text)
+    if script in SCRIPTS_WITHOUT_SPACES:
+        letters = _NOT_LETTERS.sub("", text.casefold())
+        yield from (hash(letters[i : i + _CHARACTERS]) for i in range(len(letters) - _CHARACTERS + 1))
+    else:
+        words = units(text, script)
+        yield from (hash(" ".join(words[i : i + _WORDS])) for i in range(len(words) - _WORDS + 1))

@@ -1,0 +1,87 @@
+"""Personal data in a text: e-mail addresses, telephone, card and network numbers. A text is refused, never altered.
+
+Patterns are written to miss rather than to cry wolf on years, prices and chapter numbers; what they find is verified
+where the number carries a check (cards: Luhn; network addresses: their ranges).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63})*\.[^\W\d_][\w-]{1,62}")  # 5kg@12.50 is a price
+# With a country's code, a leading zero and groups, or an area code in brackets; not a bare run of digits. In one line.
+_PHONE = re.compile(
+    r"(?<![\w.,/-])(?:\+\d{1,3}[ \xa0.-]?(?:\(\d{1,4}\)[ \xa0.-]?)?\d{1,4}(?:[ \xa0.-]?\d{2,4}){1,3}"
+    r"|\(0\d{1,4}\)[ \xa0.-]?\d{2,4}(?:[ \xa0.-]\d{2,4}){1,3}"
+    r"|0\d{1,3}(?:[ \xa0-]\d{2,4}){2,3}"
+    r"|0\d{2,4}[ \xa0-]\d{6,7}"
+    r"|0\d{9,10})(?![\w/]|[.,]\d)"
+)
+# Dates and rows of pairs; rows of numbers that are all filled up with zeros.
+_NO_PHONE = re.compile(r"(?:\d\d[ \xa0-])+(?:\d\d|1[5-9]\d\d|20\d\d)|0\d{0,3}(?:[ \xa0-]0\d{0,3})+")
+_BOOK = re.compile(r"ISBN\W*(?:1[03]\W*)?\Z", re.IGNORECASE)
+_CARD = re.compile(r"(?<![\w.,-])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]\d{6}[ -]\d{5})(?![\w-]|[.,]\d)")
+_ADDRESS = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d\d")
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of Bengali, Devanagari, Thai and so on
+_LEAST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 8, 15  # ITU-T E.164: at most 15
+
+
+def personal_data(text: str) -> str | None:
+    """The kind of the first personal datum found: email, card, phone, network_address; or None."""
+    return next(_found(text), None)
+
+
+def _found(text: str) -> Iterator[str]:
+    if "@" in text and _EMAIL.search(text):
+        yield "email"
+    if not _DIGITS.search(text):
+        return
+    text = _OTHER_DIGIT.sub(lambda digit: str(int(digit.group())), text)
+    if any(_is_card(_digits(match.group())) for match in _CARD.finditer(text)):
+        yield "card"
+    if any(_is_public(match.group()) for match in _ADDRESS.finditer(text)):
+        yield "network_address"
+    if any(_is_phone(match) for match in _PHONE.finditer(text)):
+        yield "phone"
+
+
+def _digits(text: str) -> list[int]:
+    return [int(character) for character in text if character.isdigit()]
+
+
+def _is_phone(match: re.Match[str]) -> bool:
+    digits = _digits(match.group())
+    return (
+        _LEAST_PHONE_DIGITS <= len(digits) <= _MOST_PHONE_DIGITS
+        and len(set(digits)) > 1
+        and not _NO_PHONE.fullmatch(match.group())
+        and not _BOOK.search(match.string[max(0, match.start() - 12) : match.start()])
+    )
+
+
+def _is_card(digits: list[int]) -> bool:
+    """ISO/IEC 7812: 13 to 19 digits whose Luhn sum is a multiple of ten, of an industry that issues payment cards.
+
+    Book numbers begin with 9; points in time with 1, or with 2 and fewer than sixteen digits.
+    """
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (
+        13 <= len(digits) <= 19
+        and (3 <= digits[0] <= 6 or (digits[0] == 2 and len(digits) == 16))
+        and len(set(digits)) > 1
+        and (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
+    )
+
+
+def _is_public(text: str) -> bool:
+    """Loopback, private and documentation addresses are nobody's; 3.2.1.4 is a chapter, 10.15.7.1 a version."""
+    try:
+        return ipaddress.ip_address(text).is_global and (":" in text or max(map(int, text.split("."))) > 99)
+    except ValueError:
+        return False

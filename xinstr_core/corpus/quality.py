@@ -1,0 +1,105 @@
+"""What web text is made of, measured: links, markup, menus, repetition, stop words. The limits are a language's own.
+
+Every measure is a share between 0 and 1, so that limits can be read, compared between languages and fitted (packs.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+import regex
+
+from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES, count_characters
+
+_LINK = re.compile(r"https?://\S+|www\.\S+|\]\s?\([^)\]\s]*\)", re.IGNORECASE)
+# Fenced code, HTML comments and tags, formulas, roles, LaTeX commands; and the characters that carry markup, of which a
+# run is one: a row of asterisks is a rule between paragraphs.
+_MARKUP = re.compile(
+    r"```.*?(?:```|\Z)|<!--.*?(?:-->|\Z)|</?[a-z][^<>]{0,200}>|\$[^$\n]{1,120}\$|:\w+:`[^`]*`|`[^`\n]{1,80}`|\\[a-z]+"
+    r"|([{}\[\]<>=_\\|$#*@^~`])\1*",
+    re.DOTALL | re.IGNORECASE,
+)
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+_MARK = re.compile(r"[.,;:!?،۔।]")
+_SPACED_MARK = re.compile(r"(?<=\w) [.,;:!?،۔।](?=\s|$)")
+_SENTENCE_ENDS = frozenset(".!?…:;।۔؟\"”»')")
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}\u200c\u200d'’]*")
+_SHORT_LINE = 40  # characters; menus and indexes are made of shorter ones
+_MENU_LINES = 5  # short lines in a row; verse and picture books end a sentence before that
+_PHRASE_WORDS = 5
+_PHRASE_CHARACTERS = 20
+
+
+@dataclass(frozen=True)
+class Features:
+    """Shares measured on one text."""
+
+    link_share: float  # characters inside addresses and link targets
+    markup_share: float  # characters of markup, code and formulas
+    symbol_share: float  # visible characters that are neither letters nor marks
+    digit_share: float  # digits among visible characters
+    script_share: float  # letters of the language's script among letters
+    menu_share: float  # characters in rows of five or more short lines of which none ends a sentence
+    bare_line_share: float  # lines without a letter or digit: rules, empty headings
+    spaced_mark_share: float  # punctuation marks with a space before them: tokenised text
+    repeated_line_share: float  # characters in lines that stood there before
+    repeated_phrase_share: float  # phrases of five words, or twenty letters, that occur more than once
+    stop_word_share: float  # words that are among the language's most frequent ones
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines with something in them, trimmed."""
+    return [line for raw in text.splitlines() if (line := raw.strip())]
+
+
+def units(text: str, script: str) -> list[str]:
+    """Words, lower case; in scripts that write no spaces, runs of three characters."""
+    if script in SCRIPTS_WITHOUT_SPACES:
+        return _runs(text, 3)
+    words: list[str] = _WORD.findall(text.casefold())
+    return words
+
+
+def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Features:
+    """The features of a text that has at least one visible character."""
+    characters = count_characters(text, script)
+    lines = lines_of(text)
+    total = sum(map(len, lines))
+    words = units(text, script)
+    phrases = (
+        Counter(_runs(text, _PHRASE_CHARACTERS))
+        if script in SCRIPTS_WITHOUT_SPACES
+        else Counter(zip(*(words[i:] for i in range(_PHRASE_WORDS)), strict=False))
+    )
+    return Features(
+        link_share=sum(map(len, _LINK.findall(text))) / len(text),
+        markup_share=sum(1 if found[1] else len(found[0]) for found in _MARKUP.finditer(text)) / len(text),
+        symbol_share=characters.symbol_share,
+        digit_share=characters.digit_share,
+        script_share=characters.script_share,
+        menu_share=_share(_menu_characters(lines), total),
+        bare_line_share=_share(sum(not _LETTER_OR_DIGIT.search(line) for line in lines), len(lines)),
+        spaced_mark_share=_share(len(_SPACED_MARK.findall(text)), len(_MARK.findall(text))),
+        repeated_line_share=_share(total - sum(map(len, set(lines))), total),
+        repeated_phrase_share=_share(sum(n for n in phrases.values() if n > 1), phrases.total()),
+        stop_word_share=_share(len([word for word in words if word in stop_words]), len(words)),
+    )
+
+
+def _menu_characters(lines: Iterable[str]) -> int:
+    rows = groupby(lines, lambda line: len(line) < _SHORT_LINE and line[-1] not in _SENTENCE_ENDS)
+    menus = [list(row) for is_short, row in rows if is_short]
+    return sum(sum(map(len, menu)) for menu in menus if len(menu) >= _MENU_LINES)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _runs(text: str, length: int) -> list[str]:
+    letters = "".join(text.split())
+    return [letters[i : i + length] for i in range(len(letters) - length + 1)]

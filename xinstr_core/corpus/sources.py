@@ -1,0 +1,129 @@
+"""Where a language's text comes from: one declaration that names reader, place and fields, and its records as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+from xinstr_core.corpus.readers import COMPRESSIONS, SUFFIXES, Record, Reject, format_of, read_records
+from xinstr_core.errors import InputError
+from xinstr_core.identity import file_hash, fingerprint
+from xinstr_core.languages import CorpusSource
+
+HUB = "hub"
+
+
+def beside(source: CorpusSource, folder: Path) -> CorpusSource:
+    """The source with a relative path taken from a folder; URLs and hub datasets as they are."""
+    if "://" in source.path or (source.reader == HUB and not (folder / source.path).exists()):
+        return source
+    return source.model_copy(update={"path": str(folder / source.path)})
+
+
+def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[str]:
+    """Addresses of the files, in order. InputError says where one was looked for.
+
+    A folder holds `<language>.<suffix>` or, where it has none such, files of the declared reader.
+    """
+    if source.reader == HUB:
+        return []
+    if "*" in source.path:
+        found = _matching(source.path)
+    else:
+        filesystem, place = fsspec.core.url_to_fs(source.path)
+        found = (
+            _in_folder(source, language)
+            if filesystem.isdir(place)
+            else [source.path]
+            if filesystem.isfile(place)
+            else []
+        )
+    if not found:
+        raise InputError(f"no {what} file for {language!r}: looked for {', '.join(_looked_for(source, language))}")
+    for address in found:
+        if not source.reader and format_of(address) is None:
+            suffix = PurePosixPath(address).suffix or "a file without suffix"
+            raise InputError(f"{what} file {address}: cannot read {suffix}; known: {', '.join(SUFFIXES)}")
+        if fsspec.core.url_to_fs(address)[0].size(address) == 0 and len(found) == 1:
+            raise InputError(f"{what} file {address} is empty: give a file with records")
+    return found
+
+
+def identity_of(source: CorpusSource, language: str) -> str:
+    """A hash that changes when the text does. Of files elsewhere, what their store says of them."""
+    if source.reader == HUB:
+        return fingerprint(source.model_dump())
+    hashes = []
+    for address in files_of(source, language):
+        filesystem, place = fsspec.core.url_to_fs(address)
+        local = "file" in (filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,))
+        hashes.append(file_hash(Path(place)) if local else str(filesystem.ukey(place)))
+    return fingerprint({"files": hashes, "fields": source.model_dump(exclude={"path"})})
+
+
+def records_of(source: CorpusSource, language: str) -> Iterator[Record | Reject]:
+    """Every record, its fields under the names text, source, url and licence."""
+    fields = {"text": source.text, "source": source.source, "url": source.url, "licence": source.licence}
+    renamed = {name: field for name, field in fields.items() if name != field}
+    for found in _read(source, language):
+        if isinstance(found, Record) and renamed:
+            values = {name: found.values.get(field) for name, field in renamed.items()}
+            yield Record(found.place, {**found.values, **values})
+        else:
+            yield found
+
+
+def _read(source: CorpusSource, language: str) -> Iterator[Record | Reject]:
+    if source.reader == HUB:
+        yield from _hub_records(source.path, source.config, source.split)
+    for address in files_of(source, language):
+        yield from read_records(address, source.reader)
+
+
+def _in_folder(source: CorpusSource, language: str) -> list[str]:
+    own = [f"{source.path.rstrip('/')}/{name}" for name in _names(source, language)]
+    existing = [address for address in own if fsspec.core.url_to_fs(address)[0].isfile(address)]
+    if existing:
+        return existing[:1]
+    suffixes = [suffix for suffix in SUFFIXES if source.reader and format_of(f"x{suffix}") == source.reader]
+    return sorted(
+        f
+        for suffix in suffixes
+        for c in ("", *COMPRESSIONS)
+        for f in _matching(f"{source.path.rstrip('/')}/**/*{suffix}{c}")
+    )
+
+
+def _names(source: CorpusSource, language: str) -> list[str]:
+    suffixes = [suffix for suffix in SUFFIXES if source.reader in (None, format_of(f"x{suffix}"))]
+    return [f"{language}{suffix}{compression}" for suffix in suffixes for compression in ("", *COMPRESSIONS)]
+
+
+def _matching(pattern: str) -> list[str]:
+    filesystem, place = fsspec.core.url_to_fs(pattern)
+    return sorted(
+        str(filesystem.unstrip_protocol(found)) if "://" in pattern else str(found) for found in filesystem.glob(place)
+    )
+
+
+def _looked_for(source: CorpusSource, language: str) -> list[str]:
+    if "*" in source.path or source.reader or Path(source.path).suffix:
+        return [source.path]
+    return [f"{source.path.rstrip('/')}/{language}{suffix}" for suffix in SUFFIXES[:3]]
+
+
+def _hub_records(dataset: str, config: str | None, split: str) -> Iterator[Record]:
+    """Records of a dataset of the Hugging Face hub, or of a local folder in its layout, streamed."""
+    try:
+        import datasets
+    except ImportError:
+        raise InputError("reader 'hub' needs the package datasets: pip install 'xinstr[hub]'") from None
+    try:
+        rows: Any = datasets.load_dataset(dataset, config, split=split, streaming=True)
+    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(f"hub dataset {dataset!r} ({config}, {split}): {str(error).splitlines()[0]}") from error
+    for number, row in enumerate(rows, 1):
+        yield Record(f"{dataset}:{number}", dict(row))
