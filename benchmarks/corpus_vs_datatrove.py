@@ -49,7 +49,7 @@ def environment() -> Path:
 def write_corpus(language: str, documents: int, folder: Path) -> Path:
     """Documents of random sentences; the near-duplicates change one word in forty."""
     rng = random.Random(f"{language} {documents}")
-    lines = (DATA / f"{language}.jsonl").read_text("utf-8").splitlines()
+    lines = (DATA / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
     found = {s.strip() for line in lines for s in sentences(json.loads(line)["text"]) if 40 <= len(s.strip()) <= 300}
     pool = sorted(s for s in found if not any(c in s for c in "@{}<>|*=\n") and sum(c.isdigit() for c in s) < 6)
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,19 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+import polars as pl
 
 from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
 
 SAMPLE_ROWS = 8
+REJECTS_A_REASON = 4
 CELL_CHARACTERS = 160
 # Columns that a reader wants to see, by asset: a sample of every column would be unreadable.
 _SAMPLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "raw_corpus": (
-        ("documents", ("doc_id", "text", "lid_score")),
-        ("rejected", ("reason", "value", "threshold", "excerpt")),
-    ),
+    "raw_corpus": (("documents", ("doc_id", "text", "lid_score")),),
     "seed_pairs": (("seeds", ("instruction", "response", "native")),),
     "candidate_pairs": (("pairs", ("instruction", "response", "status")),),
     "refined_pairs": (("pairs", ("instruction", "response", "rating", "kept")),),
@@ -62,6 +61,10 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     for table, columns in _SAMPLES.get(partition.asset, ()):
         sample = partition.scan(table).select(columns).head(SAMPLE_ROWS).collect()
         metadata[f"sample of {table}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
+    if partition.asset == "raw_corpus":
+        metadata["rejects by reason"] = dg.MetadataValue.md(markdown_table(_sampled_rejects(partition)))
+        licences = [{"licence": name, "documents": count} for name, count in figures["licences"].items()]
+        metadata["licences"] = dg.MetadataValue.md(markdown_table(licences))
     if partition.asset == "eval_report":
         metadata["report"] = dg.MetadataValue.path(str(partition.folder("report") / "index.html"))
     for name, value in {**figures, **partition.cost}.items():
@@ -75,6 +78,13 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     # Last, since the UI spreads JSON over the page.
     nested = {k: v for k, v in figures.items() if isinstance(v, (dict, list)) and k not in ("losses", "funnel")}
     return {**metadata, "figures": dg.MetadataValue.json(nested)} if nested else metadata
+
+
+def _sampled_rejects(partition: Partition) -> list[dict[str, object]]:
+    """A few rejects of every reason from all over the corpus: a speaker of the language sees whether each is fair."""
+    rejected = partition.scan("rejected").with_columns(order=pl.col("place").hash())
+    sampled = rejected.sort("reason", "order").group_by("reason", maintain_order=True).head(REJECTS_A_REASON)
+    return sampled.select("reason", "value", "threshold", "excerpt").collect().to_dicts()
 
 
 def _plots(partition: Partition) -> dict[str, dg.MetadataValue]:

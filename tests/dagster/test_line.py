@@ -21,7 +21,7 @@ STAGES = [stage.name for stage in LINE]
 # A model that was never trained answers in no language; and nothing is left out where everything is kept.
 EXPECTED_TO_FAIL = {"eval_report:right_language", "refined_pairs:selective"}
 PLOTS = {
-    "raw_corpus": {"funnel", "funnel plot", "sample of documents", "sample of rejected"},
+    "raw_corpus": {"funnel", "funnel plot", "sample of documents", "rejects by reason", "licences"},
     "seed_pairs": {"funnel", "funnel plot", "sample of seeds"},
     "reverse_model": {"loss curve"},
     "candidate_pairs": {"funnel", "funnel plot", "sample of pairs"},

@@ -1,0 +1,93 @@
+"""Which documents the corpus stage keeps: `python benchmarks/corpus_quality.py`, needs ../shared/data.
+
+Clean documents: the real corpora, judged with a pack that was fitted on the other half of the same files, so that no
+document sets its own limit; once more with the pack that ships. Noisy ones: raw_noisy.jsonl by kind, with the pack that
+ships. A record counts as refused when no span of it is kept. Machine-translated pages: precision over both sets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from xinstr_core.corpus.documents import Document, DocumentFilter
+from xinstr_core.corpus.packs import LanguagePack, bundled_pack, fit_pack
+from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.languages import Language
+from xinstr_core.settings import CorpusSettings
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SCRIPTS = {"bn": "Beng", "hi": "Deva", "ne": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
+LANGUAGES = ["bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi"]
+
+
+def filter_of(language: str, pack: LanguagePack) -> DocumentFilter:
+    entry = Language(tag=language, name=language, script=SCRIPTS.get(language, "Latn"))
+    return DocumentFilter(entry, CorpusSettings(), pack)
+
+
+def shipped(language: str) -> LanguagePack:
+    path = bundled_pack(language)
+    assert path is not None
+    return LanguagePack.read(path)
+
+
+def judged(texts: Iterable[str], one: DocumentFilter) -> list[Document | Reject]:
+    return [found for number, text in enumerate(texts) for found in one.judge(Record(str(number), {"text": text}))]
+
+
+def share_kept(found: list[Document | Reject]) -> tuple[float, float, Counter[str]]:
+    """Share of spans kept; the same without those refused for personal data; and the reasons."""
+    reasons = Counter(one.reason for one in found if isinstance(one, Reject))
+    kept = sum(isinstance(one, Document) for one in found)
+    return kept / len(found), kept / (len(found) - reasons["personal_data"]), reasons
+
+
+def main() -> None:
+    print(
+        "| language | other half's pack | without personal data | shipped pack | without personal data | reasons (shipped) |"
+    )
+    print("|---|---|---|---|---|---|")
+    translated = 0
+    for language in LANGUAGES:
+        lines = (DATA / "corpus" / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
+        texts = [json.loads(line)["text"] for line in lines]
+        halves = texts[::2], texts[1::2]
+        packs = [fit_pack(half, language, SCRIPTS.get(language, "Latn"), "half") for half in halves]
+        held_out = [
+            found
+            for half, pack in zip(halves, reversed(packs), strict=True)
+            for found in judged(half, filter_of(language, pack))
+        ]
+        kept, clean, _ = share_kept(held_out)
+        own, own_clean, reasons = share_kept(judged(texts, filter_of(language, shipped(language))))
+        translated += reasons["machine_translated"]
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        print(f"| {language} | {kept:.3f} | {clean:.3f} | {own:.3f} | {own_clean:.3f} | {listed} |", flush=True)
+    refused: Counter[str] = Counter()
+    records: Counter[str] = Counter()
+    why: dict[str, Counter[str]] = {}
+    for line in (DATA / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
+        row = json.loads(line)
+        found = judged([row["text"]], filter_of(row["language"], shipped(row["language"])))
+        records[row["kind"]] += 1
+        refused[row["kind"]] += not any(isinstance(one, Document) for one in found)
+        why.setdefault(row["kind"], Counter()).update(
+            one.reason if isinstance(one, Reject) else "kept" for one in found
+        )
+        if row["kind"] != "machine_translated_page":
+            translated += any(isinstance(one, Reject) and one.reason == "machine_translated" for one in found)
+    print("\n| kind | records | refused | outcomes of their spans |\n|---|---|---|---|")
+    for kind, count in records.items():
+        listed = ", ".join(f"{number} {reason}" for reason, number in why[kind].most_common())
+        print(f"| {kind} | {count} | {refused[kind] / count:.3f} | {listed} |")
+    hits = why["machine_translated_page"]["machine_translated"]
+    print(
+        f"\nmachine-translated pages: recall {hits / records['machine_translated_page']:.3f}, precision {hits / (hits + translated):.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
