@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import polars as pl
@@ -95,7 +95,7 @@ class Document:
     def row(self, language: str) -> dict[str, object]:
         """The document as a row of DOCUMENT_SCHEMA."""
         values = {name: value for name, value in vars(self).items() if name != "features"}
-        return {"language": language, **values, **{name: round(v, 4) for name, v in asdict(self.features).items()}}
+        return {"language": language, **values, **{name: round(v, 4) for name, v in vars(self.features).items()}}
 
 
 @dataclass(frozen=True)

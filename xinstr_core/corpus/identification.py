@@ -20,7 +20,9 @@ _ADDRESS = re.compile(r"https?://\S+")
 _LETTER = re.compile(r"[^\W\d_]")
 _LABEL = "__label__"
 _LABELS_ASKED = 8  # of each voter, best first; what comes after them has no weight
-_EXCERPT = 200  # letters from either end; reading more of a document changes no answer (decision 0004)
+_EXCERPT = 150  # letters from either end; reading more of a document changes no answer (decision 0004)
+# Of 8,400 sentences, lid.176 was this sure of 6,600 and wrong about two, both Indonesian for Malay (decision 0004).
+_SURE = 0.9
 UNKNOWN = "und"
 _LEAST_LABEL_SCORE = 0.5
 
@@ -44,7 +46,7 @@ CONFUSABLE = tuple(
 
 @dataclass(frozen=True)
 class Identification:
-    """Mean probability of every language that a voter gave weight to, over the voters that know it."""
+    """Mean probability of every language that a voter gave weight to, over the voters that were asked and know it."""
 
     scores: Mapping[str, float]
 
@@ -76,7 +78,11 @@ def identify(text: str) -> Identification:
     if not letters:
         return Identification({})
     excerpt = letters if len(letters) <= 2 * _EXCERPT else f"{letters[:_EXCERPT]} {letters[-_EXCERPT:]}"
-    first, second = first_vote(excerpt), second_vote(excerpt)
+    first = first_vote(excerpt)
+    best = max(first, key=first.__getitem__)
+    if first[best] >= _SURE and not any(best in group for group in CONFUSABLE):
+        return Identification(first)
+    second = second_vote(excerpt)
     scores = {language: probability * _first_weights()[language] for language, probability in first.items()}
     for language, probability in second.items():
         scores[language] = scores.get(language, 0.0) + probability * _second_weights()[language]

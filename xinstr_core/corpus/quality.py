@@ -6,7 +6,6 @@ Every measure is a share between 0 and 1, so that limits can be read, compared b
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -47,7 +46,7 @@ class Features:
     bare_line_share: float  # lines without a letter or digit: rules, empty headings
     spaced_mark_share: float  # punctuation marks with a space before them: tokenised text
     repeated_line_share: float  # characters in lines that stood there before
-    repeated_phrase_share: float  # phrases of five words, or twenty letters, that occur more than once
+    repeated_phrase_share: float  # phrases of five words, or twenty letters, that stood there before
     stop_word_share: float  # words that are among the language's most frequent ones
 
 
@@ -71,9 +70,9 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
     total = sum(map(len, lines))
     words = units(text, script)
     phrases = (
-        Counter(_runs(text, _PHRASE_CHARACTERS))
+        _runs(text, _PHRASE_CHARACTERS)
         if script in SCRIPTS_WITHOUT_SPACES
-        else Counter(zip(*(words[i:] for i in range(_PHRASE_WORDS)), strict=False))
+        else list(zip(*(words[i:] for i in range(_PHRASE_WORDS)), strict=False))
     )
     return Features(
         link_share=sum(map(len, _LINK.findall(text))) / len(text),
@@ -85,7 +84,7 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
         bare_line_share=_share(sum(not _LETTER_OR_DIGIT.search(line) for line in lines), len(lines)),
         spaced_mark_share=_share(len(_SPACED_MARK.findall(text)), len(_MARK.findall(text))),
         repeated_line_share=_share(total - sum(map(len, set(lines))), total),
-        repeated_phrase_share=_share(sum(n for n in phrases.values() if n > 1), phrases.total()),
+        repeated_phrase_share=_share(len(phrases) - len(set(phrases)), len(phrases)),
         stop_word_share=_share(len([word for word in words if word in stop_words]), len(words)),
     )
 

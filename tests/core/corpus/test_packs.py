@@ -37,7 +37,7 @@ MAXIMA = {
     "bare_line_share": (0.10, 0.60),
     "spaced_mark_share": (0.20, 0.50),
     "repeated_line_share": (0.15, 0.40),
-    "repeated_phrase_share": (0.30, 0.70),
+    "repeated_phrase_share": (0.15, 0.40),
     "foreign_share": (0.20, 0.40),
 }
 MINIMA = {
