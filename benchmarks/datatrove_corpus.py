@@ -7,6 +7,7 @@ MinHash with the shingles and bands that the project uses, on two workers.
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 
 from datatrove.executor import LocalPipelineExecutor
@@ -39,8 +40,11 @@ def main(
     signatures, buckets, removed = (str(output / name) for name in ("signatures", "buckets", "removed"))
     filtered = str(output / "filtered")
 
+    number = count()
+
     def run(tasks: int, *steps: object) -> None:
-        LocalPipelineExecutor(pipeline=list(steps), tasks=tasks, workers=WORKERS).run()
+        logs = str(output / "logs" / str(next(number)))
+        LocalPipelineExecutor(pipeline=list(steps), tasks=tasks, workers=WORKERS, logging_dir=logs).run()
 
     run(
         WORKERS,

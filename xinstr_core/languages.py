@@ -55,6 +55,9 @@ class Language(BaseModel):
     prompts: str | None = Field(None, description="JSONL of evaluation prompts in the language itself")
     licence: str | None = Field(None, description="of documents that name none")
     minimum_language_score: float | None = Field(None, ge=0, le=1)
+    identification_label: str | None = Field(
+        None, description="of the language in corpus.identification_model, e.g. swh_Latn in GlotLID"
+    )
     retired: bool = Field(False, description="kept in the store, no longer built")
 
     @property

@@ -32,6 +32,10 @@ class CorpusSettings(Section):
         ge=50,
         description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)",
     )
+    identification_model: str | None = Field(
+        default=None,
+        description="a fastText model file, such as GlotLID's, as a further voter for languages that have an identification_label in languages.toml",
+    )
     licences: tuple[str, ...] = Field(
         default=(),
         description="licences that a document may have; none named: all are taken, and the totals say which they are",

@@ -71,6 +71,15 @@ class Workspace:
         own = self.home / "packs" / f"{language.tag}.toml"
         return own if own.is_file() else bundled_pack(language.tag)
 
+    def identification_model(self, language: Language) -> Path | None:
+        """The further voter's model file, for a language that has a label in it."""
+        named = self.settings.corpus.identification_model
+        if named is None or language.identification_label is None:
+            return None
+        if not (self.home / named).is_file():
+            raise InputError(f"no identification model {self.home / named}: correct corpus.identification_model")
+        return self.home / named
+
     def evaluation_files(self, language: Language) -> list[Path]:
         """Files whose text must not be in the corpus: the registered sets, and the language's own prompts."""
         named = [self.home / name.format(language=language.tag) for name in self.settings.corpus.evaluation_sets]

@@ -10,7 +10,17 @@ from functools import cached_property
 import polars as pl
 
 from xinstr_core.corpus.contamination import EvaluationIndex
-from xinstr_core.corpus.identification import first_vote, identify, knows, letters_of, second_vote, shares_group
+from xinstr_core.corpus.identification import (
+    Identification,
+    ModelVoter,
+    first_vote,
+    identify,
+    knows,
+    letters_of,
+    second_vote,
+    shares_group,
+    voters,
+)
 from xinstr_core.corpus.machine_text import machine_cue
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
 from xinstr_core.corpus.personal_data import personal_data
@@ -106,6 +116,7 @@ class DocumentFilter:
     settings: CorpusSettings
     pack: LanguagePack = NO_PACK
     evaluation: EvaluationIndex | None = None
+    voter: ModelVoter | None = None
 
     def judge(self, record: Record) -> Iterator[Document | Reject]:
         """The documents and rejects that a record gives."""
@@ -179,7 +190,7 @@ class DocumentFilter:
         if features.script_share < pack.minimum.script_share:
             return reject("wrong_script", features.script_share, f"{pack.minimum.script_share} {language.script}")
         identified = identify(text)
-        score = identified.of(language.tag)
+        score = self._score(identified, text)
         if self._identifiable and score < self._minimum_score:
             found = f"{identified.label} {identified.probability:.2f}"
             return reject("wrong_language", found, f"{language.tag} {self._minimum_score}")
@@ -211,10 +222,18 @@ class DocumentFilter:
             features=features,
         )
 
+    def _score(self, identified: Identification, text: str) -> float:
+        """The language's score, the mean over all voters that know it."""
+        score = identified.of(self.language.tag)
+        if self.voter is None:
+            return score
+        known = voters(self.language.tag)
+        return (known * score + self.voter.score(text)) / (known + 1)
+
     def foreign_share(self, text: str) -> float:
         """Share of letters in lines that both voters put into another language than this one and its look-alikes."""
-        lines = [line for line in lines_of(text) if len(line) >= _FOREIGN_LINE_LETTERS] if self._identifiable else []
-        if len(lines) < 2:
+        lines = [line for line in lines_of(text) if len(line) >= _FOREIGN_LINE_LETTERS]
+        if len(lines) < 2 or not knows(self.language.tag):
             return 0.0
         letters = [found for line in lines if len(found := letters_of(line)) >= _FOREIGN_LINE_LETTERS]
         if len(letters) < 2:
@@ -250,7 +269,7 @@ class DocumentFilter:
 
     @cached_property
     def _identifiable(self) -> bool:
-        return knows(self.language.tag)
+        return self.voter is not None or knows(self.language.tag)
 
     @cached_property
     def _minimum_score(self) -> float:

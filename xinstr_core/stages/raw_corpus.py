@@ -9,6 +9,7 @@ from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge, batches
 from xinstr_core.corpus.contamination import RunIndex
 from xinstr_core.corpus.documents import DocumentFilter
+from xinstr_core.corpus.identification import ModelVoter
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.sources import identity_of, records_of
@@ -80,11 +81,16 @@ def _stop_if_lost(run: StageRun, path: str, corpus: Corpus) -> None:
 def _document_filter(run: StageRun) -> DocumentFilter:
     pack = run.workspace.pack_file(run.language)
     evaluation = tuple(run.workspace.evaluation_files(run.language))
+    model, label = run.workspace.identification_model(run.language), run.language.identification_label
+    voter = ModelVoter(model, label) if model and label else None
+    if voter:
+        voter.check()
     return DocumentFilter(
         run.language,
         run.settings.corpus,
         LanguagePack.read(pack) if pack else NO_PACK,
         RunIndex(evaluation, run.language.script) if evaluation else None,
+        voter,
     )
 
 
@@ -92,6 +98,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     return {
         "corpus": identity_of(workspace.corpus_source(language), language.tag),
         "pack": workspace.pack_file(language),
+        "identification model": workspace.identification_model(language),
         **{f"evaluation {number}": path for number, path in enumerate(workspace.evaluation_files(language))},
     }
 

