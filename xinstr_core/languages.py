@@ -92,9 +92,16 @@ def _language(path: Path, tag: str, entry: Any) -> Language:
     try:
         language = Language(tag=tag, **entry)
     except (ValidationError, TypeError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (tag,), "msg": str(error)}
+        found = error.errors() if isinstance(error, ValidationError) else [{"loc": (tag,), "msg": str(error)}]
+        # Of a corpus that is a table, what is wrong inside it and not that it is no text.
+        first = next(
+            (one for one in found if CorpusSource.__name__ in one["loc"] and isinstance(entry.get("corpus"), Mapping)),
+            found[0],
+        )
+        known = CorpusSource if CorpusSource.__name__ in first["loc"] else Language
+        place = ".".join(str(part) for part in first["loc"] if part != CorpusSource.__name__)
         raise SettingsError(
-            f"{path}: [{tag}] {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(Language.model_fields)}"
+            f"{path}: [{tag}] {place}: {first['msg']}; known: {', '.join(name for name in known.model_fields if name != 'tag')}"
         ) from None
     if language.name != printable(language.name):
         raise SettingsError(f"{path}: [{tag}] name {language.name!r} holds control characters; remove them")

@@ -69,6 +69,12 @@ class CorpusSettings(Section):
         le=1,
         description="share of a document's characters in such lines; a title or a byline is less, a cookie notice or a footer page more",
     )
+    maximum_broken_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of the corpus's files that may be cut off or damaged; above it the stage stops, since nobody knows how much they held",
+    )
     maximum_lost_share: float = Field(
         default=0.9,
         ge=0,

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.corpus.packs import bundled_pack
+from xinstr_core.corpus.packs import NO_PACK, LanguagePack, bundled_pack
 from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.errors import InputError
@@ -71,6 +71,11 @@ class Workspace:
         own = self.home / "packs" / f"{language.tag}.toml"
         return own if own.is_file() else bundled_pack(language.tag)
 
+    def pack(self, language: Language) -> LanguagePack:
+        """What documents of the language look like; the loosest limits for a language without a pack."""
+        path = self.pack_file(language)
+        return LanguagePack.read(path) if path else NO_PACK
+
     def identification_model(self, language: Language) -> Path | None:
         """The further voter's model file, for a language that has a label in it."""
         named = self.settings.corpus.identification_model
@@ -82,7 +87,7 @@ class Workspace:
 
     def evaluation_files(self, language: Language) -> list[Path]:
         """Files whose text must not be in the corpus: the registered sets, and the language's own prompts."""
-        named = [self.home / name.format(language=language.tag) for name in self.settings.corpus.evaluation_sets]
+        named = [self.home / name.replace("{language}", language.tag) for name in self.settings.corpus.evaluation_sets]
         if missing := [str(path) for path in named if not path.is_file()]:
             raise InputError(f"no evaluation set {', '.join(missing)}: correct corpus.evaluation_sets")
         return named

@@ -13,7 +13,7 @@ import dagster as dg
 
 from xinstr_core.catalogue import CATALOGUE
 from xinstr_core.engines.models import check_model
-from xinstr_core.errors import SettingsError
+from xinstr_core.errors import SettingsError, StageError
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.assets.catalogue import catalogue
@@ -72,6 +72,7 @@ def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
         if language.retired:
             raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
         workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)
+        workspace.pack(language), workspace.evaluation_files(language), workspace.identification_model(language)
 
 
 def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome | None:
@@ -106,6 +107,8 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
         raise_on_error=False,
     )
     error = "" if result.success else failed_blocking_check(workspace, wanted, tag) or _first_error(result)
+    if dg.DagsterExecutionInterruptedError.__name__ in error:  # Ctrl-C, which Dagster reports as a failed step
+        raise KeyboardInterrupt
     return Outcome(tag, False, error, result.run_id, seconds=time.monotonic() - started)
 
 
@@ -132,5 +135,6 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
                 if data.error
                 else ""
             )
-            return f"{event.step_key}: {(description or error).strip().splitlines()[0]}"
+            said = (description or error).strip().splitlines()[0]
+            return f"{event.step_key}: {said.removeprefix(f'{StageError.__module__}.{StageError.__name__}: ')}"
     return "the run failed before its first step; see it in the UI"

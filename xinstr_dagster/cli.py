@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from xinstr_core.languages import CorpusSource, active_languages, check_tag, get
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.text import printable
 from xinstr_core.workspace import Workspace, home_folder
+
+if TYPE_CHECKING:
+    from xinstr_dagster.build import Outcome
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Natural text in; curated pairs, a tuned model and a report out."
@@ -226,17 +229,25 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     prepare_home(home)
     check_inputs(request.workspace(home), tags)
     failed = False
-    with progress_bar(console) as listen:
-        for outcome in build_each(home, request, tags, jobs or cores(), listen):
-            tag = outcome.language
-            if outcome.error:
-                failed = True
-                _print_error(f"{tag}: {outcome.error}" + (f" (run {outcome.run_id})" if outcome.run_id else ""))
-            elif outcome.up_to_date:
-                console.print(f"[green]{tag}[/] is up to date: nothing to do")
-            else:
-                console.print(f"[green]{tag}[/] built in {outcome.seconds:.0f} s")
+    try:
+        with progress_bar(console) as listen:
+            for outcome in build_each(home, request, tags, jobs or cores(), listen):
+                failed = bool(outcome.error) or failed
+                _print_outcome(outcome)
+    except KeyboardInterrupt:
+        _print_error("interrupted: the same command goes on from here")
+        raise
     return not failed
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    tag = outcome.language
+    if outcome.error:
+        _print_error(f"{tag}: {outcome.error}" + (f" (run {outcome.run_id})" if outcome.run_id else ""))
+    elif outcome.up_to_date:
+        console.print(f"[green]{tag}[/] is up to date: nothing to do")
+    else:
+        console.print(f"[green]{tag}[/] built in {outcome.seconds:.0f} s")
 
 
 def _print_measures(workspace: Workspace, tags: list[str]) -> None:

@@ -115,10 +115,19 @@ def test_a_missing_registry_says_where_it_belongs(tmp_path: Path) -> None:
         ('[sw]\nname = "x"\nscript = "latn"\n', r"\[sw\] script 'latn' is not known; known: Arab, "),
         (
             '[sw]\nname = "x"\nscript = "Latn"\nfont = "y"\n',
-            r"\[sw\] font: .*known: tag, name, script, corpus, seeds, ",
+            r"\[sw\] font: .*known: name, script, corpus, seeds, ",
         ),
         ('[sw]\nname = "x"\nscript = "Latn"\nminimum_language_score = 2\n', r"\[sw\] minimum_language_score: "),
         ('[sw]\nname = "x"\nscript = "Latn"\ntag = "ur"\n', r"\[sw\] "),
+        (
+            '[sw]\nname = "x"\nscript = "Latn"\ncorpus = { path = "a", readr = "jsonl" }\n',
+            r"\[sw\] corpus.readr: Extra inputs are not permitted; known: path, reader, text, source, ",
+        ),
+        (
+            '[sw]\nname = "x"\nscript = "Latn"\ncorpus = { path = "a", reader = "csv" }\n',
+            r"\[sw\] corpus.reader: .*'warc'",
+        ),
+        ('[sw]\nname = "x"\nscript = "Latn"\ncorpus = 5\n', r"\[sw\] corpus"),
         ('[sw]\nname = 5\nscript = "Latn"\n', r"\[sw\] name: "),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,14 @@ BAD_ARGUMENTS = {
     "a setting without a value": (["sw", "--set", "tuning.epochs"], ["write it as section.key=value"]),
     "a setting inside a setting": (["sw", "--set", "tuning=1", "--set", "tuning.epochs=2"], ["tuning"]),
     "a setting nested too deeply": (["sw", "--set", "a." * 2000 + "b=1"], ["a setting has one section"]),
+    "a corpus in a store that needs a package": (
+        ["sw", "--corpus", "nosuchstore://bucket/sw.jsonl"],
+        ["cannot open nosuchstore://"],
+    ),
+    "an evaluation set with another placeholder": (
+        ["sw", "--set", 'corpus.evaluation_sets=["sib200_{lang}.jsonl"]'],
+        ["no evaluation set", "sib200_{lang}.jsonl"],
+    ),
     "a corpus path that no file system takes": (["sw", "--corpus", "x" * 5000], ["no corpus file for 'sw'"]),
     "an unknown preset": (["sw", "--preset", "fancy"], ["unknown preset 'fancy'; known: ", "pocket"]),
     "an unknown stage": (["sw", "--to", "evalreport"], ["unknown stage 'evalreport'; known: raw_corpus, seed_pairs"]),
@@ -182,15 +191,35 @@ def test_bad_records_are_rows_with_a_reason_and_the_build_goes_on(xinstr: Comman
     assert len(kept) >= 15
 
 
-def test_a_corpus_of_junk_alone_stops_with_the_numbers(xinstr: CommandLine) -> None:
+def test_a_corpus_of_junk_alone_stops_with_the_numbers_whatever_may_be_lost(xinstr: CommandLine) -> None:
+    """An empty partition would take the place of an earlier one and hide the reason."""
     corpus = xinstr.home / "corpus.jsonl"
     corpus.write_bytes(b"plain words\n" * 20)
+    arguments = ["build", "sw", "--corpus", str(corpus), "--to", "raw_corpus"]
+    said = "lost 20 of 20 documents (20 not_json): is it one JSON object a line?"
+    assert_one_line(xinstr, arguments, said)
+    assert_one_line(xinstr, [*arguments, "--set", "corpus.maximum_lost_share=1"], said)
+
+
+def test_a_corpus_that_is_mostly_junk_stops_and_says_how_to_go_on(xinstr: CommandLine) -> None:
+    corpus = xinstr.home / "corpus.jsonl"
+    corpus.write_bytes(record(texts_in("sw", 1)[0]) + b"plain words\n" * 20)
+    arguments = ["build", "sw", "--corpus", str(corpus), "--to", "raw_corpus"]
     assert_one_line(
-        xinstr,
-        ["build", "sw", "--corpus", str(corpus), "--to", "raw_corpus"],
-        "lost 20 of 20 documents (20 not_json): is it one JSON object a line?",
-        "Raise corpus.maximum_lost_share",
+        xinstr, arguments, "lost 20 of 21 documents", "Raise corpus.maximum_lost_share to go on all the same."
     )
+    done = xinstr(*arguments, "--set", "corpus.maximum_lost_share=1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_ends_too_early_stops_the_build_unless_that_is_accepted(xinstr: CommandLine) -> None:
+    corpus = xinstr.home / "corpus.jsonl.gz"
+    whole = gzip.compress(b"".join(record(text) for text in texts_in("sw", 60)))
+    corpus.write_bytes(whole[: len(whole) // 2])
+    arguments = ["build", "sw", "--corpus", str(corpus), "--to", "raw_corpus"]
+    assert_one_line(xinstr, arguments, "1 of 1 files end too early or are damaged", "corpus.maximum_broken_share")
+    done = xinstr(*arguments, "--set", "corpus.maximum_broken_share=1")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_corpus_without_any_document_fails_every_time(xinstr: CommandLine) -> None:

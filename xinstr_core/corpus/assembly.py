@@ -70,11 +70,11 @@ def assemble(documents: Sequence[Path], rejects: Sequence[Path], folder: Path, s
             refusals = pl.concat(
                 [
                     refused,
-                    _refused_copies(repeats, said, names, settings.near_duplicate_similarity),
+                    _refused_copies(repeats, said, names, search.least),
                     _refused(
                         boilerplate,
                         ["recurring_lines"] * boilerplate.height,
-                        [f"{share:.2f}" for share in shares[condemned]],
+                        [f"{share:.3f}" for share in shares[condemned]],
                         settings.maximum_recurring_share,
                     ),
                 ]
@@ -100,7 +100,7 @@ def _refused_copies(copies: pl.DataFrame, matches: Sequence[Match], names: Any, 
     return _refused(
         copies,
         ["exact_duplicate" if match.exact else "near_duplicate" for match in matches],
-        [f"{names[match.earlier].decode()} {match.similarity:.2f}" for match in matches],
+        [f"{names[match.earlier].decode()} {match.similarity:.3f}" for match in matches],
         threshold,
     )
 
@@ -111,7 +111,7 @@ def _refused(documents: pl.DataFrame, reasons: list[str], values: list[str], thr
         "place",
         reason=pl.Series(reasons, dtype=pl.String),
         value=pl.Series(values, dtype=pl.String),
-        threshold=pl.lit(str(threshold)),
+        threshold=pl.lit(f"{threshold:.3g}"),
         excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS),
     )
 

@@ -13,7 +13,8 @@ import regex
 
 from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
 from xinstr_core.corpus.quality import units
-from xinstr_core.corpus.readers import Record, read_records
+from xinstr_core.corpus.readers import Reject, read_records
+from xinstr_core.errors import InputError
 
 # Ten words: half an evaluation sentence in the languages measured, and longer than the set phrases of news and law. In
 # scripts without spaces, as many characters as ten words have there.
@@ -40,6 +41,12 @@ class RunIndex:
     def find(self, text: str) -> str | None:
         return next((name for run in _runs(text, self.script) if (name := self._known.get(run))), None)
 
+    def check(self) -> None:
+        """InputError when a file cannot be read whole or has no run: it would guard against nothing."""
+        for path in self.files:
+            if not any(True for text in _texts(path) for _ in _runs(text, self.script)):
+                raise InputError(f"evaluation set {path} has no text of {_WORDS} words: correct corpus.evaluation_sets")
+
     @cached_property
     def _known(self) -> dict[int, str]:
         known: dict[int, str] = {}
@@ -52,8 +59,11 @@ class RunIndex:
 
 def _texts(path: Path) -> Iterator[str]:
     for record in read_records(path):
-        if isinstance(record, Record):
-            yield from (value for value in record.values.values() if isinstance(value, str))
+        if isinstance(record, Reject):
+            raise InputError(
+                f"evaluation set {record.place}: {record.reason} {record.value}: it must be readable whole"
+            )
+        yield from (value for value in record.values.values() if isinstance(value, str))
 
 
 def _runs(text: str, script: str) -> Iterator[int]:

@@ -34,6 +34,7 @@ from xinstr_core.text import is_storable
 
 EXCERPT_CHARACTERS = 200
 # Bytes of UTF-8 read one by one give a letter of Latin-1 and a character of Windows-1252's upper half.
+_OVERRIDE = re.compile("[\u202d\u202e]")  # shows letters in another order than they stand; no script needs them
 _MOJIBAKE = re.compile("[\u0080-\u00ff\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2}")
 _FOREIGN_LINE_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
 _FOREIGN_LINE_SCORE = 0.7
@@ -150,10 +151,10 @@ class DocumentFilter:
     def _unfit_page(self, record: Record, text: str) -> tuple[str, str, str] | None:
         """(reason, value, threshold) of what condemns a page as a whole."""
         licence, accepted = self._licence(record), self.settings.licences
-        if accepted and licence not in accepted:
+        if accepted and _plain_name(licence) not in map(_plain_name, accepted):
             return "licence", licence, ", ".join(accepted)
-        if _is_mojibake(text):
-            return "mojibake", "", "corpus.repair_mojibake repairs it"
+        if damage := _damage(text):
+            return damage
         if cue := machine_cue(text, self.language.tag):
             return cue[0], cue[1], ""
         if len(text) <= self.settings.maximum_characters:
@@ -176,7 +177,7 @@ class DocumentFilter:
 
     def _judge_span(self, record: Record, place: str, text: str, start: int, whole: bool) -> Document | Reject:
         def reject(reason: str, value: object, threshold: object) -> Reject:
-            shown = f"{value:.2f}" if isinstance(value, float) else str(value)
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             return Reject(place, reason, text[:EXCERPT_CHARACTERS], shown, str(threshold))
 
         settings, pack, language = self.settings, self.pack, self.language
@@ -253,7 +254,7 @@ class DocumentFilter:
         for name, reason in _REASONS_ABOVE.items():
             value, limit = getattr(features, name), getattr(self.pack.maximum, name)
             if value > limit:
-                return reason, f"{value:.2f}", str(limit)
+                return reason, f"{value:.3f}", str(limit)
         return None
 
     def _licence(self, record: Record) -> str:
@@ -278,10 +279,28 @@ class DocumentFilter:
 
 
 def _is_mojibake(text: str) -> bool:
-    """Whether a text looks decoded in a wrong encoding: ftfy's judgement, asked only where two suspects stand together."""
+    """Whether a text was decoded in a wrong encoding: ftfy finds it bad and can undo it.
+
+    Only where two suspects stand together is it asked; and bad alone would be every Finnish quotation that opens with Ä.
+    """
+    import ftfy
     from ftfy.badness import is_bad
 
-    return bool(_MOJIBAKE.search(text)) and bool(is_bad(text))
+    return bool(_MOJIBAKE.search(text)) and bool(is_bad(text)) and str(ftfy.fix_encoding(text)) != text
+
+
+def _damage(text: str) -> tuple[str, str, str] | None:
+    """(reason, value, threshold) of a text that is not as it was written."""
+    if "\ufffd" in text:
+        return "lost_characters", "U+FFFD", ""
+    if override := _OVERRIDE.search(text):
+        return "direction_override", f"U+{ord(override.group()):04X}", ""
+    return ("mojibake", "", "corpus.repair_mojibake repairs it") if _is_mojibake(text) else None
+
+
+def _plain_name(licence: str) -> str:
+    """CC BY-SA 4.0, cc-by-sa-4.0 and CC_BY_SA 4.0 are one licence."""
+    return re.sub(r"[\s_-]+", "-", licence.strip().casefold())
 
 
 def _string(record: Record, field: str) -> str:

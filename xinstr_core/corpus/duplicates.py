@@ -64,7 +64,7 @@ class DuplicateSearch:
         # An estimate from PERMUTATIONS minima has this standard error at the limit. A pair counts while the limit lies
         # within its one-sided 95 % interval: at the limit itself 95 % are found, not half.
         error = (similarity * (1 - similarity) / PERMUTATIONS) ** 0.5
-        self._least = similarity - 1.645 * error
+        self.least = similarity - 1.645 * error
         self._keys: list[Any] = []
         self._rows = folder / "signatures"
         self._bands = [folder / f"band-{number:02}" for number in range(BANDS)]
@@ -126,7 +126,7 @@ class DuplicateSearch:
             block = block[groups.apart(block) | (earlier[block[:, 1]] < 0)]
             estimates = (rows[block[:, 0]] == rows[block[:, 1]]).mean(axis=1)
             for (one, other), estimate in zip(block.tolist(), estimates.tolist(), strict=True):
-                if estimate >= self._least:
+                if estimate >= self.least:
                     yield one, other, estimate
 
 

@@ -42,7 +42,7 @@ _MAXIMA = {
     "digit_share": (0.10, 0.20),
     "menu_share": (0.15, 0.90),
     "bare_line_share": (0.10, 0.60),
-    "spaced_mark_share": (0.20, 0.50),
+    "spaced_mark_share": (0.35, 0.50),
     "repeated_line_share": (0.15, 0.40),
     "repeated_phrase_share": (0.15, 0.40),
     "foreign_share": (0.20, 0.40),
@@ -62,23 +62,23 @@ class Limits(BaseModel):
 
 
 class Maxima(Limits):
-    link_share: float = _MAXIMA["link_share"][1]
-    markup_share: float = _MAXIMA["markup_share"][1]
-    symbol_share: float = _MAXIMA["symbol_share"][1]
-    digit_share: float = _MAXIMA["digit_share"][1]
-    menu_share: float = _MAXIMA["menu_share"][1]
-    bare_line_share: float = _MAXIMA["bare_line_share"][1]
-    spaced_mark_share: float = _MAXIMA["spaced_mark_share"][1]
-    repeated_line_share: float = _MAXIMA["repeated_line_share"][1]
-    repeated_phrase_share: float = _MAXIMA["repeated_phrase_share"][1]
-    foreign_share: float = _MAXIMA["foreign_share"][1]
+    link_share: float = Field(default=_MAXIMA["link_share"][1], ge=0, le=1)
+    markup_share: float = Field(default=_MAXIMA["markup_share"][1], ge=0, le=1)
+    symbol_share: float = Field(default=_MAXIMA["symbol_share"][1], ge=0, le=1)
+    digit_share: float = Field(default=_MAXIMA["digit_share"][1], ge=0, le=1)
+    menu_share: float = Field(default=_MAXIMA["menu_share"][1], ge=0, le=1)
+    bare_line_share: float = Field(default=_MAXIMA["bare_line_share"][1], ge=0, le=1)
+    spaced_mark_share: float = Field(default=_MAXIMA["spaced_mark_share"][1], ge=0, le=1)
+    repeated_line_share: float = Field(default=_MAXIMA["repeated_line_share"][1], ge=0, le=1)
+    repeated_phrase_share: float = Field(default=_MAXIMA["repeated_phrase_share"][1], ge=0, le=1)
+    foreign_share: float = Field(default=_MAXIMA["foreign_share"][1], ge=0, le=1)
 
 
 class Minima(Limits):
-    script_share: float = _MINIMA["script_share"][0]
-    stop_word_share: float = _MINIMA["stop_word_share"][0]
-    language_score: float = 0.5  # half of the voters' weight, where no text says better
-    profile_share: float = _MINIMA["profile_share"][0]
+    script_share: float = Field(default=_MINIMA["script_share"][0], ge=0, le=1)
+    stop_word_share: float = Field(default=_MINIMA["stop_word_share"][0], ge=0, le=1)
+    language_score: float = Field(default=0.5, ge=0, le=1)  # half of the voters' weight, where no text says better
+    profile_share: float = Field(default=_MINIMA["profile_share"][0], ge=0, le=1)
 
 
 class LanguagePack(BaseModel):
@@ -104,7 +104,11 @@ class LanguagePack(BaseModel):
             raise SettingsError(f"{path}: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
-            raise SettingsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            sections: dict[str, type[BaseModel]] = {"maximum": Maxima, "minimum": Minima}
+            known = sections.get(str(first["loc"][0]), cls).model_fields
+            raise SettingsError(
+                f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(known)}"
+            ) from None
 
     def write(self, path: Path) -> None:
         document = tomlkit.document()
@@ -186,6 +190,9 @@ def fit_pack(
     if knows(language):
         for row, text in zip(rows, kept, strict=True):
             row["language_score"] = identify(text).of(language)
+        alike = sum(row["language_score"] >= _MINIMA["language_score"][0] for row in rows)
+        if alike < len(rows) / 2:
+            raise InputError(f"only {alike} of {len(rows)} documents look like {language}: fit it from text of its own")
     maxima = {name: _above([row[name] for row in rows], *span) for name, span in _MAXIMA.items() if name in rows[0]}
     minima = {name: _below([row[name] for row in rows], *span) for name, span in _MINIMA.items() if name in rows[0]}
     return LanguagePack(

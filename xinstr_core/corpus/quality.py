@@ -18,7 +18,7 @@ _LINK = re.compile(r"https?://\S+|www\.\S+|\]\s?\([^)\]\s]*\)", re.IGNORECASE)
 # Fenced code, HTML comments and tags, formulas, roles, LaTeX commands; and the characters that carry markup, of which a
 # run is one: a row of asterisks is a rule between paragraphs.
 _MARKUP = re.compile(
-    r"```.*?(?:```|\Z)|<!--.*?(?:-->|\Z)|</?[a-z][^<>]{0,200}>|\$[^$\n]{1,120}\$|:\w+:`[^`]*`|`[^`\n]{1,80}`|\\[a-z]+"
+    r"```.*?(?:```|\Z)|<!--.*?(?:-->|\Z)|</?[a-z][^<>]{0,200}>|\$[^$\n]{0,120}[\\^_{}=+][^$\n]{0,120}\$|:\w+:`[^`]*`|`[^`\n]{1,80}`|\\[a-z]+"
     r"|([{}\[\]<>=_\\|$#*@^~`])\1*",
     re.DOTALL | re.IGNORECASE,
 )
@@ -29,6 +29,7 @@ _SENTENCE_ENDS = frozenset(".!?…:;।۔؟\"”»')")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}\u200c\u200d'’]*")
 _SHORT_LINE = 40  # characters; menus and indexes are made of shorter ones
 _MENU_LINES = 5  # short lines in a row; verse and picture books end a sentence before that
+_LEAST_MARKS = 8  # of fewer punctuation marks no share is taken: Thai text has hardly any
 _PHRASE_WORDS = 5
 _PHRASE_CHARACTERS = 20
 
@@ -37,7 +38,7 @@ _PHRASE_CHARACTERS = 20
 class Features:
     """Shares measured on one text."""
 
-    link_share: float  # characters inside addresses and link targets
+    link_share: float  # characters inside addresses and link targets, one of them aside: it may be the source
     markup_share: float  # characters of markup, code and formulas
     symbol_share: float  # visible characters that are neither letters nor marks
     digit_share: float  # digits among visible characters
@@ -68,6 +69,7 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
     characters = count_characters(text, script)
     lines = lines_of(text)
     total = sum(map(len, lines))
+    marks = len(_MARK.findall(text))
     words = units(text, script)
     phrases = (
         _runs(text, _PHRASE_CHARACTERS)
@@ -75,14 +77,14 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
         else list(zip(*(words[i:] for i in range(_PHRASE_WORDS)), strict=False))
     )
     return Features(
-        link_share=sum(map(len, _LINK.findall(text))) / len(text),
+        link_share=_all_but_one(map(len, _LINK.findall(text))) / len(text),
         markup_share=sum(1 if found[1] else len(found[0]) for found in _MARKUP.finditer(text)) / len(text),
         symbol_share=characters.symbol_share,
         digit_share=characters.digit_share,
         script_share=characters.script_share,
         menu_share=_share(_menu_characters(lines), total),
         bare_line_share=_share(sum(not _LETTER_OR_DIGIT.search(line) for line in lines), len(lines)),
-        spaced_mark_share=_share(len(_SPACED_MARK.findall(text)), len(_MARK.findall(text))),
+        spaced_mark_share=_share(len(_SPACED_MARK.findall(text)), marks) if marks >= _LEAST_MARKS else 0.0,
         repeated_line_share=_share(total - sum(map(len, set(lines))), total),
         repeated_phrase_share=_share(len(phrases) - len(set(phrases)), len(phrases)),
         stop_word_share=_share(len([word for word in words if word in stop_words]), len(words)),
@@ -93,6 +95,12 @@ def _menu_characters(lines: Iterable[str]) -> int:
     rows = groupby(lines, lambda line: len(line) < _SHORT_LINE and line[-1] not in _SENTENCE_ENDS)
     menus = [list(row) for is_short, row in rows if is_short]
     return sum(sum(map(len, menu)) for menu in menus if len(menu) >= _MENU_LINES)
+
+
+def _all_but_one(lengths: Iterable[int]) -> int:
+    """Their sum without the longest."""
+    found = list(lengths)
+    return sum(found) - max(found, default=0)
 
 
 def _share(part: int, whole: int) -> float:

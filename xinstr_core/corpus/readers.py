@@ -6,6 +6,7 @@ holds one record at a time. What breaks in the middle of a file costs the rest o
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import lzma
@@ -13,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -21,6 +23,7 @@ from xinstr_core.errors import InputError
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _PARQUET_ROWS = 1000
+BROKEN_FILE = "broken_file"
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,20 @@ def format_of(address: str) -> str | None:
     return _FORMAT_OF_SUFFIX.get(suffix.lower())
 
 
-def read_records(address: str | Path, file_format: str | None = None) -> Iterator[Record | Reject]:
+def read_records(
+    address: str | Path, file_format: str | None = None, name: str | None = None
+) -> Iterator[Record | Reject]:
     """Every record of a file, in order, with bounded memory. InputError when there is no such file or format.
 
-    A text file holds one document a blank-line-separated block, an HTML file one document, a WARC file one a page.
+    A text file holds one document a blank-line-separated block, an HTML file one document, a WARC file one a page that
+    was served. `name` is what places call the file, its own name unless told.
     """
     address = str(address)
+    name = name or PurePosixPath(address).name
     chosen = file_format or format_of(address)
     if chosen not in READERS:
         raise InputError(f"{address}: cannot read this format; known suffixes: {', '.join(SUFFIXES)}")
-    yield from READERS[chosen](address)
+    yield from READERS[chosen](address, name)
 
 
 @contextmanager
@@ -78,19 +85,15 @@ def _opened(address: str, *, unpack: bool = True) -> Iterator[BinaryIO]:
         raise InputError(f"cannot open {address}: {error}") from error
 
 
-def _broken(address: str, place: str, error: Exception) -> Reject:
+def _broken(place: str, error: Exception) -> Reject:
     """A file that ends too early or is damaged: what was read of it stays."""
-    return Reject(
-        place,
-        "broken_file",
-        "",
-        f"{PurePosixPath(address).name}: {str(error).splitlines()[0][:150] if str(error) else type(error).__name__}",
-    )
+    said = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
+    return Reject(place, BROKEN_FILE, "", said)
 
 
-def _lines(address: str) -> Iterator[tuple[str, str | Reject]]:
+def _lines(address: str, name: str) -> Iterator[tuple[str, str | Reject]]:
     """Decoded lines. A line that is too long or not UTF-8 becomes a reject; the rest of the file goes on."""
-    name, number = PurePosixPath(address).name, 0
+    number = 0
     with _opened(address) as stream:
         while True:
             place = f"{name}:{number + 1}"
@@ -102,7 +105,7 @@ def _lines(address: str) -> Iterator[tuple[str, str | Reject]]:
                         line = stream.readline(MAXIMUM_LINE_BYTES)
                         size += len(line)
             except _DAMAGED as error:
-                yield place, _broken(address, place, error)
+                yield place, _broken(place, error)
                 return
             if not size:
                 return
@@ -116,8 +119,8 @@ def _lines(address: str) -> Iterator[tuple[str, str | Reject]]:
                 yield place, Reject(place, "not_utf8", line.decode("utf-8", "replace")[:200], str(error.reason))
 
 
-def _read_jsonl(address: str) -> Iterator[Record | Reject]:
-    for place, line in _lines(address):
+def _read_jsonl(address: str, name: str) -> Iterator[Record | Reject]:
+    for place, line in _lines(address, name):
         if isinstance(line, Reject):
             yield line
             continue
@@ -134,10 +137,10 @@ def _read_jsonl(address: str) -> Iterator[Record | Reject]:
             yield Reject(place, "not_a_record", line[:200], type(values).__name__, "object")
 
 
-def _read_text(address: str) -> Iterator[Record | Reject]:
+def _read_text(address: str, name: str) -> Iterator[Record | Reject]:
     block: list[str] = []
     start = ""
-    for place, line in _lines(address):
+    for place, line in _lines(address, name):
         if isinstance(line, str) and line.strip():
             start = start or place
             block.append(line)
@@ -151,11 +154,11 @@ def _read_text(address: str) -> Iterator[Record | Reject]:
         yield Record(start, {"text": "".join(block).strip()})
 
 
-def _read_parquet(address: str) -> Iterator[Record | Reject]:
+def _read_parquet(address: str, name: str) -> Iterator[Record | Reject]:
     import pyarrow
     import pyarrow.parquet
 
-    name, number = PurePosixPath(address).name, 0
+    number = 0
     with _opened(address, unpack=False) as stream:
         try:
             for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=_PARQUET_ROWS):
@@ -166,45 +169,65 @@ def _read_parquet(address: str) -> Iterator[Record | Reject]:
                     except UnicodeDecodeError as error:
                         yield Reject(f"{name}:{number}", "not_utf8", "", str(error.reason))
         except (pyarrow.ArrowException, OSError) as error:
-            yield _broken(address, f"{name}:{number + 1}", error)
+            yield _broken(f"{name}:{number + 1}", error)
 
 
-def _read_html(address: str) -> Iterator[Record | Reject]:
-    name = PurePosixPath(address).name
+def _read_html(address: str, name: str) -> Iterator[Record | Reject]:
     with _opened(address) as stream:
         try:
             page = stream.read(MAXIMUM_PAGE_BYTES + 1)
         except _DAMAGED as error:
-            yield _broken(address, name, error)
+            yield _broken(name, error)
             return
-    yield _page(name, page, str(address))
+    yield _page(name, page, address)
 
 
-def _read_warc(address: str) -> Iterator[Record | Reject]:
+def _read_warc(address: str, name: str) -> Iterator[Record | Reject]:
     from warcio.archiveiterator import ArchiveIterator
     from warcio.exceptions import ArchiveLoadFailed
 
-    name, number = PurePosixPath(address).name, 0
+    number = 0
     with _opened(address, unpack=False) as stream:
         try:
             for entry in ArchiveIterator(stream):
                 number += 1
-                kind = entry.http_headers.get_header("Content-Type", "") if entry.http_headers else ""
-                if entry.rec_type != "response" or not (kind or "").startswith(("text/html", "application/xhtml")):
+                if entry.rec_type != "response" or not entry.http_headers:
+                    continue
+                kind = (entry.http_headers.get_header("Content-Type") or "").lower()
+                if not kind.startswith(("text/html", "application/xhtml")):
+                    continue
+                place, status = f"{name}:{number}", entry.http_headers.get_statuscode()
+                if status != "200":
+                    yield Reject(place, "not_served", "", status, "200")
                     continue
                 page = entry.content_stream().read(MAXIMUM_PAGE_BYTES + 1)
-                yield _page(f"{name}:{number}", page, entry.rec_headers.get_header("WARC-Target-URI") or "")
+                yield _page(place, page, entry.rec_headers.get_header("WARC-Target-URI") or "", _charset(kind))
         except (ArchiveLoadFailed, AttributeError, *_DAMAGED) as error:  # AttributeError: warcio, on a cut-off record
-            yield _broken(address, f"{name}:{number + 1}", error)
+            yield _broken(f"{name}:{number + 1}", error)
 
 
-def _page(place: str, page: bytes, url: str) -> Record | Reject:
-    """The main text of an HTML page, paragraphs a line each."""
+def _charset(content_type: str) -> str | None:
+    """The encoding that a Content-Type header names, where Python knows it."""
+    named = Message()
+    named["Content-Type"] = content_type
+    try:
+        return codecs.lookup(str(named.get_param("charset"))).name
+    except LookupError:
+        return None
+
+
+def _page(place: str, page: bytes, url: str, charset: str | None = None) -> Record | Reject:
+    """The main text of an HTML page, paragraphs a line each. What a server says of the encoding comes before a guess."""
     import trafilatura
 
     if len(page) > MAXIMUM_PAGE_BYTES:
         return Reject(place, "page_too_large", "", f"over {MAXIMUM_PAGE_BYTES} bytes", f"{MAXIMUM_PAGE_BYTES} bytes")
-    text = trafilatura.extract(page, include_comments=False, include_tables=False, include_formatting=False)
+    text = trafilatura.extract(
+        page.decode(charset, "replace") if charset else page,
+        include_comments=False,
+        include_tables=False,
+        include_formatting=False,
+    )
     if not text:
         return Reject(place, "no_main_text", page[:200].decode("utf-8", "replace").replace("\x00", "?"))
     return Record(place, {"text": text, "url": url})
@@ -212,7 +235,7 @@ def _page(place: str, page: bytes, url: str) -> Record | Reject:
 
 MAXIMUM_PAGE_BYTES = 5_000_000  # larger ones are dumps and lists; the extractor's tree takes some twenty times that
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
-READERS: dict[str, Callable[[str], Iterator[Record | Reject]]] = {
+READERS: dict[str, Callable[[str, str], Iterator[Record | Reject]]] = {
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
     "text": _read_text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,7 +34,7 @@ def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[
     if "*" in source.path:
         found = _matching(source.path)
     else:
-        filesystem, place = fsspec.core.url_to_fs(source.path)
+        filesystem, place = _filesystem(source.path)
         found = (
             _in_folder(source, language)
             if filesystem.isdir(place)
@@ -47,7 +48,7 @@ def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[
         if not source.reader and format_of(address) is None:
             suffix = PurePosixPath(address).suffix or "a file without suffix"
             raise InputError(f"{what} file {address}: cannot read {suffix}; known: {', '.join(SUFFIXES)}")
-        if fsspec.core.url_to_fs(address)[0].size(address) == 0 and len(found) == 1:
+        if _filesystem(address)[0].size(address) == 0 and len(found) == 1:
             raise InputError(f"{what} file {address} is empty: give a file with records")
     return found
 
@@ -58,7 +59,7 @@ def identity_of(source: CorpusSource, language: str) -> str:
         return fingerprint(source.model_dump())
     hashes = []
     for address in files_of(source, language):
-        filesystem, place = fsspec.core.url_to_fs(address)
+        filesystem, place = _filesystem(address)
         local = "file" in (filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,))
         hashes.append(file_hash(Path(place)) if local else str(filesystem.ukey(place)))
     return fingerprint({"files": hashes, "fields": source.model_dump(exclude={"path"})})
@@ -79,13 +80,24 @@ def records_of(source: CorpusSource, language: str) -> Iterator[Record | Reject]
 def _read(source: CorpusSource, language: str) -> Iterator[Record | Reject]:
     if source.reader == HUB:
         yield from _hub_records(source.path, source.config, source.split)
-    for address in files_of(source, language):
-        yield from read_records(address, source.reader)
+    files = files_of(source, language)
+    root = os.path.commonpath([os.path.dirname(address) for address in files]) if len(files) > 1 else None  # noqa: PTH120
+    for address in files:
+        yield from read_records(address, source.reader, os.path.relpath(address, root) if root else None)
+
+
+def _filesystem(address: str) -> tuple[Any, str]:
+    """The file system of an address and the address in it. InputError where it needs a package that is not there."""
+    try:
+        filesystem, place = fsspec.core.url_to_fs(address)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"cannot open {address}: {str(error).splitlines()[0]}") from error
+    return filesystem, place
 
 
 def _in_folder(source: CorpusSource, language: str) -> list[str]:
     own = [f"{source.path.rstrip('/')}/{name}" for name in _names(source, language)]
-    existing = [address for address in own if fsspec.core.url_to_fs(address)[0].isfile(address)]
+    existing = [address for address in own if _filesystem(address)[0].isfile(address)]
     if existing:
         return existing[:1]
     suffixes = [suffix for suffix in SUFFIXES if source.reader and format_of(f"x{suffix}") == source.reader]
@@ -103,7 +115,7 @@ def _names(source: CorpusSource, language: str) -> list[str]:
 
 
 def _matching(pattern: str) -> list[str]:
-    filesystem, place = fsspec.core.url_to_fs(pattern)
+    filesystem, place = _filesystem(pattern)
     return sorted(
         str(filesystem.unstrip_protocol(found)) if "://" in pattern else str(found) for found in filesystem.glob(place)
     )

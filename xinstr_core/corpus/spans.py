@@ -12,9 +12,9 @@ _LINE_END = re.compile(r"\n")
 def cut_spans(text: str, minimum: int, maximum: int) -> Iterator[tuple[int, int]]:
     """(start, end) offsets of spans of at most `maximum` characters; surrounding white space is left out.
 
-    Borders are blank lines, or line ends where a text has no blank line. Paragraphs are joined while they fit; a
-    remainder under `minimum` takes paragraphs from the span before it while that one can spare them. A paragraph longer
-    than `maximum` comes out alone, over-long, so that the caller can reject it with its length.
+    Borders are blank lines, and line ends in a text or paragraph that would be too long without. Paragraphs are joined
+    while they fit; a remainder under `minimum` takes paragraphs from the span before it while that one can spare them. A
+    line longer than `maximum` comes out alone, over-long, so that the caller can reject it with its length.
     """
     start, end = _trimmed(text, 0, len(text))
     if end - start <= maximum:
@@ -22,7 +22,7 @@ def cut_spans(text: str, minimum: int, maximum: int) -> Iterator[tuple[int, int]
         return
     borders = _BLANK_LINE if _BLANK_LINE.search(text, start, end) else _LINE_END
     spans: list[list[tuple[int, int]]] = []
-    for paragraph in _paragraphs(text, start, end, borders):
+    for paragraph in _fitting(text, _paragraphs(text, start, end, borders), maximum):
         if spans and paragraph[1] - spans[-1][0][0] <= maximum:
             spans[-1].append(paragraph)
             continue
@@ -43,6 +43,12 @@ def _lengthen(span: list[tuple[int, int]], before: list[tuple[int, int]], minimu
         and span[-1][1] - before[-1][0] <= maximum
     ):
         span.insert(0, before.pop())
+
+
+def _fitting(text: str, paragraphs: Iterator[tuple[int, int]], maximum: int) -> Iterator[tuple[int, int]]:
+    """Paragraphs, of the over-long ones their lines."""
+    for start, end in paragraphs:
+        yield from _paragraphs(text, start, end, _LINE_END) if end - start > maximum else [(start, end)]
 
 
 def _paragraphs(text: str, start: int, end: int, borders: re.Pattern[str]) -> Iterator[tuple[int, int]]:

@@ -10,24 +10,24 @@ from xinstr_core.corpus.batches import BatchJudge, batches
 from xinstr_core.corpus.contamination import RunIndex
 from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.identification import ModelVoter
-from xinstr_core.corpus.packs import NO_PACK, LanguagePack
-from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.sources import identity_of, records_of
+from xinstr_core.corpus.readers import BROKEN_FILE, Record, Reject
+from xinstr_core.corpus.sources import files_of, identity_of, records_of
 from xinstr_core.errors import StageError
-from xinstr_core.languages import Language
+from xinstr_core.languages import CorpusSource, Language
 from xinstr_core.parallel import ordered_map, processors
 from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import ShardLog, StageOutput
 from xinstr_core.workspace import Workspace
 
-# What to look at when most records fall for one reason that is not their language.
+# What to look at when most records fall for one reason.
 _QUESTIONS = {
-    "no_text": "has every record a string in its field `text`?",
+    "no_text": "has every record a string in the field that holds the text?",
     "not_utf8": "is the file saved as UTF-8?",
     "not_json": "is it one JSON object a line?",
     "line_too_long": "is it one record a line?",
-    "broken_file": "is it whole? Write it again",
+    "licence": "does corpus.licences name the licences as the records do?",
 }
+_OF_THE_LANGUAGE = {"wrong_language", "wrong_script", "mixed_language", "no_stop_words", "unlike_profile"}
 
 
 def run(run: StageRun) -> StageOutput:
@@ -51,7 +51,7 @@ def run(run: StageRun) -> StageOutput:
         run.unfinished,
         run.settings.corpus,
     )
-    _stop_if_lost(run, source.path, corpus)
+    _stop_if_lost(run, source, corpus)
     return StageOutput(
         tables=corpus.tables,
         figures={
@@ -66,30 +66,40 @@ def run(run: StageRun) -> StageOutput:
     )
 
 
-def _stop_if_lost(run: StageRun, path: str, corpus: Corpus) -> None:
+def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus) -> None:
+    """StageError, with the numbers, when too many files were broken, too much was refused, or nothing was kept."""
+    settings = run.settings.corpus
+    files, broken = len(files_of(source, run.language.tag)), corpus.reasons[BROKEN_FILE]
+    if files and broken / files > settings.maximum_broken_share:
+        raise StageError(
+            f"{source.path}: {broken} of {files} files end too early or are damaged: write them again, "
+            "or raise corpus.maximum_broken_share to go on with what could be read"
+        )
     lost, total = corpus.reasons.total(), corpus.documents + corpus.reasons.total()
-    if not total or lost / total <= run.settings.corpus.maximum_lost_share:
+    if not total or (corpus.documents and lost / total <= settings.maximum_lost_share):
         return
     listed = ", ".join(f"{count} {reason}" for reason, count in corpus.reasons.most_common())
-    question = _QUESTIONS.get(corpus.reasons.most_common(1)[0][0], f"is it {run.language.name}?")
-    raise StageError(
-        f"{path} lost {lost} of {total} documents ({listed}): {question} "
-        "Raise corpus.maximum_lost_share to go on all the same"
-    )
+    reason = corpus.reasons.most_common(1)[0][0]
+    question = f"is it {run.language.name}?" if reason in _OF_THE_LANGUAGE else _QUESTIONS.get(reason, "")
+    advice = " Raise corpus.maximum_lost_share to go on all the same." if corpus.documents else ""
+    said = f"{source.path} lost {lost} of {total} documents ({listed})"
+    raise StageError(f"{said}{f': {question}' if question else '.'}{advice}")
 
 
 def _document_filter(run: StageRun) -> DocumentFilter:
-    pack = run.workspace.pack_file(run.language)
     evaluation = tuple(run.workspace.evaluation_files(run.language))
     model, label = run.workspace.identification_model(run.language), run.language.identification_label
     voter = ModelVoter(model, label) if model and label else None
     if voter:
         voter.check()
+    index = RunIndex(evaluation, run.language.script) if evaluation else None
+    if index:
+        index.check()
     return DocumentFilter(
         run.language,
         run.settings.corpus,
-        LanguagePack.read(pack) if pack else NO_PACK,
-        RunIndex(evaluation, run.language.script) if evaluation else None,
+        run.workspace.pack(run.language),
+        index,
         voter,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xinstr_core.corpus.contamination import RunIndex
+from xinstr_core.errors import InputError
 
 SWAHILI = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa, na wamejaliwa akili na dhamiri."
 VIETNAMESE = "Tất cả mọi người sinh ra đều được tự do và bình đẳng về nhân phẩm và quyền."
@@ -93,11 +94,20 @@ def test_composed_and_decomposed_letters_are_the_same(tmp_path: Path, form: str)
 def test_every_text_field_of_every_file_counts_and_the_first_file_gives_the_name(tmp_path: Path) -> None:
     first, second, third = tmp_path / "flores.txt", tmp_path / "xquad.jsonl", tmp_path / "again.txt"
     first.write_text(f"{SWAHILI}\n", "utf-8")
-    second.write_text(json.dumps({"context": "Ukurasa", "answer": VIETNAMESE, "n": [SWAHILI]}) + "\n[]\n", "utf-8")
+    second.write_text(json.dumps({"context": "Ukurasa", "answer": VIETNAMESE, "n": [SWAHILI]}) + "\n", "utf-8")
     third.write_text(f"{SWAHILI}\n\n{VIETNAMESE}\n", "utf-8")
     known = RunIndex((first, second, third), "Latn")
+    known.check()
     assert known.find(SWAHILI) == "flores"
     assert known.find(VIETNAMESE) == "xquad"
+
+
+@pytest.mark.parametrize(("content", "said"), [("", "has no text of 10 words"), ("[]\n", "must be readable whole")])
+def test_an_evaluation_set_that_guards_against_nothing_is_an_error(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "xquad.jsonl"
+    path.write_text(content, "utf-8")
+    with pytest.raises(InputError, match=said):
+        RunIndex((path,), "Latn").check()
 
 
 def test_a_document_without_words_and_an_index_without_files_find_nothing(tmp_path: Path) -> None:

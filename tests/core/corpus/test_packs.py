@@ -35,7 +35,7 @@ MAXIMA = {
     "digit_share": (0.10, 0.20),
     "menu_share": (0.15, 0.90),
     "bare_line_share": (0.10, 0.60),
-    "spaced_mark_share": (0.20, 0.50),
+    "spaced_mark_share": (0.35, 0.50),
     "repeated_line_share": (0.15, 0.40),
     "repeated_phrase_share": (0.15, 0.40),
     "foreign_share": (0.20, 0.40),
@@ -129,7 +129,9 @@ def test_what_a_person_leaves_out_is_as_loose_as_without_a_pack(tmp_path: Path) 
     assert LanguagePack.read(path) == LanguagePack(maximum=Maxima(link_share=0.5))
 
 
-@pytest.mark.parametrize(("texts", "language"), [(CLEAN, "sw"), (DIRTY, "sw"), (CLEAN + DIRTY, "wo")])
+@pytest.mark.parametrize(
+    ("texts", "language"), [(CLEAN, "sw"), (CLEAN + DIRTY, "sw"), (DIRTY, "wo"), (CLEAN + DIRTY, "wo")]
+)
 def test_a_fitted_limit_never_leaves_its_range(texts: list[str], language: str) -> None:
     assert outside(fit_pack(texts, language, "Latn", "", SHORT)) == {}
 
@@ -138,9 +140,30 @@ def test_clean_text_gives_the_strictest_limits_and_dirty_text_the_loosest() -> N
     clean = fit_pack(CLEAN, "sw", "Latn", "mine", SHORT)
     assert (clean.documents, clean.source) == (40, "mine")
     assert (clean.maximum.link_share, clean.maximum.menu_share, clean.minimum.profile_share) == (0.03, 0.15, 0.25)
-    dirty = fit_pack(DIRTY, "sw", "Latn", "", SHORT)
+    dirty = fit_pack([*CLEAN, *DIRTY], "sw", "Latn", "", SHORT)
     assert (dirty.maximum.link_share, dirty.maximum.markup_share, dirty.maximum.symbol_share) == (0.10, 0.15, 0.30)
     assert dirty.minimum.language_score == 0.30
+
+
+def test_text_of_another_language_is_not_fitted_to() -> None:
+    with pytest.raises(InputError, match="only 0 of 40 documents look like fi: fit it from text of its own"):
+        fit_pack(CLEAN, "fi", "Latn", "", SHORT)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[maximum]\nlink_share = 7\n", "maximum.link_share: .*known: link_share"),
+        ("[minimum]\nscript_share = -1\n", "minimum.script_share"),
+        ("[maximum]\nlinks = 0.1\n", "maximum.links: .*known: link_share, markup_share"),
+        ("words = 3\n", "words: .*known: documents, source, maximum, minimum"),
+    ],
+)
+def test_a_limit_that_is_no_share_or_unknown_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "sw.toml"
+    path.write_text(content, "utf-8")
+    with pytest.raises(SettingsError, match=said):
+        LanguagePack.read(path)
 
 
 def test_a_limit_within_its_range_is_half_as_much_again_as_the_99th_percentile() -> None:

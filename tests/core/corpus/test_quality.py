@@ -40,7 +40,12 @@ def test_prose_has_no_fault_and_its_own_script(script: str) -> None:
 )
 def test_addresses_and_link_targets_are_links(text: str) -> None:
     parts = {"https://a.tz/x abcd": 14, "www.example.com abcd": 15, "[abcde](ab/c.htm)": 11, "abcdef](x/ยา.html)": 12}
-    assert measure(text, "Latn").link_share == pytest.approx(parts[text] / len(text))
+    more = f"{text} https://example.org/a/longer/one/that/is/the/source"
+    assert measure(more, "Latn").link_share == pytest.approx(parts[text] / len(more))
+
+
+def test_one_address_is_a_source_and_no_list_of_links() -> None:
+    assert measure("Maji ya mto https://example.org/maji", "Latn").link_share == 0.0
 
 
 @pytest.mark.parametrize(
@@ -86,10 +91,18 @@ def test_a_line_without_letter_or_digit_is_bare() -> None:
 
 
 def test_marks_after_a_space_are_those_of_tokenised_text() -> None:
-    assert measure("Maji , moto . Moto", "Latn").spaced_mark_share == 1.0
-    assert measure("Maji, moto . Moto ?", "Latn").spaced_mark_share == pytest.approx(2 / 3)
+    assert measure("Maji , moto . " * 4, "Latn").spaced_mark_share == 1.0
+    assert measure("Maji, moto . Moto ? " * 3, "Latn").spaced_mark_share == pytest.approx(2 / 3)
     assert measure("Maji moto", "Latn").spaced_mark_share == 0.0
-    assert measure("bei 3 .50", "Latn").spaced_mark_share == 0.0
+    assert measure("bei 3 .50 " * 9, "Latn").spaced_mark_share == 0.0
+
+
+def test_a_handful_of_marks_says_nothing_of_tokenisation() -> None:
+    assert measure("Maji , moto . " * 3 + "Maji ,", "Latn").spaced_mark_share == 0.0
+
+
+def test_two_prices_are_no_formula() -> None:
+    assert measure("Bei ni $250,000 na si $300 tena, wala $20.", "Latn").markup_share < 0.1
 
 
 def test_lines_that_come_again_are_repeated() -> None:
