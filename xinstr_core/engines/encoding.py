@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Rows are padded to a multiple of this. On CPU every new shape costs kernels and buffers that are kept: 180 rows, three
-# epochs of LoRA, peaked at 1,815 MiB with a length for every batch and at 938 MiB with multiples of 64.
+# Rows are padded to a multiple of this. On CPU every new shape costs kernels and buffers that are kept: three epochs of
+# LoRA over 180 rows peak at 1,133 MiB so, and at 2,055 MiB with a length for every batch (benchmarks/padding.py).
 LENGTH_STEP = 32
 
 
