@@ -27,7 +27,12 @@ _function: Callable[[Any], Any]  # of a worker process
 def processors() -> int:
     """How many processors this process should keep busy: OMP_NUM_THREADS, or those that it may use."""
     told = os.environ.get(THREADS, "")
-    return int(told) if told.isdecimal() and int(told) else len(os.sched_getaffinity(0))
+    return int(told) if told.isdecimal() and int(told) else cores()
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:

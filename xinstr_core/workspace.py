@@ -86,7 +86,7 @@ class Workspace:
         return self.home / named
 
     def evaluation_files(self, language: Language) -> list[Path]:
-        """Files whose text must not be in the corpus: the registered sets, and the language's own prompts."""
+        """Files whose text must not be in the corpus: those that the settings name."""
         named = [self.home / name.replace("{language}", language.tag) for name in self.settings.corpus.evaluation_sets]
         if missing := [str(path) for path in named if not path.is_file()]:
             raise InputError(f"no evaluation set {', '.join(missing)}: correct corpus.evaluation_sets")

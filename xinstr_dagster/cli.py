@@ -15,6 +15,7 @@ from rich.table import Table
 from xinstr_core.corpus.sources import files_of, records_of
 from xinstr_core.errors import SettingsError, XinstrError
 from xinstr_core.languages import CorpusSource, active_languages, check_tag, get_language, read_languages, write_entry
+from xinstr_core.parallel import cores
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.text import printable
 from xinstr_core.workspace import Workspace, home_folder
@@ -220,7 +221,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
     from xinstr_dagster.build import BuildRequest, check_inputs
     from xinstr_dagster.instance import prepare_home
-    from xinstr_dagster.processes import build_each, cores
+    from xinstr_dagster.processes import build_each
     from xinstr_dagster.progress_bar import progress_bar
 
     home = home_folder()

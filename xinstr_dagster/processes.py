@@ -15,15 +15,10 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from xinstr_core.errors import XinstrError
-from xinstr_core.parallel import THREADS, end_with_parent
+from xinstr_core.parallel import THREADS, cores, end_with_parent
 from xinstr_dagster.build import BuildRequest, Outcome, build, outcome_if_current
 from xinstr_dagster.execution import Listener, listeners
 from xinstr_dagster.instance import open_instance
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def build_each(

@@ -89,9 +89,26 @@ def test_an_interrupted_command_line_ends_its_builders_and_prints_no_traceback(
     (os.killpg if whole_group else os.kill)(command.pid, signal.SIGINT)
     _, errors = command.communicate(timeout=PATIENCE)
     assert command.returncode not in (0, 1)
-    assert b"Traceback" not in errors
+    assert errors.splitlines() == [b"error: interrupted: the same command goes on from here"]
     _, alive = psutil.wait_procs(builders, timeout=PATIENCE)
     assert alive == []
+
+
+def test_an_interrupted_build_of_one_language_says_so_in_one_line_and_goes_on_from_there(
+    new_home: Callable[[str], CommandLine],
+) -> None:
+    xinstr = new_home("home")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "xinstr_dagster.cli", "build", "sw"],
+        env=xinstr.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    wait_for("a first partition", PATIENCE, xinstr.manifests)
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=PATIENCE)
+    assert command.returncode not in (0, 1)
+    assert errors.splitlines()[-1] == b"error: interrupted: the same command goes on from here"
 
 
 def test_a_damaged_manifest_of_one_language_keeps_no_other_from_being_built(

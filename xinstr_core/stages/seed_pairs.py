@@ -68,4 +68,4 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
     return {"seeds": workspace.seeds_file(language)}
 
 
-STAGE = Stage("seed_pairs", "1", run, files=files, uses_model=False)
+STAGE = Stage("seed_pairs", "2", run, files=files, uses_model=False)

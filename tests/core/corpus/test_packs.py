@@ -38,7 +38,6 @@ MAXIMA = {
     "spaced_mark_share": (0.35, 0.50),
     "repeated_line_share": (0.15, 0.40),
     "repeated_phrase_share": (0.15, 0.40),
-    "foreign_share": (0.20, 0.40),
 }
 MINIMA = {
     "script_share": (0.60, 0.80),
