@@ -1,15 +1,16 @@
 """Which documents the corpus stage keeps: `python benchmarks/corpus_quality.py`, needs ../shared/data.
 
 Clean documents: the real corpora, judged with a pack that was fitted on the other half of the same files, so that no
-document sets its own limit; once more with the pack that ships. Noisy ones: raw_noisy.jsonl by kind, with the pack that
+document sets its own limit; documents of random sentences of that half; once more with the pack that ships. Noisy ones: raw_noisy.jsonl by kind, with the pack that
 ships. A record counts as refused when no span of it is kept. Machine-translated pages: precision over both sets.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from xinstr_core.corpus.documents import Document, DocumentFilter
@@ -17,9 +18,11 @@ from xinstr_core.corpus.packs import LanguagePack, bundled_pack, fit_pack
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
+from xinstr_core.text import whole_sentences
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SCRIPTS = {"bn": "Beng", "hi": "Deva", "ne": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
+UNRELATED = 250  # of either half
 LANGUAGES = ["bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi"]
 
 
@@ -34,22 +37,40 @@ def shipped(language: str) -> LanguagePack:
     return LanguagePack.read(path)
 
 
-def judged(texts: Iterable[str], one: DocumentFilter) -> list[Document | Reject]:
-    return [found for number, text in enumerate(texts) for found in one.judge(Record(str(number), {"text": text}))]
+Judged = list[list[Document | Reject]]  # of every record its spans
 
 
-def share_kept(found: list[Document | Reject]) -> tuple[float, float, Counter[str]]:
-    """Share of spans kept; the same without those refused for personal data; and the reasons."""
-    reasons = Counter(one.reason for one in found if isinstance(one, Reject))
-    kept = sum(isinstance(one, Document) for one in found)
-    return kept / len(found), kept / (len(found) - reasons["personal_data"]), reasons
+def judged(texts: Iterable[str], one: DocumentFilter) -> Judged:
+    return [[*one.judge(Record(str(number), {"text": text}))] for number, text in enumerate(texts)]
+
+
+def unrelated(texts: Sequence[str], language: str) -> Iterator[str]:
+    """Documents of fifteen sentences, each from a text of its own; not a tokenised one among them."""
+    rng = random.Random(language)
+    pools = [found for text in texts if (found := [s.strip() for s in whole_sentences(text) if 40 <= len(s) <= 140])]
+    for _ in range(UNRELATED):
+        yield " ".join(rng.choice(pool) for pool in rng.sample(pools, min(15, len(pools))))
+
+
+def shares_kept(found: Judged) -> str:
+    """Share of documents of which something is kept; of spans; of spans without those refused for personal data."""
+    kept = [sum(isinstance(one, Document) for one in spans) for spans in found]
+    spans, personal = sum(map(len, found)), reasons_of(found)["personal_data"]
+    return f"{sum(map(bool, kept)) / len(kept):.3f} | {sum(kept) / spans:.3f} | {sum(kept) / (spans - personal):.3f}"
+
+
+def reasons_of(found: Judged) -> Counter[str]:
+    return Counter(one.reason for spans in found for one in spans if isinstance(one, Reject))
 
 
 def main() -> None:
     print(
-        "| language | other half's pack | without personal data | shipped pack | without personal data | reasons (shipped) |"
+        "Other half's pack, and the pack that ships: documents, spans, spans without personal data; unrelated sentences.\n"
     )
-    print("|---|---|---|---|---|---|")
+    print(
+        "| language | documents | spans | without p. | unrelated | documents | spans | without p. | reasons (shipped) |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     translated = 0
     for language in LANGUAGES:
         lines = (DATA / "corpus" / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
@@ -61,17 +82,24 @@ def main() -> None:
             for half, pack in zip(halves, reversed(packs), strict=True)
             for found in judged(half, filter_of(language, pack))
         ]
-        kept, clean, _ = share_kept(held_out)
-        own, own_clean, reasons = share_kept(judged(texts, filter_of(language, shipped(language))))
+        found_out = sum(
+            reasons_of(judged(unrelated(half, language), filter_of(language, pack)))["unrelated_sentences"]
+            for half, pack in zip(halves, reversed(packs), strict=True)
+        )
+        own = judged(texts, filter_of(language, shipped(language)))
+        reasons = reasons_of(own)
         translated += reasons["machine_translated"]
         listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        print(f"| {language} | {kept:.3f} | {clean:.3f} | {own:.3f} | {own_clean:.3f} | {listed} |", flush=True)
+        print(
+            f"| {language} | {shares_kept(held_out)} | {found_out / 2 / UNRELATED:.2f} | {shares_kept(own)} | {listed} |",
+            flush=True,
+        )
     refused: Counter[str] = Counter()
     records: Counter[str] = Counter()
     why: dict[str, Counter[str]] = {}
     for line in (DATA / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
         row = json.loads(line)
-        found = judged([row["text"]], filter_of(row["language"], shipped(row["language"])))
+        (found,) = judged([row["text"]], filter_of(row["language"], shipped(row["language"])))
         records[row["kind"]] += 1
         refused[row["kind"]] += not any(isinstance(one, Document) for one in found)
         why.setdefault(row["kind"], Counter()).update(

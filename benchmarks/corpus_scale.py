@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from corpus_vs_datatrove import BUILD, ours, write_corpus
+from corpus_vs_datatrove import BUILD, run_ours, write_corpus
 
 LANGUAGE = "sw"
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--run", help="run the stage once over this file")
     arguments = parser.parse_args()
     if arguments.run:
-        ours(LANGUAGE, Path(arguments.run))
+        run_ours(LANGUAGE, Path(arguments.run))
         return
     points = []
     for documents in map(int, arguments.documents.split(",")):

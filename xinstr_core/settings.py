@@ -58,6 +58,12 @@ class CorpusSettings(Section):
         le=1,
         description="Jaccard similarity of word shingles at which the later document is a duplicate; 0.8 as in FineWeb-2 and CulturaX",
     )
+    maximum_overlap: float = Field(
+        default=0.6,
+        gt=0,
+        le=1,
+        description="share of a text that also stands in an earlier one, from which on it is refused: half, and what the estimate may err",
+    )
     recurring_line_documents: int = Field(
         default=10,
         ge=2,

@@ -24,9 +24,14 @@ def printable(text: str) -> str:
     return "".join(c for c in text if (c.isprintable() and c not in _DIRECTION_MARKS) or c in _JOINERS)
 
 
+def whole_sentences(text: str) -> list[str]:
+    """Sentences by end marks and line ends; a text without any of these is one."""
+    return [part for part in _SENTENCE_BORDER.split(text) if part]
+
+
 def sentences(text: str) -> list[str]:
     """Sentences by end marks and line ends; where there is only one, its words; where there is only one, its letters."""
-    for parts in ([part for part in _SENTENCE_BORDER.split(text) if part], text.split()):
+    for parts in (whole_sentences(text), text.split()):
         if len(parts) > 1:
             return parts
     letters: list[str] = regex.findall(r"\X", text)

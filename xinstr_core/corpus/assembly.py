@@ -1,13 +1,13 @@
-"""From judged batches to the corpus: what only the whole shows, recurring lines and duplicates; then the tables.
+"""From judged batches to the corpus: what only the whole shows, recurring lines, duplicates and overlaps; then the tables.
 
-Batches are read from disk one at a time, three times over; what stays in memory is some forty bytes a document, more for each
-duplicate, and the hashes of a sixteenth of the lines.
+Batches are read from disk one at a time, several times over; what stays in memory is some sixty bytes a document, more for
+each one that repeats another, and the hashes of a sixteenth of the lines.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,27 @@ import numpy as np
 import polars as pl
 
 from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, EXCERPT_CHARACTERS, REJECT_SCHEMA
-from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch, Match
+from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch
+from xinstr_core.corpus.overlaps import Overlap, OverlapSearch
+from xinstr_core.corpus.recurring import recurring_lines, recurring_shares
 from xinstr_core.identity import KEY_LENGTH
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import TableWriter
 
-_PARTS = 16  # of the lines' hashes: one is in memory at a time
+# Overlaps from here on are told, whether or not they are refused: the overlapping news of a real source share about a third
+# and more, and of ten thousand clean texts in twelve languages one in sixty does.
+_TOLD_OVERLAP = 0.3
 
 DUPLICATE_SCHEMA = pl.Schema(
     {
         "language": pl.String,
         "doc_id": pl.String,
         "place": pl.String,
+        "kind": pl.String,
         "duplicate_of": pl.String,
         "kept": pl.String,
         "similarity": pl.Float64,
+        "refused": pl.Boolean,
     }
 )
 
@@ -45,119 +51,191 @@ class Corpus:
     licences: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class _Repeat:
+    """That a document repeats an earlier one, by their numbers; `kept` is the one that stays. A row of `duplicates`."""
+
+    kind: str  # exact_duplicate, near_duplicate, overlap
+    earlier: int
+    kept: int
+    similarity: float
+    value: float  # what was compared with the threshold: of an overlap the share of the document itself
+    threshold: float
+
+    @property
+    def is_refused(self) -> bool:
+        return self.value >= self.threshold
+
+
 def assemble(documents: Sequence[Path], rejects: Sequence[Path], folder: Path, settings: CorpusSettings) -> Corpus:
     """Write documents, rejected and duplicates from the batches' files, in the order of the batches."""
-    search = DuplicateSearch(folder / "duplicates", settings.near_duplicate_similarity)
-    ids: list[Any] = []
-    for batch in _read(documents):
-        search.add(batch["doc_id"].to_list(), batch["signature"].to_numpy().reshape(batch.height, PERMUTATIONS))
+    duplicates = DuplicateSearch(folder / "duplicates", settings.near_duplicate_similarity)
+    overlaps = OverlapSearch(folder / "overlaps")
+    ids: list[Any] = [np.empty(0, dtype=f"S{KEY_LENGTH}")]
+    for batch in _read(documents, "doc_id", "signature", "sketch"):
+        duplicates.add(batch["doc_id"].to_list(), batch["signature"].to_numpy().reshape(batch.height, PERMUTATIONS))
+        sketches = batch["sketch"]
+        overlaps.add(sketches.list.len().to_numpy(), sketches.explode(empty_as_null=False).to_numpy())
         ids.append(batch["doc_id"].to_numpy().astype(f"S{KEY_LENGTH}"))
-    matches = {match.document: match for match in search.find()}
-    # Copies are out before lines are counted: a page that stands there twelve times is one page and no boilerplate.
-    recurring = _recurring_lines(documents, folder / "lines", settings.recurring_line_documents, matches)
+    names = np.concatenate(ids)
+    repeats = _copies(duplicates)
+    boilerplate = _boilerplate(documents, folder / "lines", settings, repeats)
+    left_out = np.zeros(len(names), dtype=bool)
+    left_out[[*repeats, *boilerplate]] = True
+    repeats |= _overlaps(overlaps, left_out, settings.maximum_overlap)
+    return _write(documents, rejects, folder, names, repeats, boilerplate, settings.maximum_recurring_share)
+
+
+def _copies(search: DuplicateSearch) -> dict[int, _Repeat]:
+    """By the number of the document."""
+    return {
+        match.document: _Repeat(
+            kind="exact_duplicate" if match.exact else "near_duplicate",
+            earlier=match.earlier,
+            kept=match.kept,
+            similarity=match.similarity,
+            value=match.similarity,
+            threshold=search.least,
+        )
+        for match in search.find()
+    }
+
+
+def _boilerplate(
+    paths: Sequence[Path], folder: Path, settings: CorpusSettings, copies: Collection[int]
+) -> dict[int, float]:
+    """The documents that are made of recurring lines, and the share of those.
+
+    Copies are left out before lines are counted: a page that stands there twelve times is one page and no boilerplate.
+    """
+
+    def others() -> Iterator[pl.DataFrame]:
+        for batch in _numbered(paths, "n_chars", "lines", "line_characters"):
+            yield batch.filter(pl.Series([number not in copies for number in batch["number"]], dtype=pl.Boolean))
+
+    recurring = recurring_lines(others(), folder, settings.recurring_line_documents)
+    found: dict[int, float] = {}
+    for batch in others():
+        shares = recurring_shares(batch, recurring)
+        condemned = np.flatnonzero(shares > settings.maximum_recurring_share)
+        found.update(zip(batch["number"].to_numpy()[condemned].tolist(), shares[condemned].tolist(), strict=True))
+    return found
+
+
+def _overlaps(search: OverlapSearch, left_out: Any, maximum: float) -> dict[int, _Repeat]:
+    """Of every document the strongest overlap with one that stays.
+
+    Looked for again until nothing changes: a document that goes may have stood between two that are like each other, and
+    what it refused has another hearing. It ends, since a document's fate is final once those of all earlier ones are.
+    """
+    refused: dict[int, _Repeat] = {}
+    while True:
+        found = _strongest(search.find(left_out, min(_TOLD_OVERLAP, maximum)), maximum)
+        goes = {number: one for number, one in found.items() if one.is_refused}
+        refused |= goes
+        again = [number for number, one in refused.items() if one.earlier in refused]
+        if not goes and not again:
+            return refused | found
+        left_out[[*goes]] = True
+        left_out[again] = False
+        for number in again:
+            del refused[number]
+
+
+def _strongest(overlaps: Iterable[Overlap], maximum: float) -> dict[int, _Repeat]:
+    """Overlaps come in the order of their later documents, so the fate of the earlier one is known."""
+    found: dict[int, _Repeat] = {}
+    for one in overlaps:
+        earlier, before = found.get(one.earlier), found.get(one.document)
+        if earlier and earlier.is_refused:
+            continue
+        repeat = _Repeat("overlap", one.earlier, one.earlier, one.similarity, one.repeated, maximum)
+        if not before or (repeat.is_refused, repeat.similarity) > (before.is_refused, before.similarity):
+            found[one.document] = repeat
+    return found
+
+
+def _write(
+    documents: Sequence[Path],
+    rejects: Sequence[Path],
+    folder: Path,
+    names: Any,
+    repeats: dict[int, _Repeat],
+    boilerplate: dict[int, float],
+    maximum_recurring_share: float,
+) -> Corpus:
     schemas = {"documents": DOCUMENT_SCHEMA, "rejected": REJECT_SCHEMA, "duplicates": DUPLICATE_SCHEMA}
     corpus = Corpus({name: folder / f"{name}.parquet" for name in schemas})
     kept, rejected, duplicates = (TableWriter(corpus.tables[name], schema) for name, schema in schemas.items())
-    names = np.concatenate(ids) if ids else np.empty(0, dtype=f"S{KEY_LENGTH}")
     with kept, rejected, duplicates:
-        for (first, repeats, others), refused in zip(_split(documents, matches), _read(rejects), strict=True):
-            said = [matches[first + place] for place in repeats["place_in_batch"]]
-            shares = _recurring_shares(others, recurring)
-            condemned = pl.Series(shares > settings.maximum_recurring_share)
-            stays, boilerplate = others.filter(~condemned), others.filter(condemned)
+        for batch, refused in zip(_numbered(documents), _read(rejects), strict=True):
+            reasons = {}
+            for number in batch["number"]:
+                if (repeat := repeats.get(number)) and repeat.is_refused:
+                    value = f"{names[repeat.earlier].decode()} {repeat.value:.3f}"
+                    reasons[number] = (repeat.kind, value, f"{repeat.threshold:.3g}")
+                elif number in boilerplate:
+                    reasons[number] = (
+                        "recurring_lines",
+                        f"{boilerplate[number]:.3f}",
+                        f"{maximum_recurring_share:.3g}",
+                    )
+            goes = pl.Series([number in reasons for number in batch["number"]], dtype=pl.Boolean)
+            stays = batch.filter(~goes)
+            refusals = pl.concat([refused, _refused(batch.filter(goes), list(reasons.values()))])
             kept.write(stays)
-            duplicates.write(_pairs(repeats, said, names))
-            refusals = pl.concat(
-                [
-                    refused,
-                    _refused_copies(repeats, said, names, search.least),
-                    _refused(
-                        boilerplate,
-                        ["recurring_lines"] * boilerplate.height,
-                        [f"{share:.3f}" for share in shares[condemned]],
-                        settings.maximum_recurring_share,
-                    ),
-                ]
-            )
             rejected.write(refusals)
+            duplicates.write(_pairs(batch, repeats, names))
             corpus.reasons.update(refusals["reason"])
             corpus.documents += stays.height
             corpus.licences.update(stays["licence"])
     return corpus
 
 
-def _split(paths: Sequence[Path], matches: Mapping[int, Match]) -> Iterator[tuple[int, pl.DataFrame, pl.DataFrame]]:
-    """Of every batch: the number of its first document, its duplicates and its other documents."""
-    first = 0
-    for batch in _read(paths):
-        repeats = pl.Series([number in matches for number in range(first, first + batch.height)], dtype=pl.Boolean)
-        numbered = batch.with_row_index("place_in_batch")
-        yield first, numbered.filter(repeats), numbered.filter(~repeats)
-        first += batch.height
-
-
-def _refused_copies(copies: pl.DataFrame, matches: Sequence[Match], names: Any, threshold: float) -> pl.DataFrame:
-    return _refused(
-        copies,
-        ["exact_duplicate" if match.exact else "near_duplicate" for match in matches],
-        [f"{names[match.earlier].decode()} {match.similarity:.3f}" for match in matches],
-        threshold,
+def _refused(documents: pl.DataFrame, reasons: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
+    """Rows of `rejected` for documents with their (reason, value, threshold)."""
+    columns = zip(
+        ("reason", "value", "threshold"), zip(*reasons, strict=True) if reasons else ((), (), ()), strict=True
+    )
+    return (
+        documents.select("language", "place", excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS))
+        .with_columns(pl.Series(name, values, dtype=pl.String) for name, values in columns)
+        .select(REJECT_SCHEMA.names())
     )
 
 
-def _refused(documents: pl.DataFrame, reasons: list[str], values: list[str], threshold: float) -> pl.DataFrame:
-    return documents.select(
-        "language",
-        "place",
-        reason=pl.Series(reasons, dtype=pl.String),
-        value=pl.Series(values, dtype=pl.String),
-        threshold=pl.lit(f"{threshold:.3g}"),
-        excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS),
-    )
-
-
-def _pairs(repeats: pl.DataFrame, matches: Sequence[Match], names: Any) -> pl.DataFrame:
-    return repeats.select(
+def _pairs(batch: pl.DataFrame, repeats: dict[int, _Repeat], names: Any) -> pl.DataFrame:
+    """Rows of `duplicates` for the documents of a batch that repeat another."""
+    told = [repeats.get(number) for number in batch["number"]]
+    found = [one for one in told if one]
+    return batch.filter(pl.Series([one is not None for one in told], dtype=pl.Boolean)).select(
         "language",
         "doc_id",
         "place",
-        duplicate_of=pl.Series([names[match.earlier].decode() for match in matches], dtype=pl.String),
-        kept=pl.Series([names[match.kept].decode() for match in matches], dtype=pl.String),
-        similarity=pl.Series([match.similarity for match in matches], dtype=pl.Float64),
+        kind=pl.Series([one.kind for one in found], dtype=pl.String),
+        duplicate_of=pl.Series([names[one.earlier].decode() for one in found], dtype=pl.String),
+        kept=pl.Series([names[_stays(one.kept, repeats)].decode() for one in found], dtype=pl.String),
+        similarity=pl.Series([round(one.similarity, 4) for one in found], dtype=pl.Float64),
+        refused=pl.Series([one.is_refused for one in found], dtype=pl.Boolean),
     )
 
 
-def _read(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
+def _stays(number: int, repeats: dict[int, _Repeat]) -> int:
+    """What stays in place of a document: itself, or what refused it, and so on."""
+    while (repeat := repeats.get(number)) and repeat.is_refused:
+        number = repeat.kept
+    return number
+
+
+def _numbered(paths: Sequence[Path], *columns: str) -> Iterator[pl.DataFrame]:
+    """The batches with the numbers of their documents, counted through."""
+    first = 0
+    for batch in _read(paths, *columns):
+        yield batch.with_row_index("number", offset=first)
+        first += batch.height
+
+
+def _read(paths: Sequence[Path], *columns: str) -> Iterator[pl.DataFrame]:
+    """The batches, whole or of some columns."""
     for path in paths:
-        yield pl.read_parquet(path)
-
-
-def _recurring_lines(paths: Sequence[Path], folder: Path, least: int, copies: Mapping[int, Match]) -> Any:
-    """Sorted hashes of the lines that stand in `least` or more documents of one source, copies left out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = [folder / f"part-{number:02}" for number in range(_PARTS)]
-    for part in parts:
-        part.write_bytes(b"")
-    for _, _, batch in _split(paths, copies):
-        hashes = batch["lines"].list.unique().explode(empty_as_null=False).drop_nulls().to_numpy()
-        for number, part in enumerate(parts):
-            with part.open("ab") as stream:
-                stream.write(hashes[hashes % _PARTS == number].tobytes())
-    found = []
-    for part in parts:
-        hashes, counts = np.unique(np.fromfile(part, dtype=np.uint64), return_counts=True)
-        found.append(hashes[counts >= least])
-    return np.sort(np.concatenate(found))
-
-
-def _recurring_shares(batch: pl.DataFrame, recurring: Any) -> Any:
-    """Per document, the share of its characters that stand in recurring lines."""
-    lines = batch.with_row_index("document").select("document", "n_chars", "lines", "line_characters")
-    flat = lines.explode("lines", "line_characters", empty_as_null=False)
-    hashes = flat["lines"].to_numpy()
-    if not len(recurring) or not len(hashes):
-        return np.zeros(batch.height)
-    places = np.minimum(np.searchsorted(recurring, hashes), len(recurring) - 1)
-    characters = np.where(recurring[places] == hashes, flat["line_characters"].to_numpy(), 0)
-    sums = np.bincount(flat["document"].to_numpy(), weights=characters, minlength=batch.height)
-    return sums / batch["n_chars"].to_numpy()
+        yield pl.read_parquet(path, columns=list(columns) or None)

@@ -9,6 +9,7 @@ import polars as pl
 
 from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document, DocumentFilter
 from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
+from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.quality import lines_of
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.identity import line_hash
@@ -22,7 +23,14 @@ _LEAST_LINE_CHARACTERS = 20  # shorter lines recur in honest text
 
 # What a batch leaves behind for the search over the whole corpus, beside the document itself.
 _SIGNATURE = pl.Array(pl.UInt32, PERMUTATIONS)
-JUDGED_SCHEMA = pl.Schema({**DOCUMENT_SCHEMA, "lines": pl.List(pl.UInt64), "line_characters": pl.List(pl.Int64)})
+JUDGED_SCHEMA = pl.Schema(
+    {
+        **DOCUMENT_SCHEMA,
+        "lines": pl.List(pl.UInt64),
+        "line_characters": pl.List(pl.Int64),
+        "sketch": pl.List(pl.UInt64),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,13 @@ class BatchJudge:
 
     def _documents(self, documents: list[Document]) -> pl.DataFrame:
         language = self.filter.language
-        rows = frame([document.row(language.tag) | _lines(document) for document in documents], JUDGED_SCHEMA)
+        rows = frame(
+            [
+                document.row(language.tag) | _lines(document) | {"sketch": sketch(document.text, language.script)}
+                for document in documents
+            ],
+            JUDGED_SCHEMA,
+        )
         digests = signatures([document.text for document in documents], language.script)
         return rows.with_columns(pl.Series("signature", digests, dtype=_SIGNATURE))
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import regex
 
+from xinstr_core.corpus.runs import code_points
+
 # Classes of the table. SHARED letters belong to several scripts: combining marks, the Arabic tatweel.
 _OWN, _SHARED, _FOREIGN, _DIGIT, _PUNCTUATION, _SYMBOL, _SPACE, _FORMAT, _CONTROL = range(9)
 _CLASSES = 9
@@ -62,8 +64,7 @@ class Characters:
 
 def count_characters(text: str, script: str) -> Characters:
     """Count a text's characters; `script` is an ISO 15924 code."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    counts = np.bincount(_table(script)[codes], minlength=_CLASSES).tolist()
+    counts = np.bincount(_table(script)[code_points(text)], minlength=_CLASSES).tolist()
     own = counts[_OWN] + counts[_SHARED]
     return Characters(
         own_letters=own,
@@ -75,11 +76,12 @@ def count_characters(text: str, script: str) -> Characters:
     )
 
 
-def only_letters(text: str) -> str:
-    """The text with everything but letters, marks and the format characters between them turned into spaces."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+def only_letters(text: str, format_characters: bool = True) -> str:
+    """The text with everything but letters, marks and, if asked for, format characters turned into spaces."""
+    codes = code_points(text)
     classes = _general()[codes]
-    kept = np.where((classes == _FOREIGN) | (classes == _FORMAT), codes, np.uint32(ord(" ")))
+    stays = (classes == _FOREIGN) | ((classes == _FORMAT) & format_characters)
+    kept = np.where(stays, codes, np.uint32(ord(" ")))
     return kept.tobytes().decode("utf-32-le")
 
 
@@ -108,5 +110,5 @@ def _table(script: str) -> Any:
         # Script extensions: a mark that several scripts use belongs to each of them.
         pattern = "".join(rf"\p{{scx={name}}}" for name in names)
         for run in regex.finditer(f"[{pattern}]+", letters):
-            table[np.frombuffer(run.group().encode("utf-32-le"), dtype=np.uint32)] = found
+            table[code_points(run.group())] = found
     return table

@@ -10,6 +10,7 @@ from functools import cached_property
 import polars as pl
 
 from xinstr_core.corpus.contamination import EvaluationIndex
+from xinstr_core.corpus.damage import damage, is_mojibake
 from xinstr_core.corpus.identification import (
     Identification,
     ModelVoter,
@@ -26,16 +27,13 @@ from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
 from xinstr_core.corpus.personal_data import personal_data
 from xinstr_core.corpus.quality import Features, lines_of, measure
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.spans import cut_spans
+from xinstr_core.corpus.spans import cut_spans, stretches
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.text import is_storable
 
 EXCERPT_CHARACTERS = 200
-_OVERRIDE = re.compile("[\u202d\u202e]")  # shows letters in another order than they stand; no script needs them
-# Bytes of UTF-8 read one by one give a letter of Latin-1 and a character of Windows-1252's upper half.
-_MOJIBAKE = re.compile("[\u0080-\u00ff\u0152-\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2}")
 _FOREIGN_LINE_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
 _FOREIGN_LINE_SCORE = 0.7
 _WHOLLY_FOREIGN = 0.8  # above this share of foreign letters a page is in another language, not mixed
@@ -130,35 +128,50 @@ class DocumentFilter:
             yield Reject(record.place, "not_text", excerpt, "NUL or lone surrogate")
             return
         page, repaired = self._repaired(text)
-        if reason := self._unfit_page(record, page):
+        spans = [*self._spans(page)]
+        if reason := self._unfit_page(record, page, len(spans) == 1):
             yield Reject(record.place, reason[0], page[:EXCERPT_CHARACTERS], *reason[1:])
             return
-        for start, end in cut_spans(page, *self.settings.span_bounds):
-            whole = end - start == len(page.strip())
-            place = record.place if whole else f"{record.place}[{start}:{end}]"
-            judged = self._judge_span(record, place, page[start:end], start, whole)
+        for start, end, kind in spans:
+            place = record.place if len(spans) == 1 else f"{record.place}[{start}:{end}]"
+            if kind:
+                yield Reject(place, "personal_data", page[start:end][:EXCERPT_CHARACTERS], kind)
+                continue
+            judged = self._judge_span(record, place, page[start:end], start, len(spans) == 1)
             yield replace(judged, repaired=repaired) if isinstance(judged, Document) else judged
+
+    def _spans(self, page: str) -> Iterator[tuple[int, int, str | None]]:
+        """(start, end, kind of personal data) of the pieces of a page: it is cut around the lines that have such data."""
+        bounds = self.settings.span_bounds
+        if not (self.settings.refuse_personal_data and personal_data(page)):
+            yield from ((start, end, None) for start, end in cut_spans(page, *bounds))
+            return
+        for first, last, kind in stretches(page, personal_data):
+            if kind:
+                yield first, last, kind
+            else:
+                yield from ((first + start, first + end, None) for start, end in cut_spans(page[first:last], *bounds))
 
     def _repaired(self, text: str) -> tuple[str, bool]:
         """The text with its mojibake undone, where that is asked for, and whether that changed it."""
-        if not self.settings.repair_mojibake or not _is_mojibake(text):
+        if not self.settings.repair_mojibake or not is_mojibake(text):
             return text, False
         import ftfy
 
         fixed = ftfy.fix_encoding(text)
         return fixed, fixed != text
 
-    def _unfit_page(self, record: Record, text: str) -> tuple[str, str, str] | None:
+    def _unfit_page(self, record: Record, text: str, one_span: bool) -> tuple[str, str, str] | None:
         """(reason, value, threshold) of what condemns a page as a whole."""
         licence, accepted = self._licence(record), self.settings.licences
         if accepted and _plain_name(licence) not in map(_plain_name, accepted):
             return "licence", licence, ", ".join(accepted)
-        if damage := _damage(text):
-            return damage
+        if found := damage(text):
+            return found
         if cue := machine_cue(text, self.language.tag):
             return cue[0], cue[1], ""
-        if len(text) <= self.settings.maximum_characters:
-            return None  # one span: its own checks say it all
+        if one_span:
+            return None  # its own checks say it all
         features = measure(text, self.language.script, self._stop_words)
         if (reason := self._beyond(features)) and reason[0] in _OF_THE_PAGE:
             return reason
@@ -203,8 +216,8 @@ class DocumentFilter:
             return reject(*foreign)
         if features.stop_word_share < pack.minimum.stop_word_share:
             return reject("no_stop_words", features.stop_word_share, pack.minimum.stop_word_share)
-        if settings.refuse_personal_data and (kind := personal_data(text)):
-            return reject("personal_data", kind, "")
+        if features.cohesion_share < pack.minimum.cohesion_share:
+            return reject("unrelated_sentences", features.cohesion_share, pack.minimum.cohesion_share)
         if self.evaluation and (name := self.evaluation.find(text)):
             return reject("evaluation_text", name, "")
         return Document(
@@ -276,26 +289,6 @@ class DocumentFilter:
     def _minimum_score(self) -> float:
         own = self.language.minimum_language_score
         return self.pack.minimum.language_score if own is None else own
-
-
-def _is_mojibake(text: str) -> bool:
-    """Whether a text was decoded in a wrong encoding: ftfy finds it bad and can undo it.
-
-    Only where two suspects stand together is it asked; and bad alone would be every Finnish quotation that opens with Ä.
-    """
-    import ftfy
-    from ftfy.badness import is_bad
-
-    return bool(_MOJIBAKE.search(text)) and bool(is_bad(text)) and str(ftfy.fix_encoding(text)) != text
-
-
-def _damage(text: str) -> tuple[str, str, str] | None:
-    """(reason, value, threshold) of a text that is not as it was written."""
-    if "\ufffd" in text:
-        return "lost_characters", "U+FFFD", ""
-    if override := _OVERRIDE.search(text):
-        return "direction_override", f"U+{ord(override.group()):04X}", ""
-    return ("mojibake", "", "corpus.repair_mojibake repairs it") if _is_mojibake(text) else None
 
 
 def _plain_name(licence: str) -> str:

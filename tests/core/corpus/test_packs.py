@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ MINIMA = {
     "stop_word_share": (0.0, 0.02),
     "language_score": (0.30, 0.60),
     "profile_share": (0.0, 0.25),
+    "cohesion_share": (0.0, 0.15),
 }
 CLEAN = [f"Watu wote wamezaliwa huru na sawa. Hadithi ya {'abcdefgh'[n % 8] * 3} inaendelea leo." for n in range(40)]
 DIRTY = [f"<b>{n}</b> , [x](http://a.tz/{n}) . ###\n***\n***\n12 {n}\n" * 3 for n in range(10, 50)]
@@ -133,6 +135,33 @@ def test_what_a_person_leaves_out_is_as_loose_as_without_a_pack(tmp_path: Path) 
 )
 def test_a_fitted_limit_never_leaves_its_range(texts: list[str], language: str) -> None:
     assert outside(fit_pack(texts, language, "Latn", "", SHORT)) == {}
+
+
+@pytest.mark.parametrize(
+    ("texts", "again", "limit"),
+    [(LEAST_DOCUMENTS - 1, 3, 0.0), (LEAST_DOCUMENTS, 3, 2 / 33), (LEAST_DOCUMENTS, 10, 0.15)],
+)
+def test_the_limit_of_cohesion_is_its_first_percentile_where_enough_texts_are_long(
+    texts: int, again: int, limit: float
+) -> None:
+    """Ten sentences of three words of their own, of which `again` also name the text's own town."""
+    draw = random.Random(0)
+
+    def word() -> str:
+        return "".join(draw.choice("bdfghjklmnprstvwyz") for _ in range(6))
+
+    def text() -> str:
+        town = f"z{word()}"  # not among the first hundred words, all of which stand in one text
+        return " ".join(f"{word()} {word()} {word()} {town if n < again else ''}." for n in range(10))
+
+    pack = fit_pack(
+        [*(text() for _ in range(texts)), *CLEAN * 3],
+        "wo",
+        "Latn",
+        "mine",
+        SHORT.model_copy(update={"maximum_characters": 500}),
+    )
+    assert pack.minimum.cohesion_share == pytest.approx(limit, abs=0.001)
 
 
 def test_clean_text_gives_the_strictest_limits_and_dirty_text_the_loosest() -> None:

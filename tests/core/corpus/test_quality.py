@@ -146,6 +146,35 @@ def test_units_of_a_script_without_spaces_are_runs_of_three_characters() -> None
     assert units("ป่", "Thai") == []
 
 
+def of_own_words(sentences: int, common: str = "") -> str:
+    """Sentences of three words that no other one has, and one that all have."""
+    letters = "bdfghjklmnprstv"
+    return " ".join(f"{c}aka{c}ba {c}ole{c}du {c}itu{c}mo {common}." for c in letters[:sentences])
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        (of_own_words(10), 0.0),
+        (of_own_words(9), 1.0),
+        (of_own_words(10, "paka"), 9 / 40),
+        (of_own_words(10, "na"), 0.0),
+        (of_own_words(10, "paka paka"), 9 / 40),
+        (of_own_words(10) + " Bakabbayetu ilikuwa.", 1 / 32),
+        (of_own_words(10).replace(". ", ".\n"), 0.0),
+        (of_own_words(10) + " 12. 13. 14.", 0.0),
+    ],
+)
+def test_cohesion_is_what_sentences_say_again_but_for_stop_words(text: str, share: float) -> None:
+    assert measure(text, "Latn", {"na"}).cohesion_share == pytest.approx(share)
+
+
+def test_scripts_that_mark_no_sentences_are_not_measured_for_cohesion_nor_for_spaced_marks() -> None:
+    text = "วันนี้ฝนตก . ถนนเปียก ! ตลาดปิด ? " * 5
+    found = measure(text, "Thai")
+    assert (found.cohesion_share, found.spaced_mark_share) == (1.0, 0.0)
+
+
 def test_lines_are_trimmed_and_empty_ones_left_out() -> None:
     assert lines_of("\n ป่า \r\n\t\nmaji\u2028moto") == ["ป่า", "maji", "moto"]
 

@@ -6,11 +6,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.corpus.conftest import FINNISH, SECOND, SMALL, SWAHILI, TEXT, THIRD, WOLOF, judge, reasons
 from xinstr_core.corpus.documents import Document
 from xinstr_core.corpus.identification import ModelVoter
 from xinstr_core.corpus.packs import LanguagePack, Maxima, Minima, letter_triples
+from xinstr_core.corpus.personal_data import personal_data
 from xinstr_core.corpus.readers import Reject
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
@@ -18,6 +21,8 @@ from xinstr_core.settings import CorpusSettings
 LONG = " ".join(
     [TEXT, SECOND, THIRD, "Watu wote ni sawa mbele ya sheria na wana haki ya kulindwa bila ubaguzi wowote."] * 3
 )
+ROOMY = CorpusSettings(minimum_characters=20, maximum_characters=5000)
+PHONE = "Simu: +255 22 211 1111"
 ENGLISH = "All human beings are born free and equal in dignity and rights, and are endowed with reason."
 
 
@@ -90,6 +95,113 @@ def test_personal_data_is_refused_and_never_taken_out() -> None:
     (kept,) = judge({"text": text}, settings=CorpusSettings(minimum_characters=20, refuse_personal_data=False))
     assert isinstance(kept, Document)
     assert kept.text == text
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (PHONE, "phone"),
+        ("Piga 0712 345 678 saa za kazi, au njoo ofisini.", "phone"),
+        ("Simu: +٢٥٥ ٢٢ ٢١١ ١١١١", "phone"),
+        ("Andika kwa ofisi@mfano.co.tz", "email"),
+        ("Kadi 4111 1111 1111 1111", "card"),
+        ("Seva 41.59.200.10", "network_address"),
+    ],
+)
+@pytest.mark.parametrize("border", ["\n", "\n\n", " \r\n", "\n \t\n\n"])
+def test_a_page_is_cut_around_a_line_with_personal_data(line: str, kind: str, border: str) -> None:
+    page = border.join(["", f"{TEXT} {SECOND}", line, f"{THIRD} {TEXT}", ""])
+    before, refused, after = judge({"text": page, "source": "UDHR"}, settings=ROOMY)
+    place = f"sw.jsonl:1[{page.index(line)}:{page.index(line) + len(line)}]"
+    assert refused == Reject(place, "personal_data", line, kind, "")
+    for document, text in ((before, f"{TEXT} {SECOND}"), (after, f"{THIRD} {TEXT}")):
+        assert isinstance(document, Document)
+        assert document.text == page[document.span_start : document.span_end] == text
+        assert document.place == f"sw.jsonl:1[{document.span_start}:{document.span_end}]"
+        assert (document.source, document.n_chars) == ("UDHR", len(text))
+
+
+def test_what_a_page_says_in_several_lines_stays_together() -> None:
+    page = "\n".join([TEXT, "", SECOND, PHONE, "Nukushi: +255 22 211 3333", "", THIRD, "", TEXT])
+    before, refused, after = judge({"text": page}, settings=ROOMY)
+    assert isinstance(before, Document)
+    assert isinstance(refused, Reject)
+    assert isinstance(after, Document)
+    assert (before.text, after.text) == (f"{TEXT}\n\n{SECOND}", f"{THIRD}\n\n{TEXT}")
+    assert (refused.value, refused.excerpt) == ("phone", f"{PHONE}\nNukushi: +255 22 211 3333")
+
+
+def test_lines_with_different_personal_data_are_refused_one_by_one() -> None:
+    found = judge({"text": f"{PHONE}\nofisi@mfano.co.tz\n{TEXT}\n{PHONE}"}, settings=ROOMY)
+    assert reasons(found) == ["personal_data", "personal_data", "kept", "personal_data"]
+    assert [one.value for one in found if isinstance(one, Reject)] == ["phone", "email", "phone"]
+
+
+def test_what_is_left_beside_personal_data_must_be_long_enough_and_is_cut_where_it_is_too_long() -> None:
+    page = f"Karibu sana.\n{PHONE}\n{TEXT}\n\n{SECOND}\n{PHONE}\n{THIRD} {TEXT}"
+    found = judge({"text": page})
+    assert reasons(found) == [
+        "too_short", "personal_data", "kept", "kept", "personal_data", "too_long_paragraph",
+    ]  # fmt: skip
+    assert [one.text for one in found if isinstance(one, Document)] == [TEXT, SECOND]
+    ends = [tuple(map(int, one.place.partition("[")[2].rstrip("]").split(":"))) for one in found]
+    assert "".join(page[start:end] for start, end in ends) == page.replace("\n", "")
+
+
+@pytest.mark.parametrize("page", [f"{LONG} {PHONE}", f"\n {PHONE} {TEXT}\n\n", PHONE, f"{PHONE}\n\n{PHONE}"])
+def test_a_page_of_nothing_but_personal_data_is_refused_whole(page: str) -> None:
+    (found,) = judge({"text": page}, settings=ROOMY)
+    assert found == Reject("sw.jsonl:1", "personal_data", page.strip()[:200], "phone", "")
+
+
+@pytest.mark.parametrize("border", [" ", "\n", "\n\n"])
+def test_personal_data_may_stay_where_that_is_asked_for(border: str) -> None:
+    page = border.join([TEXT, PHONE, SECOND])
+    lenient = ROOMY.model_copy(update={"refuse_personal_data": False})
+    (found,) = judge({"text": page}, settings=lenient)
+    assert isinstance(found, Document)
+    assert (found.text, found.place) == (page, "sw.jsonl:1")
+
+
+def test_a_page_without_personal_data_is_not_cut() -> None:
+    page = f"{TEXT}\nMwaka 1948, tarehe 10-12-1948.\n\n{SECOND}"
+    (found,) = judge({"text": page}, settings=ROOMY)
+    assert isinstance(found, Document)
+    assert (found.text, found.place) == (page, "sw.jsonl:1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([ENGLISH, PHONE, f"{ENGLISH} So it is."], "wrong_language"),
+        ([f"{ENGLISH} So it is.", ENGLISH, ENGLISH.upper(), TEXT, PHONE], "mixed_language"),
+        ([SECOND, TEXT, PHONE, ENGLISH, f"{ENGLISH} So it is."], "mixed_language"),
+    ],
+)
+def test_a_line_of_personal_data_does_not_save_a_page_in_another_language(lines: list[str], reason: str) -> None:
+    """Cut or not, a page is judged as one."""
+    pack = loose(repeated_phrase_share=1, repeated_line_share=1)
+    (found,) = judge({"text": "\n".join(lines)}, settings=ROOMY, pack=pack)
+    assert isinstance(found, Reject)
+    assert (found.reason, found.place) == (reason, "sw.jsonl:1")
+
+
+def test_a_single_english_line_beside_personal_data_is_judged_by_itself() -> None:
+    assert reasons(judge({"text": f"{ENGLISH}\n{PHONE}"}, settings=ROOMY)) == ["wrong_language", "personal_data"]
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=100)
+@given(st.lists(st.sampled_from([TEXT, SECOND, THIRD, PHONE, f"{TEXT} {PHONE}", "ofisi@mfano.co.tz", "", " "])))
+def test_every_line_of_a_page_is_kept_or_refused_and_no_kept_one_has_personal_data(lines: list[str]) -> None:
+    page = "\n".join(["Simba na chui ni wanyama wa porini.", *lines])
+    found = judge({"text": page}, settings=ROOMY, pack=loose(repeated_phrase_share=1, repeated_line_share=1))
+    assert set(reasons(found)) <= {"kept", "personal_data"}
+    texts = [one.text if isinstance(one, Document) else one.excerpt for one in found]
+    for one in found:
+        if isinstance(one, Document):
+            assert personal_data(one.text) is None
+            assert page[one.span_start : one.span_end] == one.text
+    assert all(any(line.strip()[:60] in text for text in texts) for line in lines if PHONE not in line)
 
 
 def test_only_accepted_licences_pass_and_the_reason_says_which_those_are() -> None:
