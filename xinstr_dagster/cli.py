@@ -235,6 +235,8 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
             for outcome in build_each(home, request, tags, jobs or cores(), listen):
                 failed = bool(outcome.error) or failed
                 _print_outcome(outcome)
+                if not (outcome.error or outcome.up_to_date):
+                    _print_funnels(request.workspace(home), request.stages(), outcome.language)
     except KeyboardInterrupt:
         _print_error("interrupted: the same command goes on from here")
         raise
@@ -249,6 +251,18 @@ def _print_outcome(outcome: Outcome) -> None:
         console.print(f"[green]{tag}[/] is up to date: nothing to do")
     else:
         console.print(f"[green]{tag}[/] built in {outcome.seconds:.0f} s")
+
+
+def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
+    """What each stage took, lost for which reasons, and kept."""
+    for stage in stages:
+        partition = workspace.store.get(stage, tag)
+        funnel = partition.figures.get("funnel", {}) if partition else {}
+        if funnel:
+            (first, taken), *_, (last, kept) = funnel.items()
+            lost = [f"{count} {step[2:]}" for step, count in funnel.items() if step.startswith("- ") and count]
+            reasons = f" [dim]({', '.join(map(_plain, lost))})[/]" if lost else ""
+            console.print(f"  {stage}: {taken} {_plain(first)} -> {kept} {_plain(last)}{reasons}", soft_wrap=True)
 
 
 def _print_measures(workspace: Workspace, tags: list[str]) -> None:

@@ -18,7 +18,7 @@ from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES, only_letters
 from xinstr_core.corpus.runs import code_points, run_hashes
 from xinstr_core.identity import normalised
 
-# About four words. Shorter runs are set phrases: of 1,183 clean Vietnamese texts 29 share half of them at 12, 3 at 20.
+# About four words. Shorter runs are set phrases: of 1,183 clean Vietnamese texts 29 share half of them at 12, 9 at 20.
 _RUN = 20
 _RUN_WITHOUT_SPACES = 12
 # A hash's first bits choose the sampled runs, the next ones the file, the next 32 tell runs apart: of 10^8 different runs
