@@ -16,32 +16,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-from corpus_vs_datatrove import DATA
+from real_text import DATA, SCRIPTS, document_filter, texts_of
 
 from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge
 from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
-from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.duplicates import DuplicateSearch, Match, shingles, signatures
-from xinstr_core.corpus.packs import LanguagePack, bundled_pack
 from xinstr_core.corpus.readers import Record
 from xinstr_core.corpus.spans import cut_spans
 from xinstr_core.identity import document_key
-from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import ShardLog
 from xinstr_core.text import sentences
 
-SCRIPTS = {"ta": "Taml", "th": "Thai", "ur": "Arab", "vi": "Latn"}
+LANGUAGES = ("ta", "th", "ur", "vi")
 SETTINGS = CorpusSettings()
 DISTINCT = 10_000
 PLANTED = 500
 CHARACTERS = 1000  # of a document of random sentences
-
-
-def texts_of(language: str) -> list[str]:
-    lines = (DATA / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
-    return [json.loads(line)["text"] for line in lines]
 
 
 def pieces(texts: Sequence[str], least: int = 200) -> Iterator[str]:
@@ -97,21 +89,18 @@ def planted(text: str, script: str, rng: random.Random) -> str | None:
     return None
 
 
-def assembled(texts: Sequence[tuple[str, str]], language: str, script: str, folder: Path) -> Corpus:
-    path = bundled_pack(language)
-    assert path is not None
-    one = DocumentFilter(Language(tag=language, name=language, script=script), SETTINGS, LanguagePack.read(path))
-    judge = BatchJudge(one, ShardLog(folder / "judged"), ShardLog(folder / "refused"))
+def assembled(texts: Sequence[tuple[str, str]], language: str, folder: Path) -> Corpus:
+    judge = BatchJudge(document_filter(language), ShardLog(folder / "judged"), ShardLog(folder / "refused"))
     key = judge((0, [Record(place, {"text": text}) for place, text in texts]))
     return assemble([judge.documents.path(key)], [judge.rejects.path(key)], folder, SETTINGS)
 
 
 def noisy_pairs() -> str:
-    rows = [json.loads(line) for line in (DATA.parent / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n")]
+    rows = [json.loads(line) for line in (DATA / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n")]
     rows = [row for row in rows if row["kind"] == "near_duplicate"]
     group = {row["id"]: row["group"] for row in rows}
     with tempfile.TemporaryDirectory() as folder:
-        corpus = assembled([(row["id"], row["text"]) for row in rows], "th", "Thai", Path(folder))
+        corpus = assembled([(row["id"], row["text"]) for row in rows], "th", Path(folder))
         told = pl.read_parquet(corpus.tables["duplicates"])
         kept = pl.read_parquet(corpus.tables["documents"])
     judged = pl.concat([kept.select("doc_id", "place"), told.select("doc_id", "place")])
@@ -136,7 +125,8 @@ def main() -> None:
     print(
         "| language | pieces | matches | least similarity | recombined | matches | least similarity | planted | found |\n|---|---|---|---|---|---|---|---|---|"
     )
-    for language, script in SCRIPTS.items():
+    for language in LANGUAGES:
+        script = SCRIPTS[language]
         texts = texts_of(language)
         cells: list[object] = [language]
         for distinct in (list(pieces(texts))[:DISTINCT], list(recombined(language, DISTINCT))):

@@ -1,8 +1,9 @@
 """Which documents the corpus stage keeps: `python benchmarks/corpus_quality.py`, needs ../shared/data.
 
 Clean documents: the real corpora, judged with a pack that was fitted on the other half of the same files, so that no
-document sets its own limit; documents of random sentences of that half; once more with the pack that ships. Noisy ones: raw_noisy.jsonl by kind, with the pack that
-ships. A record counts as refused when no span of it is kept. Machine-translated pages: precision over both sets.
+document sets its own limit; once more with the pack that ships. Documents of fifteen random sentences of a half, judged with
+the other half's pack: how many are found out. Noisy ones: raw_noisy.jsonl by kind, with the pack that ships. A record
+counts as refused when no span of it is kept. Machine-translated pages: precision over both sets.
 """
 
 from __future__ import annotations
@@ -11,30 +12,16 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from xinstr_core.corpus.documents import Document, DocumentFilter
-from xinstr_core.corpus.packs import LanguagePack, bundled_pack, fit_pack
+from real_text import DATA, LANGUAGES, SCRIPTS, document_filter, texts_of
+
+from xinstr_core.corpus.documents import DocumentFilter
+from xinstr_core.corpus.packs import fit_pack
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.languages import Language
-from xinstr_core.settings import CorpusSettings
+from xinstr_core.corpus.rows import Document
 from xinstr_core.text import whole_sentences
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SCRIPTS = {"bn": "Beng", "hi": "Deva", "ne": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
 UNRELATED = 250  # of either half
-LANGUAGES = ["bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi"]
-
-
-def filter_of(language: str, pack: LanguagePack) -> DocumentFilter:
-    entry = Language(tag=language, name=language, script=SCRIPTS.get(language, "Latn"))
-    return DocumentFilter(entry, CorpusSettings(), pack)
-
-
-def shipped(language: str) -> LanguagePack:
-    path = bundled_pack(language)
-    assert path is not None
-    return LanguagePack.read(path)
 
 
 Judged = list[list[Document | Reject]]  # of every record its spans
@@ -73,20 +60,19 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     translated = 0
     for language in LANGUAGES:
-        lines = (DATA / "corpus" / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
-        texts = [json.loads(line)["text"] for line in lines]
+        texts = texts_of(language)
         halves = texts[::2], texts[1::2]
-        packs = [fit_pack(half, language, SCRIPTS.get(language, "Latn"), "half") for half in halves]
+        packs = [fit_pack(half, language, SCRIPTS[language], "half") for half in halves]
         held_out = [
             found
             for half, pack in zip(halves, reversed(packs), strict=True)
-            for found in judged(half, filter_of(language, pack))
+            for found in judged(half, document_filter(language, pack))
         ]
         found_out = sum(
-            reasons_of(judged(unrelated(half, language), filter_of(language, pack)))["unrelated_sentences"]
+            reasons_of(judged(unrelated(half, language), document_filter(language, pack)))["unrelated_sentences"]
             for half, pack in zip(halves, reversed(packs), strict=True)
         )
-        own = judged(texts, filter_of(language, shipped(language)))
+        own = judged(texts, document_filter(language))
         reasons = reasons_of(own)
         translated += reasons["machine_translated"]
         listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
@@ -99,7 +85,7 @@ def main() -> None:
     why: dict[str, Counter[str]] = {}
     for line in (DATA / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
         row = json.loads(line)
-        (found,) = judged([row["text"]], filter_of(row["language"], shipped(row["language"])))
+        (found,) = judged([row["text"]], document_filter(row["language"]))
         records[row["kind"]] += 1
         refused[row["kind"]] += not any(isinstance(one, Document) for one in found)
         why.setdefault(row["kind"], Counter()).update(

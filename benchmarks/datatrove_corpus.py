@@ -23,16 +23,10 @@ WORKERS = 2
 TOKENIZER = {"sw": "swh", "th": "tha"}
 
 
-def main(
-    language: str, folder: Path, output: Path, model: str, stop_words: list[str], default_normalisation: bool
-) -> None:
+def main(language: str, folder: Path, output: Path, model: str, stop_words: list[str]) -> None:
     identification = LanguageFilter(language, language_threshold=0.1)
     identification.model.MODEL_URL = model  # the file that the project's first voter reads, in place of a download
-    norm = (
-        TextNormConfig()
-        if default_normalisation
-        else TextNormConfig(remove_punctuation=False, norm_unicode_diacritics=False, norm_numbers=False)
-    )
+    norm = TextNormConfig(remove_punctuation=False, norm_unicode_diacritics=False, norm_numbers=False)
     config = MinhashConfig(
         n_grams=3, num_buckets=21, hashes_per_bucket=6, norm_config=norm, hash_config=HashConfig(precision=64)
     )
@@ -66,5 +60,5 @@ def main(
 
 
 if __name__ == "__main__":
-    _, language, folder, output, model, stop_words, normalisation = sys.argv
-    main(language, Path(folder), Path(output), model, stop_words.split(), normalisation == "default")
+    _, language, folder, output, model, stop_words = sys.argv
+    main(language, Path(folder), Path(output), model, stop_words.split())

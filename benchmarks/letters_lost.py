@@ -1,8 +1,8 @@
 """Which letters datatrove's default normalisation loses before it compares texts, and ours: `python benchmarks/letters_lost.py`.
 
-Over all words of the real corpora in ../shared/data: combining marks that are gone, words that change though they are written
-in lower case already, and different words that become one. Ours is `normalised`; theirs runs in the environment that
-corpus_vs_datatrove.py makes.
+Over the words of the real corpora in ../shared/data, lower case and composed: the share of combining marks that are left, and
+of words that become one with another. Ours is `normalised`; theirs runs in the environment that corpus_vs_datatrove.py
+makes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
-from corpus_vs_datatrove import DATA, environment
+from corpus_vs_datatrove import environment
+from real_text import LANGUAGES, texts_of
 
 from xinstr_core.identity import normalised
 from xinstr_core.text import words
 
-LANGUAGES = ["bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi"]
 THEIRS = """
 import json, sys
 from datatrove.utils.text import simplify_text
@@ -31,7 +31,7 @@ def marks(text: str) -> int:
 
 
 def row(before: Sequence[str], after: Sequence[str]) -> str:
-    """Marks kept, words of letters alone that changed, groups of different words that are one now; with two examples."""
+    """Share of marks left, share of words that became one with another, and two such pairs."""
     had = sum(map(marks, before))
     left = sum(map(marks, after))
     merged: dict[str, set[str]] = defaultdict(set)
@@ -50,8 +50,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|")
     for language in LANGUAGES:
-        lines = (DATA / f"{language}.jsonl").read_text("utf-8").rstrip("\n").split("\n")
-        found = {word for line in lines for word in words(json.loads(line)["text"])}
+        found = {word for text in texts_of(language) for word in words(text)}
         # Lower case, composed, letters and marks alone: what a normalisation may well change is out of the way.
         plain = {unicodedata.normalize("NFC", word.casefold()) for word in found}
         before = sorted(word for word in plain if all(unicodedata.category(c)[0] in "LM" for c in word))

@@ -46,7 +46,7 @@ class CorpusSettings(Section):
     )
     refuse_personal_data: bool = Field(
         default=True,
-        description="refuse spans with e-mail addresses, telephone, card or network numbers; a model would learn to say them",
+        description="cut pages around lines with e-mail addresses, telephone, card or network numbers; a model would learn to say them",
     )
     evaluation_sets: tuple[str, ...] = Field(
         default=(),

@@ -1,13 +1,13 @@
 """From judged batches to the corpus: what only the whole shows, recurring lines, duplicates and overlaps; then the tables.
 
-Batches are read from disk one at a time, several times over; what stays in memory is some sixty bytes a document, more for
-each one that repeats another, and the hashes of a sixteenth of the lines.
+Batches are read from disk one at a time, several times over. In memory stay keys and numbers of some fifty bytes a document,
+more for each one that repeats another, and at a time a sixteenth of the lines' hashes or a sixty-fourth of the runs'.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, EXCERPT_CHARACTERS, REJECT_SCHEMA
 from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch
 from xinstr_core.corpus.overlaps import Overlap, OverlapSearch
 from xinstr_core.corpus.recurring import recurring_lines, recurring_shares
+from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, EXCERPT_CHARACTERS, REJECT_SCHEMA
 from xinstr_core.identity import KEY_LENGTH
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import TableWriter
 
-# Overlaps from here on are told, whether or not they are refused: the overlapping news of a real source share about a third
-# and more, and of ten thousand clean texts in twelve languages one in sixty does.
-_TOLD_OVERLAP = 0.3
+# Overlaps of so much of the shorter text are listed, refused or not: the overlapping news of a real source share about a
+# third and more.
+_LISTED_OVERLAP = 0.3
 
 DUPLICATE_SCHEMA = pl.Schema(
     {
@@ -51,9 +51,9 @@ class Corpus:
     licences: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Repeat:
-    """That a document repeats an earlier one, by their numbers; `kept` is the one that stays. A row of `duplicates`."""
+    """That a document repeats an earlier one, by their numbers; `kept` is the first of their group. A row of `duplicates`."""
 
     kind: str  # exact_duplicate, near_duplicate, overlap
     earlier: int
@@ -78,11 +78,10 @@ def assemble(documents: Sequence[Path], rejects: Sequence[Path], folder: Path, s
         overlaps.add(sketches.list.len().to_numpy(), sketches.explode(empty_as_null=False).to_numpy())
         ids.append(batch["doc_id"].to_numpy().astype(f"S{KEY_LENGTH}"))
     names = np.concatenate(ids)
+    ids.clear()
     repeats = _copies(duplicates)
     boilerplate = _boilerplate(documents, folder / "lines", settings, repeats)
-    left_out = np.zeros(len(names), dtype=bool)
-    left_out[[*repeats, *boilerplate]] = True
-    repeats |= _overlaps(overlaps, left_out, settings.maximum_overlap)
+    repeats |= _overlaps(overlaps, [*repeats, *boilerplate], len(names), settings.maximum_overlap)
     return _write(documents, rejects, folder, names, repeats, boilerplate, settings.maximum_recurring_share)
 
 
@@ -122,15 +121,17 @@ def _boilerplate(
     return found
 
 
-def _overlaps(search: OverlapSearch, left_out: Any, maximum: float) -> dict[int, _Repeat]:
-    """Of every document the strongest overlap with one that stays.
+def _overlaps(search: OverlapSearch, gone: Sequence[int], documents: int, maximum: float) -> dict[int, _Repeat]:
+    """Of every document the strongest overlap with one that stays, those aside that are gone already.
 
     Looked for again until nothing changes: a document that goes may have stood between two that are like each other, and
     what it refused has another hearing. It ends, since a document's fate is final once those of all earlier ones are.
     """
     refused: dict[int, _Repeat] = {}
+    left_out = np.zeros(documents, dtype=bool)
+    left_out[gone] = True
     while True:
-        found = _strongest(search.find(left_out, min(_TOLD_OVERLAP, maximum)), maximum)
+        found = _strongest(search.find(left_out, min(_LISTED_OVERLAP, maximum)), maximum)
         goes = {number: one for number, one in found.items() if one.is_refused}
         refused |= goes
         again = [number for number, one in refused.items() if one.earlier in refused]
@@ -146,11 +147,11 @@ def _strongest(overlaps: Iterable[Overlap], maximum: float) -> dict[int, _Repeat
     """Overlaps come in the order of their later documents, so the fate of the earlier one is known."""
     found: dict[int, _Repeat] = {}
     for one in overlaps:
-        earlier, before = found.get(one.earlier), found.get(one.document)
-        if earlier and earlier.is_refused:
+        fate, known = found.get(one.earlier), found.get(one.document)
+        if fate and fate.is_refused:
             continue
         repeat = _Repeat("overlap", one.earlier, one.earlier, one.similarity, one.repeated, maximum)
-        if not before or (repeat.is_refused, repeat.similarity) > (before.is_refused, before.similarity):
+        if not known or (repeat.is_refused, repeat.similarity) > (known.is_refused, known.similarity):
             found[one.document] = repeat
     return found
 
@@ -169,27 +170,35 @@ def _write(
     kept, rejected, duplicates = (TableWriter(corpus.tables[name], schema) for name, schema in schemas.items())
     with kept, rejected, duplicates:
         for batch, refused in zip(_numbered(documents), _read(rejects), strict=True):
-            reasons = {}
-            for number in batch["number"]:
-                if (repeat := repeats.get(number)) and repeat.is_refused:
-                    value = f"{names[repeat.earlier].decode()} {repeat.value:.3f}"
-                    reasons[number] = (repeat.kind, value, f"{repeat.threshold:.3g}")
-                elif number in boilerplate:
-                    reasons[number] = (
-                        "recurring_lines",
-                        f"{boilerplate[number]:.3f}",
-                        f"{maximum_recurring_share:.3g}",
-                    )
+            reasons = _reasons(batch["number"], repeats, boilerplate, names, maximum_recurring_share)
             goes = pl.Series([number in reasons for number in batch["number"]], dtype=pl.Boolean)
             stays = batch.filter(~goes)
             refusals = pl.concat([refused, _refused(batch.filter(goes), list(reasons.values()))])
             kept.write(stays)
             rejected.write(refusals)
-            duplicates.write(_pairs(batch, repeats, names))
+            duplicates.write(_pairs(batch, repeats, boilerplate, names))
             corpus.reasons.update(refusals["reason"])
             corpus.documents += stays.height
             corpus.licences.update(stays["licence"])
     return corpus
+
+
+def _reasons(
+    numbers: Iterable[int],
+    repeats: Mapping[int, _Repeat],
+    boilerplate: Mapping[int, float],
+    names: Any,
+    maximum_recurring_share: float,
+) -> dict[int, tuple[str, str, str]]:
+    """(reason, value, threshold) of the documents that go, in their order."""
+    found = {}
+    for number in numbers:
+        if (repeat := repeats.get(number)) and repeat.is_refused:
+            value = f"{names[repeat.earlier].decode()} {repeat.value:.3f}"
+            found[number] = (repeat.kind, value, f"{repeat.threshold:.3g}")
+        elif number in boilerplate:
+            found[number] = ("recurring_lines", f"{boilerplate[number]:.3f}", f"{maximum_recurring_share:.3g}")
+    return found
 
 
 def _refused(documents: pl.DataFrame, reasons: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
@@ -204,24 +213,27 @@ def _refused(documents: pl.DataFrame, reasons: Sequence[tuple[str, str, str]]) -
     )
 
 
-def _pairs(batch: pl.DataFrame, repeats: dict[int, _Repeat], names: Any) -> pl.DataFrame:
-    """Rows of `duplicates` for the documents of a batch that repeat another."""
-    told = [repeats.get(number) for number in batch["number"]]
-    found = [one for one in told if one]
-    return batch.filter(pl.Series([one is not None for one in told], dtype=pl.Boolean)).select(
+def _pairs(
+    batch: pl.DataFrame, repeats: Mapping[int, _Repeat], boilerplate: Collection[int], names: Any
+) -> pl.DataFrame:
+    """Rows of `duplicates` for the documents of a batch that repeat another; `kept` is null where nothing of them stays."""
+    repeating = [repeats.get(number) for number in batch["number"]]
+    found = [one for one in repeating if one]
+    stay = [_last_standing(one.kept, repeats) for one in found]
+    return batch.filter(pl.Series([one is not None for one in repeating], dtype=pl.Boolean)).select(
         "language",
         "doc_id",
         "place",
         kind=pl.Series([one.kind for one in found], dtype=pl.String),
         duplicate_of=pl.Series([names[one.earlier].decode() for one in found], dtype=pl.String),
-        kept=pl.Series([names[_stays(one.kept, repeats)].decode() for one in found], dtype=pl.String),
+        kept=pl.Series([None if number in boilerplate else names[number].decode() for number in stay], dtype=pl.String),
         similarity=pl.Series([round(one.similarity, 4) for one in found], dtype=pl.Float64),
         refused=pl.Series([one.is_refused for one in found], dtype=pl.Boolean),
     )
 
 
-def _stays(number: int, repeats: dict[int, _Repeat]) -> int:
-    """What stays in place of a document: itself, or what refused it, and so on."""
+def _last_standing(number: int, repeats: Mapping[int, _Repeat]) -> int:
+    """A document, or what refused it, or what refused that."""
     while (repeat := repeats.get(number)) and repeat.is_refused:
         number = repeat.kept
     return number

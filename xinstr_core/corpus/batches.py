@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document, DocumentFilter
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.quality import lines_of
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document
 from xinstr_core.identity import line_hash
 from xinstr_core.schemas import frame
 from xinstr_core.store import ShardLog

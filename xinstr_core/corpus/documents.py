@@ -1,13 +1,12 @@
-"""From a record to documents: checks of the page, spans, checks of each span; the first failed check is the reason."""
+"""From a record to documents: spans, checks of the page, checks of each span; the first failed check is the reason."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-
-import polars as pl
 
 from xinstr_core.corpus.contamination import EvaluationIndex
 from xinstr_core.corpus.damage import damage, is_mojibake
@@ -24,16 +23,16 @@ from xinstr_core.corpus.identification import (
 )
 from xinstr_core.corpus.machine_text import machine_cue
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
-from xinstr_core.corpus.personal_data import personal_data
+from xinstr_core.corpus.personal_data import cut_around, masked, personal_data
 from xinstr_core.corpus.quality import Features, lines_of, measure
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.spans import cut_spans, stretches
+from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, Document
+from xinstr_core.corpus.spans import cut_spans
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.text import is_storable
 
-EXCERPT_CHARACTERS = 200
 _FOREIGN_LINE_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
 _FOREIGN_LINE_SCORE = 0.7
 _WHOLLY_FOREIGN = 0.8  # above this share of foreign letters a page is in another language, not mixed
@@ -51,60 +50,6 @@ _REASONS_ABOVE = {
     "repeated_phrase_share": "repeated_phrases",
 }
 _OF_THE_PAGE = ("links", "markup", "spaced_punctuation")  # a piece of such a page is no better than the page
-
-FEATURES = tuple(Features.__dataclass_fields__)
-DOCUMENT_SCHEMA = pl.Schema(
-    {
-        "doc_id": pl.String,
-        "language": pl.String,
-        "text": pl.String,
-        "source": pl.String,
-        "url": pl.String,
-        "licence": pl.String,
-        "place": pl.String,
-        "span_start": pl.Int64,
-        "span_end": pl.Int64,
-        "n_chars": pl.Int64,
-        "repaired": pl.Boolean,
-        "lid_label": pl.String,
-        "lid_score": pl.Float64,
-        **dict.fromkeys(FEATURES, pl.Float64),
-    }
-)
-REJECT_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "place": pl.String,
-        "reason": pl.String,
-        "value": pl.String,
-        "threshold": pl.String,
-        "excerpt": pl.String,
-    }
-)
-
-
-@dataclass(frozen=True)
-class Document:
-    """A kept span: `text` is record text [span_start:span_end], byte for byte; of the repaired text where `repaired`."""
-
-    doc_id: str
-    text: str
-    source: str
-    url: str
-    licence: str
-    place: str
-    span_start: int
-    span_end: int
-    n_chars: int
-    repaired: bool
-    lid_label: str
-    lid_score: float
-    features: Features
-
-    def row(self, language: str) -> dict[str, object]:
-        """The document as a row of DOCUMENT_SCHEMA."""
-        values = {name: value for name, value in vars(self).items() if name != "features"}
-        return {"language": language, **values, **{name: round(v, 4) for name, v in vars(self.features).items()}}
 
 
 @dataclass(frozen=True)
@@ -128,29 +73,34 @@ class DocumentFilter:
             yield Reject(record.place, "not_text", excerpt, "NUL or lone surrogate")
             return
         page, repaired = self._repaired(text)
-        spans = [*self._spans(page)]
-        if reason := self._unfit_page(record, page, len(spans) == 1):
+        spans, personal = self._cut(page)
+        whole = len(spans) == 1 and not personal
+        if reason := self._unfit_page(record, page, whole):
             yield Reject(record.place, reason[0], page[:EXCERPT_CHARACTERS], *reason[1:])
             return
-        for start, end, kind in spans:
-            place = record.place if len(spans) == 1 else f"{record.place}[{start}:{end}]"
-            if kind:
-                yield Reject(place, "personal_data", page[start:end][:EXCERPT_CHARACTERS], kind)
-                continue
-            judged = self._judge_span(record, place, page[start:end], start, len(spans) == 1)
+        if personal:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(personal).items()))
+            yield Reject(record.place, "personal_data", masked(page)[:EXCERPT_CHARACTERS], kinds)
+        for start, end in spans:
+            place = record.place if whole else f"{record.place}[{start}:{end}]"
+            judged = self._judge_span(record, place, page[start:end], start, whole)
             yield replace(judged, repaired=repaired) if isinstance(judged, Document) else judged
 
-    def _spans(self, page: str) -> Iterator[tuple[int, int, str | None]]:
-        """(start, end, kind of personal data) of the pieces of a page: it is cut around the lines that have such data."""
+    def _cut(self, page: str) -> tuple[list[tuple[int, int]], list[str]]:
+        """Spans of a page, and the kind of every line with personal data that it was cut around.
+
+        What is too short between such lines goes with them: it is no reject of its own.
+        """
         bounds = self.settings.span_bounds
         if not (self.settings.refuse_personal_data and personal_data(page)):
-            yield from ((start, end, None) for start, end in cut_spans(page, *bounds))
-            return
-        for first, last, kind in stretches(page, personal_data):
-            if kind:
-                yield first, last, kind
-            else:
-                yield from ((first + start, first + end, None) for start, end in cut_spans(page[first:last], *bounds))
+            return [*cut_spans(page, *bounds)], []
+        stretches, kinds = cut_around(page)
+        spans = [
+            (first + start, first + end)
+            for first, last in stretches
+            for start, end in cut_spans(page[first:last], *bounds)
+        ]
+        return [(start, end) for start, end in spans if end - start >= self.settings.minimum_characters], kinds
 
     def _repaired(self, text: str) -> tuple[str, bool]:
         """The text with its mojibake undone, where that is asked for, and whether that changed it."""
@@ -161,7 +111,7 @@ class DocumentFilter:
         fixed = ftfy.fix_encoding(text)
         return fixed, fixed != text
 
-    def _unfit_page(self, record: Record, text: str, one_span: bool) -> tuple[str, str, str] | None:
+    def _unfit_page(self, record: Record, text: str, whole: bool) -> tuple[str, str, str] | None:
         """(reason, value, threshold) of what condemns a page as a whole."""
         licence, accepted = self._licence(record), self.settings.licences
         if accepted and _plain_name(licence) not in map(_plain_name, accepted):
@@ -170,8 +120,8 @@ class DocumentFilter:
             return found
         if cue := machine_cue(text, self.language.tag):
             return cue[0], cue[1], ""
-        if one_span:
-            return None  # its own checks say it all
+        if whole:
+            return None  # as one span its own checks say it all
         features = measure(text, self.language.script, self._stop_words)
         if (reason := self._beyond(features)) and reason[0] in _OF_THE_PAGE:
             return reason

@@ -1,6 +1,6 @@
 """Duplicates over a whole corpus: equal keys, and near-duplicates by MinHash. Each points at the document it repeats.
 
-Signatures wait on disk, so memory grows by some forty bytes a document and not with the text. A document that repeats
+Signatures wait on disk, so memory grows by some hundred bytes a document, while they are compared, and not with the text. A document that repeats
 an earlier one goes, so the answer depends on the order of the documents and on nothing else.
 """
 
@@ -60,7 +60,7 @@ def _runs_or_all(units: Any, length: int) -> Any:
     return hashes ^ (hashes >> np.uint64(32))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Match:
     """A document that repeats an earlier one. Documents are numbers in the order in which they were added."""
 

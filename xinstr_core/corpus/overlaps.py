@@ -1,8 +1,8 @@
 """Documents that have a passage in common, whatever else they say: press releases copied into one another, quoted laws.
 
 Two pages of which half is the same have a Jaccard similarity of a third, so MinHash does not see them. Here one run of
-letters in eight, chosen by its hash (sketches by modulus: Broder 1997, section 3), is looked up in all documents. Runs wait on
-disk, as the signatures of duplicates.py do.
+letters in eight, chosen by its hash (sketches by modulus: Broder 1997, section 3), is looked up in all documents. Runs wait
+on disk, as the signatures of duplicates.py do.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES, only_letters
 from xinstr_core.corpus.runs import code_points, run_hashes
 from xinstr_core.identity import normalised
 
-# About four words. Shorter runs are set phrases: of 1,183 clean Vietnamese texts 29 share half of them at 12, 9 at 20.
+# About four words. Shorter runs are set phrases: of 1,183 clean Vietnamese texts 29 share half of them at 12, 9 at 20
+# (decision 0004).
 _RUN = 20
 _RUN_WITHOUT_SPACES = 12
-# A hash's first bits choose the sampled runs, the next ones the file, the next 32 tell runs apart: of 10^8 different runs
-# one in 5,000 meets another by chance.
+# A hash's first bits choose the sampled runs, the next ones the file, the next 32 tell runs apart: of 10^8 sampled runs, those
+# of a million documents, one in 2,700 meets another by chance.
 _SAMPLED_BITS, _PART_BITS, _KEY_BITS = 3, 6, 32
 _PARTS = 1 << _PART_BITS
+_LEAST_RUNS = 8  # of a sketch: of fewer, one set phrase would be a large share
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -72,12 +74,14 @@ class OverlapSearch:
     def find(self, left_out: Any, least: float) -> Iterator[Overlap]:
         """Pairs of a similarity of `least` or more, later documents in order. `left_out`: which do not count (boolean).
 
-        A document is compared with the first that has a run and with the last one before itself.
+        A document is compared with the first that has a run and with the last one before itself; texts of fewer than eight
+        sampled runs, some eighty letters, with none.
         """
         sizes = np.concatenate([np.empty(0, dtype=np.uint32), *self._sizes])
+        compared = ~left_out & (sizes >= _LEAST_RUNS)
         self._pairs.clear()
         for packed in self._runs.read():
-            pairs = _pairs_of(np.sort(packed[~left_out[packed & _LOW]]))
+            pairs = _pairs_of(np.sort(packed[compared[packed & _LOW]]))
             self._pairs.append((pairs >> _HALF) * np.uint64(_PARTS) // np.uint64(max(1, self._documents)), pairs)
         for pairs in self._pairs.read():
             found, shared = np.unique(pairs, return_counts=True)
@@ -90,7 +94,7 @@ class OverlapSearch:
 
 
 class _Files:
-    """Numbers of 64 bits in as many files as there are parts, so that a part fits in memory."""
+    """Numbers of 64 bits in as many files as there are parts, of which one at a time is in memory."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._paths = [folder / f"{name}-{number:02}" for number in range(_PARTS)]

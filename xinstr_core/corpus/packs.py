@@ -51,8 +51,8 @@ _MINIMA = {
     "stop_word_share": (0.0, 0.02),
     "language_score": (0.30, 0.60),
     "profile_share": (0.0, 0.25),
-    "cohesion_share": (0.0, 0.15),
 }
+_COHESION = (0.0, 0.15)
 
 
 class Limits(BaseModel):
@@ -79,7 +79,7 @@ class Minima(Limits):
     stop_word_share: float = Field(default=_MINIMA["stop_word_share"][0], ge=0, le=1)
     language_score: float = Field(default=0.5, ge=0, le=1)  # half of the voters' weight, where no text says better
     profile_share: float = Field(default=_MINIMA["profile_share"][0], ge=0, le=1)
-    cohesion_share: float = Field(default=_MINIMA["cohesion_share"][0], ge=0, le=1)
+    cohesion_share: float = Field(default=_COHESION[0], ge=0, le=1)
 
 
 class LanguagePack(BaseModel):
@@ -170,7 +170,7 @@ def fit_pack(
 ) -> LanguagePack:
     """The pack of a language from documents of it, by the rule above. InputError when they are too few.
 
-    The documents are cut and the pieces measured as the stage will do it.
+    The documents are cut and the pieces measured as the stage will do it; around personal data they are not cut.
     """
     shortest, longest = (settings or CorpusSettings()).span_bounds
     kept = [
@@ -225,5 +225,4 @@ def _below(values: list[float], loosest: float, strictest: float, part: float = 
 
 def _least_cohesion(values: list[float]) -> float:
     """The whole of the first percentile: of documents of random sentences half of it would find every third (decision 0004)."""
-    loosest, strictest = _MINIMA["cohesion_share"]
-    return _below(values, loosest, strictest, part=1) if len(values) >= LEAST_DOCUMENTS else loosest
+    return _below(values, *_COHESION, part=1) if len(values) >= LEAST_DOCUMENTS else _COHESION[0]

@@ -1,4 +1,4 @@
-"""Personal data in a text: e-mail addresses, telephone, card and network numbers. A text is refused, never altered.
+"""Personal data in a text: e-mail addresses, telephone, card and network numbers. A text is cut around it, never altered.
 
 Patterns are written to miss rather than to cry wolf on years, prices and chapter numbers; what they find is verified
 where the number carries a check (cards: Luhn; network addresses: their ranges).
@@ -21,7 +21,7 @@ _PHONE = re.compile(
 )
 # Dates and rows of pairs; rows of numbers that are all filled up with zeros.
 _NO_PHONE = re.compile(r"(?:\d\d[ \xa0-])+(?:\d\d|1[5-9]\d\d|20\d\d)|0\d{0,3}(?:[ \xa0-]0\d{0,3})+")
-_BOOK = re.compile(r"ISBN\W*(?:1[03]\W*)?\Z", re.IGNORECASE)
+_BOOK = re.compile(r"ISBN[^\w\n]*(?:1[03][^\w\n]*)?\Z", re.IGNORECASE)
 _CARD = re.compile(r"(?<![\w.,-])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]\d{6}[ -]\d{5})(?![\w-]|[.,]\d)")
 _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])",
@@ -29,12 +29,53 @@ _ADDRESS = re.compile(
 )
 _DIGITS = re.compile(r"\d\d")
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of Bengali, Devanagari, Thai and so on
+# Lines that say whose number it is stand right above or below it: a name, an office, an address. No more of them, or a
+# poem with one number would go whole.
+_CONTACT_CHARACTERS = 80
+_CONTACT_LINES = 2
+_TELLING = re.compile(r"\d|[\w.+-]+(?=@)")
 _LEAST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 8, 15  # ITU-T E.164: at most 15
 
 
 def personal_data(text: str) -> str | None:
     """The kind of the first personal datum found: email, card, phone, network_address; or None."""
     return next(_found(text), None)
+
+
+def cut_around(text: str) -> tuple[list[tuple[int, int]], list[str]]:
+    """(start, end) of the stretches of lines without personal data, and the kind of every line that has some.
+
+    Up to two short lines on either side of such a line, with no blank line between, go with it.
+    """
+    lines = text.split("\n")
+    kinds = {number: kind for number, line in enumerate(lines) if (kind := personal_data(line))}
+    barred = {number + step for number in kinds for step in _contact(lines, number)}
+    stretches: list[tuple[int, int]] = []
+    start = end = 0
+    for number, line in enumerate(lines):
+        if number in barred:
+            stretches.append((start, end))
+            start = end + len(line) + 1
+        end += len(line) + 1
+    stretches.append((start, len(text)))
+    return [(start, end) for start, end in stretches if text[start:end].strip()], list(kinds.values())
+
+
+def _contact(lines: list[str], number: int) -> Iterator[int]:
+    """How far off the lines stand that go with a line: 0, and the short ones around it."""
+    yield 0
+    for step in (1, -1):
+        for away in range(step, step * (_CONTACT_LINES + 1), step):
+            near = lines[number + away].strip() if 0 <= number + away < len(lines) else ""
+            if not 0 < len(near) <= _CONTACT_CHARACTERS:
+                break
+            yield away
+
+
+def masked(text: str) -> str:
+    """The first line with personal data, its digits and the names of its addresses made unreadable."""
+    line = next((line for line in text.split("\n") if personal_data(line)), text)
+    return _TELLING.sub("#", line.strip())
 
 
 def _found(text: str) -> Iterator[str]:

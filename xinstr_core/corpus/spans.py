@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _LINE_END = re.compile(r"\n")
@@ -33,17 +32,6 @@ def cut_spans(text: str, minimum: int, maximum: int) -> Iterator[tuple[int, int]
     if len(spans) > 1:
         _lengthen(spans[-1], spans[-2], minimum, maximum)
     yield from ((span[0][0], span[-1][1]) for span in spans)
-
-
-def stretches(text: str, mark: Callable[[str], str | None]) -> Iterator[tuple[int, int, str | None]]:
-    """(start, end, mark) of the lines of a text, consecutive ones of one mark together; None is a mark like any other.
-
-    Surrounding white space is left out.
-    """
-    lines = [line for line in _paragraphs(text, 0, len(text), _LINE_END) if line[0] < line[1]]
-    for found, group in groupby(lines, lambda line: mark(text[slice(*line)])):
-        together = list(group)
-        yield together[0][0], together[-1][1], found
 
 
 def _lengthen(span: list[tuple[int, int]], before: list[tuple[int, int]], minimum: int, maximum: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from xinstr_core.corpus.documents import REJECT_SCHEMA
 from xinstr_core.corpus.readers import Reject
+from xinstr_core.corpus.rows import REJECT_SCHEMA
 from xinstr_core.errors import InputError
 from xinstr_core.languages import Language
 from xinstr_core.schemas import frame

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from xinstr_core.corpus.documents import Document, DocumentFilter
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.corpus.rows import Document
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 

@@ -12,9 +12,10 @@ import pytest
 
 from xinstr_core.corpus.assembly import DUPLICATE_SCHEMA, Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge
-from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, DocumentFilter
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings

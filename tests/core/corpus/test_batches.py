@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from xinstr_core.corpus.batches import BATCH_CHARACTERS, BATCH_RECORDS, JUDGED_SCHEMA, BatchJudge, batches
-from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, DocumentFilter
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from xinstr_core.identity import line_hash
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings

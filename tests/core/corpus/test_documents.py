@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.core.corpus.conftest import FINNISH, SECOND, SMALL, SWAHILI, TEXT, THIRD, WOLOF, judge, reasons
-from xinstr_core.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document, DocumentFilter
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.packs import LanguagePack, bundled_pack
 from xinstr_core.corpus.quality import measure
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES

@@ -25,8 +25,15 @@ LETTERS = {  # letters and the marks that may follow them
     "Thai": ("กขคฆงจฉชซญดตถทธนบปผฝพฟภมยรลวศสหอ", ["", "ะ", "า", "ิ", "ี", "ุ", "ู", "่", "้", "ี่", "ู้"]),
 }
 RUNS = {"Latn": 20, "Taml": 20, "Thai": 12}  # letters in a run
-SENTENCE = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa. Wote wamejaliwa akili na dhamiri."
-KHMER = "មនុស្ស ទាំងអស់ កើត មក មាន សេរីភាព និង សមភាព ក្នុង សេចក្ដី ថ្លៃថ្នូរ និង សិទ្ធិ ។ មនុស្ស មាន វិចារណញ្ញាណ"
+LEAST_RUNS = 8  # sampled ones that a sketch needs to overlap with another
+SENTENCE = (
+    "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa. Wote wamejaliwa akili na dhamiri, hivyo yapasa watendeane kindugu. "
+    "Kila mtu anastahili kuwa na haki zote na uhuru wote."
+)
+KHMER = (
+    "មនុស្ស ទាំងអស់ កើត មក មាន សេរីភាព និង សមភាព ក្នុង សេចក្ដី ថ្លៃថ្នូរ និង សិទ្ធិ ។ មនុស្ស មាន វិចារណញ្ញាណ និង "
+    "សតិសម្បជញ្ញៈ ជាប់ ពី កំណើត ហើយ គប្បី ប្រព្រឹត្ត ចំពោះ គ្នា ទៅ វិញ ទៅ មក ក្នុង ស្មារតី ភាតរភាព ជា បង ប្អូន ។"
+)
 SKETCH = "from xinstr_core.corpus.overlaps import sketch; print(sketch({!r}, {!r}).tolist())"
 Find = Callable[..., list[Overlap]]
 
@@ -76,7 +83,7 @@ def compared(texts: Sequence[str], document: int, earlier: int, script: str = "L
 
 def test_a_sketch_ignores_case_punctuation_digits_and_spacing() -> None:
     plain = sketch(SENTENCE, "Latn")
-    assert len(plain) > 0
+    assert len(plain) >= LEAST_RUNS
     for other in (
         SENTENCE.upper(),
         "".join(SENTENCE.split()),
@@ -106,7 +113,7 @@ def test_characters_that_nobody_sees_do_not_count(mark: str) -> None:
 @pytest.mark.parametrize("border", ["\u200b", " ", "\u200b ", "\u200c", "\n"])
 def test_khmer_is_the_same_text_with_and_without_borders_between_its_words(find: Find, border: str) -> None:
     texts = [KHMER.replace(" ", other) for other in ("", border)]
-    assert len(sketch(texts[0], "Khmr")) > 3
+    assert len(sketch(texts[0], "Khmr")) >= LEAST_RUNS
     assert sketch(texts[1], "Khmr").tolist() == sketch(texts[0], "Khmr").tolist()
     assert find(texts, "Khmr") == [Overlap(1, 0, 1.0, 1.0)]
 
@@ -196,6 +203,19 @@ def test_an_overlap_of_just_the_least_similarity_is_found(find: Find) -> None:
     assert find(texts, least=np.nextafter(expected.similarity, 1)) == []
 
 
+@pytest.mark.parametrize("longer", [0, 1, 100])
+@pytest.mark.parametrize("shorter", [1, LEAST_RUNS - 1, LEAST_RUNS, LEAST_RUNS + 1])
+def test_a_sketch_of_fewer_than_eight_runs_overlaps_nothing(tmp_path: Path, shorter: int, longer: int) -> None:
+    """However long the other one is, and whichever comes first: the shorter one, all of which is in both, decides."""
+    hashes = np.random.default_rng(8).integers(1 << 61, size=shorter + longer, dtype=np.uint64)
+    few, many = np.sort(hashes[:shorter]), np.sort(hashes)
+    for name, sketches in (("shorter first", [few, many]), ("longer first", [many, few])):
+        search = OverlapSearch(tmp_path / name)
+        search.add(*joined(sketches))
+        expected = [Overlap(1, 0, 1.0, shorter / len(sketches[1]))] if shorter >= LEAST_RUNS else []
+        assert list(search.find(np.zeros(2, dtype=bool), 1e-9)) == expected
+
+
 def test_a_document_is_compared_with_the_first_that_has_a_run_and_with_the_one_before(find: Find) -> None:
     assert find([SENTENCE] * 5) == [
         Overlap(1, 0, 1.0, 1.0),
@@ -260,7 +280,7 @@ def test_overlaps_come_in_the_order_of_their_later_documents(find: Find) -> None
     assert found == sorted(set(found))
 
 
-PARTS = [drawn(script, 60, n) for script in ("Latn", "Thai") for n in range(4)]
+PARTS = [drawn(script, 60 + 30 * n, n) for script in ("Latn", "Thai") for n in range(4)]  # some of too few runs
 TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=30), max_size=4).map(" ".join)
 
 
@@ -272,15 +292,18 @@ def test_whatever_the_texts_an_overlap_is_one_that_two_of_them_have(
     with tempfile.TemporaryDirectory() as folder:
         found = searched(Path(folder), texts, script, 1e-9, batch, left_out)
     kept = [number for number in range(len(texts)) if number not in left_out]
+    runs = [len(sketch(text, script)) for text in texts]
     for one in found:
         assert one.earlier < one.document
         assert {one.earlier, one.document} <= set(kept)
         whole = compared(texts, one.document, one.earlier, script)
         assert 0 < one.repeated <= one.similarity <= whole.similarity <= 1
         assert one.repeated <= whole.repeated
+        assert min(runs[one.document], runs[one.earlier]) >= LEAST_RUNS
     for earlier, document in pairwise(kept):
         whole = compared(texts, document, earlier, script)
-        assert (whole in found) is (whole.similarity > 0)
+        enough = min(runs[document], runs[earlier]) >= LEAST_RUNS
+        assert (whole in found) is (enough and whole.similarity > 0)
 
 
 def test_runs_wait_on_disk(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xinstr_core.corpus.personal_data import personal_data
+from xinstr_core.corpus.personal_data import cut_around, masked, personal_data
 
 CARDS = ("4111 1111 1111 1111", "4111111111111111", "5500-0000-0000-0004", "3782 822463 10005", "2221 0000 0000 0009")
 
@@ -180,3 +180,67 @@ def test_a_domain_of_many_numbers_takes_no_long_time() -> None:
     started = time.process_time()
     assert personal_data("a" * 64 + "@1" + ".12" * 30_000) is None
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("text", ["088-888-8888", "02 222 2222", "0888888888", "099-999-9999"])
+def test_a_number_that_somebody_masked_is_nobodys(text: str) -> None:
+    assert personal_data(f"โทร. {text} ค่ะ") is None
+
+
+@pytest.mark.parametrize("text", ["088-888-8889", "02 222 2223", "0888888881", "+66 88 888 8888"])
+def test_a_number_with_another_digit_is_somebodys(text: str) -> None:
+    assert personal_data(f"โทร. {text} ค่ะ") == "phone"
+
+
+def test_a_book_number_is_one_in_its_own_line_alone() -> None:
+    assert personal_data("ISBN: 0306406152") is None
+    assert personal_data("ISBN-10: 0306406152") is None
+    assert personal_data("ISBN:\n0306406152") == "phone"
+
+
+LONG = "Haki za binadamu ni za watu wote, bila kujali rangi, dini, jinsia, lugha, siasa au mali waliyo nayo."
+
+
+def parts(text: str) -> tuple[list[str], list[str]]:
+    stretches, kinds = cut_around(text)
+    return [text[start:end].strip() for start, end in stretches], kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "kinds"),
+    [
+        (LONG, [LONG], []),
+        (f"{LONG}\n0712 345 678", [LONG], ["phone"]),
+        (f"0712 345 678\n{LONG}", [LONG], ["phone"]),
+        (f"{LONG}\na@b.tz\n{LONG}", [LONG, LONG], ["email"]),
+        (f"{LONG}\nJuma\n0712 345 678\nDodoma\n{LONG}", [LONG, LONG], ["phone"]),
+        (f"{LONG}\nA\nB\nC\n0712 345 678\nD\nE\nF", [f"{LONG}\nA", "F"], ["phone"]),
+        (f"{LONG}\nJuma\n\n0712 345 678\n\nDodoma", [f"{LONG}\nJuma", "Dodoma"], ["phone"]),
+        (f"0712 345 678\n{LONG}\na@b.tz", [LONG], ["phone", "email"]),
+        ("0712 345 678", [], ["phone"]),
+        (" \n\n", [], []),
+    ],
+)
+def test_a_text_is_cut_around_lines_with_personal_data_and_the_short_ones_beside_them(
+    text: str, left: list[str], kinds: list[str]
+) -> None:
+    assert parts(text) == (left, kinds)
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+@given(st.lists(st.sampled_from([LONG, "Juma", "", " ", "0712 345 678", "a@b.tz", "Dodoma \r"]), max_size=12))
+def test_stretches_are_in_order_apart_and_without_personal_data(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    stretches, kinds = cut_around(text)
+    assert len(kinds) == sum(personal_data(line) is not None for line in lines)
+    assert all(personal_data(text[start:end]) is None and text[start:end].strip() for start, end in stretches)
+    flat = [place for stretch in stretches for place in stretch]
+    assert flat == sorted(flat)
+    assert sum(text[start:end].count(LONG) for start, end in stretches) == lines.count(LONG)
+
+
+def test_what_is_shown_of_a_line_names_nobody() -> None:
+    text = f"{LONG}\n Juma: juma.ali@mfano.co.tz, 0712 345 678 \n0713 345 678"
+    assert masked(text) == "Juma: #@mfano.co.tz, #### ### ###"
+    assert masked("Simu: ٠٧١٢ ٣٤٥ ٦٧٨") == "Simu: #### ### ###"
+    assert masked(LONG) == LONG

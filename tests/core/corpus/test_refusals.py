@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.corpus.conftest import FINNISH, SECOND, SMALL, SWAHILI, TEXT, THIRD, WOLOF, judge, reasons
-from xinstr_core.corpus.documents import Document
 from xinstr_core.corpus.identification import ModelVoter
 from xinstr_core.corpus.packs import LanguagePack, Maxima, Minima, letter_triples
 from xinstr_core.corpus.personal_data import personal_data
 from xinstr_core.corpus.readers import Reject
+from xinstr_core.corpus.rows import Document
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 
@@ -59,7 +59,8 @@ def test_the_limits_of_the_pack_decide() -> None:
     strict, lenient = (loose(repeated_phrase_share=1, link_share=limit) for limit in (0.01, 0.5))
     (found,) = judge({"text": text}, settings=settings, pack=strict)
     assert isinstance(found, Reject)
-    assert (found.reason, found.value, found.threshold) == ("links", found.value, "0.01")
+    assert (found.reason, found.threshold) == ("links", "0.01")
+    assert 0.01 < float(found.value) < 0.5
     assert reasons(judge({"text": text}, settings=settings, pack=lenient)) == ["kept"]
 
 
@@ -86,34 +87,33 @@ def test_a_translators_own_note_gives_a_page_away() -> None:
     assert (found.reason, found.value) == ("machine_translated", "tafsiri za kiotomatiki")
 
 
-def test_personal_data_is_refused_and_never_taken_out() -> None:
-    text = f"{TEXT} Andika kwa juma@example.org"
-    settings = CorpusSettings(minimum_characters=20)
-    (found,) = judge({"text": text}, settings=settings)
-    assert isinstance(found, Reject)
-    assert (found.reason, found.value) == ("personal_data", "email")
-    (kept,) = judge({"text": text}, settings=CorpusSettings(minimum_characters=20, refuse_personal_data=False))
+def test_a_page_of_one_line_with_personal_data_is_refused_whole_and_the_datum_is_not_repeated() -> None:
+    text = f"{TEXT} Andika kwa juma@example.org au 0712 345 678"
+    (found,) = judge({"text": text}, settings=ROOMY)
+    assert found == Reject(
+        "sw.jsonl:1", "personal_data", f"{TEXT} Andika kwa #@example.org au #### ### ###", "1 email", ""
+    )
+    (kept,) = judge({"text": text}, settings=ROOMY.model_copy(update={"refuse_personal_data": False}))
     assert isinstance(kept, Document)
     assert kept.text == text
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"),
+    ("line", "kind", "shown"),
     [
-        (PHONE, "phone"),
-        ("Piga 0712 345 678 saa za kazi, au njoo ofisini.", "phone"),
-        ("Simu: +٢٥٥ ٢٢ ٢١١ ١١١١", "phone"),
-        ("Andika kwa ofisi@mfano.co.tz", "email"),
-        ("Kadi 4111 1111 1111 1111", "card"),
-        ("Seva 41.59.200.10", "network_address"),
+        (PHONE, "phone", "Simu: +### ## ### ####"),
+        ("Piga 0712 345 678 saa za kazi, au njoo ofisini.", "phone", "Piga #### ### ### saa za kazi, au njoo ofisini."),
+        ("Simu: +٢٥٥ ٢٢ ٢١١ ١١١١", "phone", "Simu: +### ## ### ####"),
+        ("Andika kwa ofisi@mfano.co.tz", "email", "Andika kwa #@mfano.co.tz"),
+        ("Kadi 4111 1111 1111 1111", "card", "Kadi #### #### #### ####"),
+        ("Seva 41.59.200.10", "network_address", "Seva ##.##.###.##"),
     ],
 )
 @pytest.mark.parametrize("border", ["\n", "\n\n", " \r\n", "\n \t\n\n"])
-def test_a_page_is_cut_around_a_line_with_personal_data(line: str, kind: str, border: str) -> None:
+def test_a_page_is_cut_around_a_line_with_personal_data(line: str, kind: str, shown: str, border: str) -> None:
     page = border.join(["", f"{TEXT} {SECOND}", line, f"{THIRD} {TEXT}", ""])
-    before, refused, after = judge({"text": page, "source": "UDHR"}, settings=ROOMY)
-    place = f"sw.jsonl:1[{page.index(line)}:{page.index(line) + len(line)}]"
-    assert refused == Reject(place, "personal_data", line, kind, "")
+    refused, before, after = judge({"text": page, "source": "UDHR"}, settings=ROOMY)
+    assert refused == Reject("sw.jsonl:1", "personal_data", shown, f"1 {kind}", "")
     for document, text in ((before, f"{TEXT} {SECOND}"), (after, f"{THIRD} {TEXT}")):
         assert isinstance(document, Document)
         assert document.text == page[document.span_start : document.span_end] == text
@@ -121,37 +121,49 @@ def test_a_page_is_cut_around_a_line_with_personal_data(line: str, kind: str, bo
         assert (document.source, document.n_chars) == ("UDHR", len(text))
 
 
-def test_what_a_page_says_in_several_lines_stays_together() -> None:
-    page = "\n".join([TEXT, "", SECOND, PHONE, "Nukushi: +255 22 211 3333", "", THIRD, "", TEXT])
-    before, refused, after = judge({"text": page}, settings=ROOMY)
-    assert isinstance(before, Document)
+def test_the_lines_that_say_whose_number_it_is_go_with_it() -> None:
+    longer = f"{SECOND} {THIRD}"
+    block = [
+        "Juma Hassan",
+        "Afisa habari",
+        "Wizara ya Afya",
+        PHONE,
+        "Nukushi: +255 22 211 3333",
+        "S.L.P. 9083, Dar es Salaam",
+    ]
+    refused, before, after = judge({"text": "\n".join([longer, *block, "", "Mwisho.", longer])}, settings=ROOMY)
     assert isinstance(refused, Reject)
+    assert refused.value == "2 phone"
+    assert isinstance(before, Document)
     assert isinstance(after, Document)
-    assert (before.text, after.text) == (f"{TEXT}\n\n{SECOND}", f"{THIRD}\n\n{TEXT}")
-    assert (refused.value, refused.excerpt) == ("phone", f"{PHONE}\nNukushi: +255 22 211 3333")
+    assert (before.text, after.text) == (f"{longer}\nJuma Hassan", f"Mwisho.\n{longer}")
 
 
-def test_lines_with_different_personal_data_are_refused_one_by_one() -> None:
-    found = judge({"text": f"{PHONE}\nofisi@mfano.co.tz\n{TEXT}\n{PHONE}"}, settings=ROOMY)
-    assert reasons(found) == ["personal_data", "personal_data", "kept", "personal_data"]
-    assert [one.value for one in found if isinstance(one, Reject)] == ["phone", "email", "phone"]
+def test_a_list_of_numbers_is_one_reject_and_its_names_are_none() -> None:
+    lines = [
+        line
+        for n in range(100)
+        for line in (f"Mkazi wa kijiji namba {n % 7} wa kata hiyo hiyo.", f"0712 345 {n + 100}")
+    ]
+    found = judge({"text": "\n".join([*lines, "", f"{TEXT} {SECOND}"])}, settings=CorpusSettings(minimum_characters=50))
+    assert reasons(found) == ["personal_data", "kept"]
+    assert isinstance(found[0], Reject)
+    assert found[0].value == "100 phone"
 
 
 def test_what_is_left_beside_personal_data_must_be_long_enough_and_is_cut_where_it_is_too_long() -> None:
-    page = f"Karibu sana.\n{PHONE}\n{TEXT}\n\n{SECOND}\n{PHONE}\n{THIRD} {TEXT}"
+    page = f"Karibu sana.\n\n{PHONE}\n\n{TEXT}\n\n{SECOND}\n\n{PHONE}\n\n{THIRD} {TEXT}"
     found = judge({"text": page})
-    assert reasons(found) == [
-        "too_short", "personal_data", "kept", "kept", "personal_data", "too_long_paragraph",
-    ]  # fmt: skip
+    assert reasons(found) == ["personal_data", "kept", "kept", "too_long_paragraph"]
     assert [one.text for one in found if isinstance(one, Document)] == [TEXT, SECOND]
-    ends = [tuple(map(int, one.place.partition("[")[2].rstrip("]").split(":"))) for one in found]
-    assert "".join(page[start:end] for start, end in ends) == page.replace("\n", "")
 
 
-@pytest.mark.parametrize("page", [f"{LONG} {PHONE}", f"\n {PHONE} {TEXT}\n\n", PHONE, f"{PHONE}\n\n{PHONE}"])
+@pytest.mark.parametrize("page", [f"{LONG} {PHONE}", f"\n {PHONE} {TEXT}\n\n", PHONE, f"{PHONE}\n\nKaribu."])
 def test_a_page_of_nothing_but_personal_data_is_refused_whole(page: str) -> None:
     (found,) = judge({"text": page}, settings=ROOMY)
-    assert found == Reject("sw.jsonl:1", "personal_data", page.strip()[:200], "phone", "")
+    assert isinstance(found, Reject)
+    assert (found.place, found.reason, found.value) == ("sw.jsonl:1", "personal_data", "1 phone")
+    assert personal_data(found.excerpt) is None
 
 
 @pytest.mark.parametrize("border", [" ", "\n", "\n\n"])
@@ -187,21 +199,23 @@ def test_a_line_of_personal_data_does_not_save_a_page_in_another_language(lines:
 
 
 def test_a_single_english_line_beside_personal_data_is_judged_by_itself() -> None:
-    assert reasons(judge({"text": f"{ENGLISH}\n{PHONE}"}, settings=ROOMY)) == ["wrong_language", "personal_data"]
+    assert reasons(judge({"text": f"{ENGLISH}\n{PHONE}"}, settings=ROOMY)) == ["personal_data", "wrong_language"]
 
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=100)
-@given(st.lists(st.sampled_from([TEXT, SECOND, THIRD, PHONE, f"{TEXT} {PHONE}", "ofisi@mfano.co.tz", "", " "])))
-def test_every_line_of_a_page_is_kept_or_refused_and_no_kept_one_has_personal_data(lines: list[str]) -> None:
-    page = "\n".join(["Simba na chui ni wanyama wa porini.", *lines])
+@given(st.lists(st.sampled_from([LONG, f"{TEXT} {SECOND}", PHONE, f"{TEXT} {PHONE}", "ofisi@mfano.co.tz", "", " "])))
+def test_long_lines_without_personal_data_are_kept_and_no_kept_one_has_any(lines: list[str]) -> None:
+    page = "\n".join([f"{SECOND} {THIRD}", *lines])
     found = judge({"text": page}, settings=ROOMY, pack=loose(repeated_phrase_share=1, repeated_line_share=1))
     assert set(reasons(found)) <= {"kept", "personal_data"}
-    texts = [one.text if isinstance(one, Document) else one.excerpt for one in found]
+    texts = [one.text for one in found if isinstance(one, Document)]
     for one in found:
         if isinstance(one, Document):
             assert personal_data(one.text) is None
             assert page[one.span_start : one.span_end] == one.text
-    assert all(any(line.strip()[:60] in text for text in texts) for line in lines if PHONE not in line)
+        else:
+            assert personal_data(one.excerpt) is None
+    assert all(any(line in text for text in texts) for line in lines if len(line) > 80 and PHONE not in line)
 
 
 def test_only_accepted_licences_pass_and_the_reason_says_which_those_are() -> None:

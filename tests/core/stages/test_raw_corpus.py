@@ -15,8 +15,9 @@ import pytest
 
 from tests.core.conftest import Killed
 from xinstr_core.corpus import batches
-from xinstr_core.corpus.documents import Document, DocumentFilter
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject
+from xinstr_core.corpus.rows import Document
 from xinstr_core.errors import StageError
 from xinstr_core.pocket.world import write_world
 from xinstr_core.stages import raw_corpus
@@ -81,8 +82,10 @@ def test_every_record_is_kept_or_rejected_and_the_figures_add_up(build: Build, h
     assert funnel == {"documents and spans": RECORDS, **reasons, "kept": kept.height}
     assert reasons["- not_json"] == reasons["- no_text"] == 1
     repeats = Counter(f"- {kind}" for kind in partition.read("duplicates").filter("refused")["kind"])
-    assert repeats == {kind: reasons[kind] for kind in repeats}
     assert repeats["- exact_duplicate"] == 2
+    assert all(
+        repeats[f"- {kind}"] == reasons[f"- {kind}"] for kind in ("exact_duplicate", "near_duplicate", "overlap")
+    )
     assert partition.figures["records"] == RECORDS
     assert partition.figures["licences"] == {"Apache-2.0": kept.height}
     assert kept.height > 90

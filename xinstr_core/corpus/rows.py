@@ -1,0 +1,65 @@
+"""Rows of the corpus stage: what is kept of a record, and what is said of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from xinstr_core.corpus.quality import Features
+
+EXCERPT_CHARACTERS = 200  # of a reject: enough to see what it was
+
+FEATURES = tuple(Features.__dataclass_fields__)
+DOCUMENT_SCHEMA = pl.Schema(
+    {
+        "doc_id": pl.String,
+        "language": pl.String,
+        "text": pl.String,
+        "source": pl.String,
+        "url": pl.String,
+        "licence": pl.String,
+        "place": pl.String,
+        "span_start": pl.Int64,
+        "span_end": pl.Int64,
+        "n_chars": pl.Int64,
+        "repaired": pl.Boolean,
+        "lid_label": pl.String,
+        "lid_score": pl.Float64,
+        **dict.fromkeys(FEATURES, pl.Float64),
+    }
+)
+REJECT_SCHEMA = pl.Schema(
+    {
+        "language": pl.String,
+        "place": pl.String,
+        "reason": pl.String,
+        "value": pl.String,
+        "threshold": pl.String,
+        "excerpt": pl.String,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A kept span: `text` is record text [span_start:span_end], byte for byte; of the repaired text where `repaired`."""
+
+    doc_id: str
+    text: str
+    source: str
+    url: str
+    licence: str
+    place: str
+    span_start: int
+    span_end: int
+    n_chars: int
+    repaired: bool
+    lid_label: str
+    lid_score: float
+    features: Features
+
+    def row(self, language: str) -> dict[str, object]:
+        """The document as a row of DOCUMENT_SCHEMA."""
+        values = {name: value for name, value in vars(self).items() if name != "features"}
+        return {"language": language, **values, **{name: round(v, 4) for name, v in vars(self.features).items()}}
