@@ -1,7 +1,7 @@
 """Duplicates over a whole corpus: equal keys, and near-duplicates by MinHash. Each points at the document it repeats.
 
-Signatures wait on disk, so memory grows by some hundred bytes a document, while they are compared, and not with the text. A document that repeats
-an earlier one goes, so the answer depends on the order of the documents and on nothing else.
+Signatures wait on disk, so memory grows by some hundred bytes a document while they are compared, and not with the text.
+A document that repeats an earlier one goes, so the answer depends on the order of the documents and on nothing else.
 """
 
 from __future__ import annotations

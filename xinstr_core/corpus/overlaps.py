@@ -1,8 +1,8 @@
 """Documents that have a passage in common, whatever else they say: press releases copied into one another, quoted laws.
 
 Two pages of which half is the same have a Jaccard similarity of a third, so MinHash does not see them. Here one run of
-letters in eight, chosen by its hash (sketches by modulus: Broder 1997, section 3), is looked up in all documents. Runs wait
-on disk, as the signatures of duplicates.py do.
+letters in eight, chosen by its hash (sketches by modulus: Broder 1997, section 3), is looked up in all documents. Runs
+wait on disk, as the signatures of duplicates.py do.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from xinstr_core.identity import normalised
 # (decision 0004).
 _RUN = 20
 _RUN_WITHOUT_SPACES = 12
-# A hash's first bits choose the sampled runs, the next ones the file, the next 32 tell runs apart: of 10^8 sampled runs, those
-# of a million documents, one in 2,700 meets another by chance.
+# A hash's first bits choose the sampled runs, the next ones the file, the next 32 tell runs apart: of 10^8 sampled runs,
+# those of a million documents, one in 2,700 meets another by chance.
 _SAMPLED_BITS, _PART_BITS, _KEY_BITS = 3, 6, 32
 _PARTS = 1 << _PART_BITS
 _LEAST_RUNS = 8  # of a sketch: of fewer, one set phrase would be a large share

@@ -1,9 +1,9 @@
 """Language packs: the limits, stop words and profile of one language, in a file that a person can read and edit.
 
 A pack is fitted from the language's own text by one rule. A limit from above is half as much again as the 99th
-percentile of its documents, a limit from below half of their first percentile (cohesion: all of it), so that a text is refused for being
-unlike the language's own and not for being unlike English. No limit leaves the range declared here: little text cannot
-make one too strict, dirty text cannot make one that lets everything pass.
+percentile of its documents, a limit from below half of their first percentile (cohesion: all of it), so that a text is
+refused for being unlike the language's own and not for being unlike English. No limit leaves the range declared here:
+little text cannot make one too strict, dirty text cannot make one that lets everything pass.
 """
 
 from __future__ import annotations
@@ -224,5 +224,5 @@ def _below(values: list[float], loosest: float, strictest: float, part: float = 
 
 
 def _least_cohesion(values: list[float]) -> float:
-    """The whole of the first percentile: of documents of random sentences half of it would find every third (decision 0004)."""
+    """The whole of the first percentile: half of it would find far fewer documents of random sentences (decision 0004)."""
     return _below(values, *_COHESION, part=1) if len(values) >= LEAST_DOCUMENTS else _COHESION[0]

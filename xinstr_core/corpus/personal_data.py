@@ -27,7 +27,8 @@ _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])",
     re.IGNORECASE,
 )
-_DIGITS = re.compile(r"\d\d")
+_NUMBER = re.compile(r"\d(?:[^\w\n]{0,3}\d){5}")  # six digits: the shortest network address
+_COLONS = 7  # of the longest
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of Bengali, Devanagari, Thai and so on
 # Lines that say whose number it is stand right above or below it: a name, an office, an address. No more of them, or a
 # poem with one number would go whole.
@@ -81,7 +82,7 @@ def masked(text: str) -> str:
 def _found(text: str) -> Iterator[str]:
     if "@" in text and _EMAIL.search(text):
         yield "email"
-    if not _DIGITS.search(text):
+    if not _NUMBER.search(text) and text.count(":") < _COLONS:
         return
     text = _OTHER_DIGIT.sub(lambda digit: str(int(digit.group())), text)
     if any(_is_card(_digits(match.group())) for match in _CARD.finditer(text)):
