@@ -94,7 +94,7 @@ def _copies(search: DuplicateSearch) -> dict[int, _Repeat]:
             kept=match.kept,
             similarity=match.similarity,
             value=match.similarity,
-            threshold=search.least,
+            threshold=1.0 if match.exact else search.least,
         )
         for match in search.find()
     }

@@ -23,7 +23,7 @@ from xinstr_core.corpus.identification import (
 )
 from xinstr_core.corpus.machine_text import machine_cue
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
-from xinstr_core.corpus.personal_data import cut_around, masked, personal_data
+from xinstr_core.corpus.personal_data import cut_around, first_line, masked, personal_data
 from xinstr_core.corpus.quality import Features, lines_of, measure
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, Document
@@ -63,7 +63,15 @@ class DocumentFilter:
     voter: ModelVoter | None = None
 
     def judge(self, record: Record) -> Iterator[Document | Reject]:
-        """The documents and rejects that a record gives."""
+        """The documents and rejects that a record gives. No reject shows personal data where a document may not."""
+        hides = self.settings.refuse_personal_data
+        for found in self._judge(record):
+            if hides and isinstance(found, Reject) and personal_data(found.excerpt):
+                yield replace(found, excerpt=masked(found.excerpt))
+            else:
+                yield found
+
+    def _judge(self, record: Record) -> Iterator[Document | Reject]:
         text = record.values.get("text")
         if not isinstance(text, str) or not text.strip():
             yield Reject(record.place, "no_text", str(record.values)[:EXCERPT_CHARACTERS], type(text).__name__, "text")
@@ -80,7 +88,7 @@ class DocumentFilter:
             return
         if personal:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(personal).items()))
-            yield Reject(record.place, "personal_data", masked(page)[:EXCERPT_CHARACTERS], kinds)
+            yield Reject(record.place, "personal_data", masked(first_line(page))[:EXCERPT_CHARACTERS], kinds)
         for start, end in spans:
             place = record.place if whole else f"{record.place}[{start}:{end}]"
             judged = self._judge_span(record, place, page[start:end], start, whole)

@@ -10,32 +10,56 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63})*\.[^\W\d_][\w-]{1,62}")  # 5kg@12.50 is a price
-# With a country's code, a leading zero and groups, or an area code in brackets; not a bare run of digits. In one line.
-_PHONE = re.compile(
-    r"(?<![\w.,/-])(?:\+\d{1,3}[ \xa0.-]?(?:\(\d{1,4}\)[ \xa0.-]?)?\d{1,4}(?:[ \xa0.-]?\d{2,4}){1,3}"
-    r"|\(0\d{1,4}\)[ \xa0.-]?\d{2,4}(?:[ \xa0.-]\d{2,4}){1,3}"
-    r"|0\d{1,3}(?:[ \xa0-]\d{2,4}){2,3}"
-    r"|0\d{2,4}[ \xa0-]\d{6,7}"
-    r"|0\d{9,10})(?![\w/]|[.,]\d)"
+# 5kg@12.50 is a price; the at sign is often written out against crawlers, as in matti(at)yritys.fi.
+_EMAIL = re.compile(
+    r"[\w.+-]{1,64}(?:@|&#64;|[ ]?[\[(]at[\])][ ]?)[\w-]{1,63}(?:\.[\w-]{2,63})*(?:\.|[ ]?[\[(]dot[\])][ ]?)[^\W\d_][\w-]{1,62}",
+    re.IGNORECASE,
 )
-# Dates and rows of pairs; rows of numbers that are all filled up with zeros.
-_NO_PHONE = re.compile(r"(?:\d\d[ \xa0-])+(?:\d\d|1[5-9]\d\d|20\d\d)|0\d{0,3}(?:[ \xa0-]0\d{0,3})+")
+# With a country's code, a leading zero and groups, or an area code in brackets; not a bare run of digits, unless it stands
+# behind the word for telephone. In one line.
+_PHONE = re.compile(
+    r"(?<![\w.,/-])(?:(?:\+ ?|00)\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,3}"
+    r"|\((?:0\d{1,4}|\d{3})\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}"
+    r"|0[ ]?\(\d{2,4}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}"
+    r"|0[ -]\d{4}[ -]\d{4}"
+    r"|0\d{1,3}(?:[ .-]\d{2,4}){2,3}"
+    r"|0\d{1,4}[ -]\d{5,8}"
+    r"|0\d{9,11})(?!\w|[.,]\d|/\d{3})"
+)
+_NAMED = re.compile(
+    r"(?:\btel\b|telp|telefon|phone|mobile|whatsapp|wa\.me|\bsimu\b|\bpuh\b|điện thoại|\bđt\b|hotline|โทร|फ़?ोन|मोबाइल|ফোন|মোবাইল|தொலைபேசி|فون|موبائل)"
+    r"[^\d\n]{0,15}?(\d{7,13})(?!\w|[.,]\d)",
+    re.IGNORECASE,
+)
+# Dates, with the time that may follow, and rows of pairs; rows of numbers that are all filled up with zeros.
+_NO_PHONE = re.compile(
+    r"\d{1,2}[.-]\d{1,2}[.-](?:1[5-9]|2[0-5])\d\d(?:[ .-].*)?"
+    r"|(?:\d\d[ -])+(?:\d\d|1[5-9]\d\d|20\d\d)|0\d{0,3}(?:[ -]0\d{0,3})+"
+)
 _BOOK = re.compile(r"ISBN[^\w\n]*(?:1[03][^\w\n]*)?\Z", re.IGNORECASE)
-_CARD = re.compile(r"(?<![\w.,-])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]\d{6}[ -]\d{5})(?![\w-]|[.,]\d)")
+_CARD = re.compile(
+    r"(?<![\w.,-])(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{1,7}|\d{4}[ .-]\d{6}[ .-]\d{5})(?![\w-]|[.,]\d)"
+)
 _ADDRESS = re.compile(
-    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])",
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d(?:[^\w\n]{0,3}\d){5}")  # six digits: the shortest network address
-_COLONS = 7  # of the longest
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of Bengali, Devanagari, Thai and so on
 # Lines that say whose number it is stand right above or below it: a name, an office, an address. No more of them, or a
 # poem with one number would go whole.
 _CONTACT_CHARACTERS = 80
 _CONTACT_LINES = 2
-_TELLING = re.compile(r"\d|[\w.+-]+(?=@)")
-_LEAST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 8, 15  # ITU-T E.164: at most 15
+_TELLING = re.compile(r"\d|\S+(?:@|&#64;|[ ]?[\[(]at[\])][ ]?)\S+", re.IGNORECASE)
+# What keeps a number from being seen, and other forms of the signs that are looked for.
+_SAME = str.maketrans(
+    dict.fromkeys("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", "")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\uff0d", "-")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
+    | {"\uff0b": "+", "\uff20": "@"}
+)
+# ITU-T E.164: at most 15. Of eight digits are dates, a zero and seven digits are the shortest numbers that are told from them.
+_LEAST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 8, 15
 
 
 def personal_data(text: str) -> str | None:
@@ -73,28 +97,39 @@ def _contact(lines: list[str], number: int) -> Iterator[int]:
             yield away
 
 
+def first_line(text: str) -> str:
+    """The first line with personal data, or all of a text without such a line."""
+    return next((line for line in text.split("\n") if personal_data(line)), text).strip()
+
+
 def masked(text: str) -> str:
-    """The first line with personal data, its digits and the names of its addresses made unreadable."""
-    line = next((line for line in text.split("\n") if personal_data(line)), text)
-    return _TELLING.sub("#", line.strip())
+    """A text with its digits and addresses made unreadable: for what is shown of a refused one."""
+    return _TELLING.sub("#", text)
 
 
 def _found(text: str) -> Iterator[str]:
-    if "@" in text and _EMAIL.search(text):
+    if not text.isascii():
+        text = text.translate(_SAME)
+    if ("@" in text or "&#64;" in text or "at)" in text or "at]" in text) and _EMAIL.search(text):
         yield "email"
-    if not _NUMBER.search(text) and text.count(":") < _COLONS:
+    if not _NUMBER.search(text) and "::" not in text:
         return
     text = _OTHER_DIGIT.sub(lambda digit: str(int(digit.group())), text)
     if any(_is_card(_digits(match.group())) for match in _CARD.finditer(text)):
         yield "card"
     if any(_is_public(match.group()) for match in _ADDRESS.finditer(text)):
         yield "network_address"
-    if any(_is_phone(match) for match in _PHONE.finditer(text)):
+    if any(_is_phone(match) for match in _PHONE.finditer(text)) or any(map(_is_named_phone, _NAMED.findall(text))):
         yield "phone"
 
 
 def _digits(text: str) -> list[int]:
     return [int(character) for character in text if character.isdigit()]
+
+
+def _is_named_phone(digits: str) -> bool:
+    """A run behind the word for telephone, unless somebody masked it."""
+    return len(set(digits.lstrip("0"))) > 1
 
 
 def _is_phone(match: re.Match[str]) -> bool:
@@ -122,8 +157,10 @@ def _is_card(digits: list[int]) -> bool:
 
 
 def _is_public(text: str) -> bool:
-    """Loopback, private and documentation addresses are nobody's; 3.2.1.4 is a chapter, 10.15.7.1 a version."""
+    """Loopback, private and documentation addresses are nobody's; 3.2.1.4 is a chapter, 10.15.7.1 a version, 12:30:: a time."""
     try:
-        return ipaddress.ip_address(text).is_global and (":" in text or max(map(int, text.split("."))) > 99)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    in_use = address.packed[0] >> 5 == 1 if address.version == 6 else max(address.packed) > 99  # RFC 3587: 2000::/3
+    return address.is_global and in_use

@@ -43,7 +43,9 @@ def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[
             else []
         )
     if not found:
-        raise InputError(f"no {what} file for {language!r}: looked for {', '.join(_looked_for(source, language))}")
+        tried = _looked_for(source, language)
+        other = f"; a pattern takes files of other names: {source.path.rstrip('/')}/*.jsonl" if len(tried) > 1 else ""
+        raise InputError(f"no {what} file for {language!r}: looked for {', '.join(tried)}{other}")
     for address in found:
         if not source.reader and format_of(address) is None:
             suffix = PurePosixPath(address).suffix or "a file without suffix"

@@ -117,9 +117,9 @@ def test_duplicates_point_at_an_earlier_document_and_at_the_kept_one(build: Asse
     assert 0.85 < near < 1
     told = table(corpus, "rejected").filter(pl.col("reason").str.ends_with("duplicate"))
     assert told.select("place", "reason", "value", "threshold", "excerpt").rows() == [
-        ("a:11", "exact_duplicate", f"{key[5]} 1.000", "0.741", TEXTS[5].upper()[:200]),
+        ("a:11", "exact_duplicate", f"{key[5]} 1.000", "1", TEXTS[5].upper()[:200]),
         ("a:12", "near_duplicate", f"{key[3]} {near:.3f}", "0.741", NEAR[:200]),
-        ("a:15", "exact_duplicate", f"{document_key('wo', NEAR)} 1.000", "0.741", NEAR[:200]),
+        ("a:15", "exact_duplicate", f"{document_key('wo', NEAR)} 1.000", "1", NEAR[:200]),
     ]
 
 

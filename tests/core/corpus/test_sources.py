@@ -45,6 +45,7 @@ def test_a_missing_input_says_where_it_was_looked_for(tmp_path: Path) -> None:
         files_of(source(tmp_path), "sw", "seeds")
     assert str(caught.value) == (
         f"no seeds file for 'sw': looked for {tmp_path}/sw.jsonl, {tmp_path}/sw.parquet, {tmp_path}/sw.txt"
+        f"; a pattern takes files of other names: {tmp_path}/*.jsonl"
     )
     with pytest.raises(InputError, match=r"no corpus file for 'sw': looked for .*/other\.jsonl$"):
         files_of(source(tmp_path / "other.jsonl"), "sw")
