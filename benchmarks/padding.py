@@ -18,9 +18,9 @@ from pathlib import Path
 from xinstr_core.engines import encoding
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.pocket.world import write_world
+from xinstr_core.presets import load_settings
 from xinstr_core.prompts.render import prompt
 from xinstr_core.seeds import SeedPair, read_seeds
-from xinstr_core.settings import load_settings
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
 

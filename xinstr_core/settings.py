@@ -1,20 +1,14 @@
 """Every setting of the line, declared once: its type, its bounds, what it means and why it has its value.
 
 A preset file (`presets/<name>.toml`) overrides these declarations, the user's `xinstr.toml` overrides the preset,
-and one run may override both. Unknown keys are errors that list the known ones.
+and one run may override both (`presets/`). Unknown keys are errors that list the known ones.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from xinstr_core.errors import SettingsError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -102,9 +96,29 @@ class CorpusSettings(Section):
         return self
 
 
-class AdapterSettings(Section):
-    """How a LoRA adapter is trained."""
+class SeedSettings(Section):
+    """What becomes of seed pairs that are not (English instruction, response in the language) yet."""
 
+    translator: str | None = Field(
+        default=None,
+        description="a sequence-to-sequence translation model (NLLB, M2M-100, MADLAD-400, Marian), directory or hub id; without one a pair that needs translation is refused with that reason",
+    )
+    translate_responses: bool = Field(
+        default=False,
+        description="translate the responses of English pairs into the language; off, they stay English, since a translation teaches translationese",
+    )
+    maximum_new_tokens: int = Field(
+        default=512, ge=1, description="per translated text; a translation cut off there is refused"
+    )
+    batch_rows: int = Field(default=16, ge=1, description="texts translated at once")
+
+
+class TrainingSettings(Section):
+    """How a model is trained."""
+
+    method: Literal["lora", "full"] = Field(
+        default="lora", description="a LoRA adapter, or all weights; an adapter fits beside the model in memory"
+    )
     epochs: float = Field(default=3, gt=0, description="passes over the rows")
     learning_rate: float = Field(
         default=1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
@@ -115,7 +129,7 @@ class AdapterSettings(Section):
     seed: int = Field(default=0, ge=0, description="of weights and row order")
 
 
-class ReverseModelSettings(AdapterSettings):
+class ReverseModelSettings(TrainingSettings):
     maximum_seed_pairs: int = Field(
         default=3200, ge=1, description="seed pairs used, chosen by key; Humpback used 3,200"
     )
@@ -140,10 +154,64 @@ class GenerationSettings(Section):
     maximum_documents: int = Field(
         default=500_000, ge=1, description="documents a language that get an instruction, chosen by key"
     )
-    seed: int = Field(default=0, ge=0, description="of sampling; each batch derives its own")
+    candidates: int = Field(
+        default=1, ge=1, le=16, description="instructions sampled for each text; curation keeps the best one of a text"
+    )
+    guided_candidates: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="further instructions of each text that open as a real user's request opens: more kinds of requests than a reverse model asks by itself",
+    )
+    require_self_contained: bool = Field(
+        default=True,
+        description="refuse texts that open in the middle of an argument; published pairs hold such fragments",
+    )
+    maximum_failed_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of rows that an engine may fail on; above it the engine is at fault and the stage stops",
+    )
+    seed: int = Field(default=0, ge=0, description="of sampling; each row derives its own")
 
 
-class EvaluatorSettings(AdapterSettings):
+# What a pair of the rating set can be made of, beside the seed pair as it stands: see curation/rating_set.py.
+Construction = Literal[
+    "cut_off",
+    "other_ending",
+    "weaker_response",
+    "near_instruction",
+    "other_instruction",
+    "echo",
+    "disordered",
+    "base_response",
+    "wrong_language",
+    "broken_instruction",
+    "quoted_instruction",
+]
+
+
+class EvaluatorSettings(TrainingSettings):
+    constructions: tuple[Construction, ...] = Field(
+        default=(
+            "cut_off",
+            "other_ending",
+            "near_instruction",
+            "other_instruction",
+            "echo",
+            "disordered",
+            "wrong_language",
+            "broken_instruction",
+            "quoted_instruction",
+        ),
+        description="flaws that the rating set shows; those that cost no generation",
+    )
+    signals: tuple[Literal["surprise", "grounding", "level"], ...] = Field(
+        default=("surprise", "grounding"),
+        min_length=1,
+        description="what the ratings are read from: surprise of model and adapter, rare words of the instruction found in the text, the label that an adapter trained to write the level would write",
+    )
     held_out_share: float = Field(
         default=0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate"
     )
@@ -179,6 +247,19 @@ class CurationSettings(Section):
     minimum_top_probability: float = Field(
         default=0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept"
     )
+    minimum_instruction_quality: float = Field(
+        default=0.5, ge=0, le=1, description="score of the instruction by itself from which a pair is kept"
+    )
+    minimum_pair_fit: float = Field(
+        default=0.5, ge=0, le=1, description="score of the response as an answer to it from which a pair is kept"
+    )
+    stop_agreement: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="share of candidates on which two rounds keep or drop alike, from which on no further round is run",
+    )
+    audit_rows: int = Field(default=100, ge=1, description="rows of the file that a person labels blind, a language")
     round_epochs: float = Field(
         default=1, gt=0, description="epochs of each further round, which starts from the adapter before it"
     )
@@ -200,14 +281,40 @@ class DiversitySettings(Section):
         default="base-model",
         description="'base-model' (mean of its last hidden states) or a sentence-transformers directory or hub id",
     )
+    method: Literal["clusters", "mmr"] = Field(
+        default="clusters",
+        description="even quotas of the clusters, best rated first; or maximal marginal relevance within them",
+    )
+    relevance_weight: float = Field(
+        default=0.5, ge=0, le=1, description="of the rating against novelty, for method 'mmr'; 0.5 weighs both alike"
+    )
+    maximum_similarity: float = Field(
+        default=0.92,
+        gt=0,
+        le=1,
+        description="cosine of two instructions of a cluster above which only the better-rated is taken; 1 takes both",
+    )
+    maximum_topic_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of the selection that one topic may have; 1 looks for no topics, which an encoder that knows no topics needs",
+    )
     held_out_rows: int = Field(default=64, ge=0, description="rows kept out of tuning for held-out likelihood")
+    map_rows: int = Field(
+        default=1000, ge=0, description="instructions on the report's map; more points hide each other"
+    )
     seed: int = Field(default=0, ge=0, description="of k-means")
 
 
-class TuningSettings(AdapterSettings):
+class TuningSettings(TrainingSettings):
     include_seeds: bool = Field(
         default=True, description="mix seed pairs in the language with the curated pairs, as published"
     )
+
+
+# What a comparison model is tuned on: see evaluation/arms.py.
+Arm = Literal["selected", "seed_only", "uncurated", "random", "top_half", "bottom_half"]
 
 
 class EvaluationSettings(Section):
@@ -215,6 +322,10 @@ class EvaluationSettings(Section):
     maximum_new_tokens: int = Field(default=512, ge=1, description="per reply")
     bootstrap_samples: int = Field(default=1000, ge=100, description="resamples of a 95 % percentile interval")
     batch_rows: int = Field(default=32, ge=1, description="prompts per forward pass")
+    arms: tuple[Arm, ...] = Field(
+        default=(),
+        description="further models tuned for comparison, each on as many rows and steps as the smallest; each costs a training",
+    )
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
@@ -223,6 +334,7 @@ class Settings(Section):
 
     base_model: str = Field(default="pocket", description="'pocket', a local directory, or a Hugging Face hub id")
     corpus: CorpusSettings = CorpusSettings()
+    seeds: SeedSettings = SeedSettings()
     reverse_model: ReverseModelSettings = ReverseModelSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluator: EvaluatorSettings = EvaluatorSettings()
@@ -230,51 +342,3 @@ class Settings(Section):
     diversity: DiversitySettings = DiversitySettings()
     tuning: TuningSettings = TuningSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-
-
-def preset_names() -> list[str]:
-    return sorted(
-        p.name.removesuffix(".toml") for p in (files("xinstr_core") / "presets").iterdir() if p.name.endswith(".toml")
-    )
-
-
-def load_settings(
-    preset: str = "pocket", user_file: Path | None = None, overrides: Mapping[str, Any] | None = None
-) -> Settings:
-    """Settings from a preset, a user's file where it exists, and overrides of one run, later ones winning."""
-    if preset not in preset_names():
-        raise SettingsError(f"unknown preset {preset!r}; known: {', '.join(preset_names())}")
-    layers = [tomllib.loads((files("xinstr_core") / "presets" / f"{preset}.toml").read_text("utf-8"))]
-    if user_file is not None and user_file.exists():
-        try:
-            layers.append(tomllib.loads(user_file.read_text("utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{user_file}: {error}") from error
-    layers.append(dict(overrides or {}))
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged = _merge(merged, layer)
-    try:
-        return Settings.model_validate(merged)
-    except ValidationError as error:
-        raise SettingsError("; ".join(_explain(item) for item in error.errors())) from None
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _explain(error: Any) -> str:
-    """One line for one pydantic error; an unknown key lists the known ones of its section."""
-    location = [str(part) for part in error["loc"]]
-    if error["type"] != "extra_forbidden":
-        return f"setting {'.'.join(location)}: {error['msg']} (got {error['input']!r})"
-    section: Any = Settings
-    for part in location[:-1]:
-        annotation = section.model_fields[part].annotation
-        section = next(iter(get_args(annotation)), annotation)
-    return f"unknown setting {'.'.join(location)!r}; known here: {', '.join(section.model_fields)}"

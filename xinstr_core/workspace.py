@@ -15,7 +15,8 @@ from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.errors import InputError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
-from xinstr_core.settings import Settings, load_settings
+from xinstr_core.presets import load_settings
+from xinstr_core.settings import Settings
 from xinstr_core.store import Store
 
 POCKET = "pocket"

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.settings import load_settings, preset_names
+from xinstr_core.presets import load_settings, preset_names
 
 
 def user_file(folder: Path, text: str) -> Path:
@@ -61,7 +61,8 @@ def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:
         load_settings(overrides={"curation": {"round": 3}})
     assert str(caught.value) == (
         "unknown setting 'curation.round'; "
-        "known here: rounds, minimum_top_probability, round_epochs, maximum_added_pairs"
+        "known here: rounds, minimum_top_probability, minimum_instruction_quality, minimum_pair_fit, stop_agreement, "
+        "audit_rows, round_epochs, maximum_added_pairs"
     )
 
 
@@ -69,7 +70,7 @@ def test_an_unknown_section_lists_the_sections() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(overrides={"Corpus": {}})
     message = str(caught.value)
-    assert message.startswith("unknown setting 'Corpus'; known here: base_model, corpus, reverse_model, generation, ")
+    assert message.startswith("unknown setting 'Corpus'; known here: base_model, corpus, seeds, reverse_model, ")
 
 
 def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_every_wrong_setting_is_told_at_once() -> None:
         load_settings(overrides={"corpus": {"minimum_characters": -1}, "tuning": {"speed": 2}})
     first, second = str(caught.value).split("; ", 1)
     assert first.startswith("setting corpus.minimum_characters: ")
-    assert second.startswith("unknown setting 'tuning.speed'; known here: epochs, ")
+    assert second.startswith("unknown setting 'tuning.speed'; known here: method, epochs, ")
 
 
 def test_a_section_that_is_no_table_is_an_error() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer
 from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress, silent
-from xinstr_core.settings import AdapterSettings
+from xinstr_core.settings import TrainingSettings
 from xinstr_core.store import write_text
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows, collate
 
@@ -46,7 +46,7 @@ class TrainedAdapter:
 def train_adapter(
     base: ModelReference,
     examples: Sequence[Example],
-    settings: AdapterSettings,
+    settings: TrainingSettings,
     folder: Path,
     *,
     start_from: Path | None = None,
@@ -112,7 +112,7 @@ def train_adapter(
     return TrainedAdapter(folder, **summary)
 
 
-def training_order(rows: Sequence[TrainingRow], settings: AdapterSettings) -> list[TrainingRow]:
+def training_order(rows: Sequence[TrainingRow], settings: TrainingSettings) -> list[TrainingRow]:
     """Every row that is trained on, in order, over all epochs: the same for the same seed, a restart included.
 
     Each epoch is shuffled, sorted by length within groups of batches, and its batches shuffled again. Grouping gave
@@ -144,7 +144,7 @@ def _has_fast_bfloat16() -> bool:
     )
 
 
-def _with_adapter(model: Any, settings: AdapterSettings, start_from: Path | None) -> Any:
+def _with_adapter(model: Any, settings: TrainingSettings, start_from: Path | None) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
     model.config.use_cache = False

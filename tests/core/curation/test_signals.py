@@ -21,7 +21,7 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.prompts.render import prompt
-from xinstr_core.settings import AdapterSettings
+from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
 
@@ -30,7 +30,7 @@ PAIRS = [Pair(content_key(str(i)), f"What is {i}?", "neno la " * (1 + i % 5) + "
 
 @pytest.fixture(scope="module")
 def adapter(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = AdapterSettings(epochs=1, learning_rate=5e-3, rank=4, batch_rows=4, maximum_tokens=128)
+    settings = TrainingSettings(epochs=1, learning_rate=5e-3, rank=4, batch_rows=4, maximum_tokens=128)
     folder = tmp_path_factory.mktemp("adapters") / "adapter"
     return train_adapter(tiny_model, [Example("a", "### Text:\n", "What?")], settings, folder).folder
 

@@ -16,12 +16,12 @@ from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.errors import StageError
-from xinstr_core.settings import AdapterSettings
+from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example, build_rows
 
 # 12 rows in batches of 2 for 4 epochs: 24 steps, with a checkpoint after step 20
-LONG = AdapterSettings(epochs=4, learning_rate=1e-2, rank=2, batch_rows=2, maximum_tokens=128)
+LONG = TrainingSettings(epochs=4, learning_rate=1e-2, rank=2, batch_rows=2, maximum_tokens=128)
 SHORT = LONG.model_copy(update={"epochs": 0.5})
 LAST_CHECKPOINT = 20
 
@@ -254,7 +254,7 @@ def test_no_rows_at_all_are_an_error_with_numbers(tiny_model: ModelReference, tm
 
 def test_a_trained_model_writes_what_it_learned_and_stops(tiny_model: ModelReference, tmp_path: Path) -> None:
     lessons = [Example("1", "### Rating:\nA", "good 3"), Example("2", "### Rating:\nB", "bad 1")]
-    settings = AdapterSettings(epochs=150, learning_rate=5e-3, rank=16, batch_rows=2, maximum_tokens=64)
+    settings = TrainingSettings(epochs=150, learning_rate=5e-3, rank=16, batch_rows=2, maximum_tokens=64)
     trained = train_adapter(tiny_model, lessons, settings, tmp_path / "adapter")
     assert trained.losses[-1][1] < trained.losses[0][1] / 2
     engine = TransformersEngine(tiny_model, trained.folder)
