@@ -50,6 +50,41 @@ def reasons_of(found: Judged) -> Counter[str]:
     return Counter(one.reason for spans in found for one in spans if isinstance(one, Reject))
 
 
+def translated(found: Judged) -> int:
+    """How many records are called machine-translated."""
+    return sum(any(isinstance(one, Reject) and one.reason == "machine_translated" for one in spans) for spans in found)
+
+
+def clean(language: str) -> tuple[str, int]:
+    """A language's row of the table, and how many of its clean documents are called machine-translated."""
+    texts = texts_of(language)
+    halves = texts[::2], texts[1::2]
+    filters = [document_filter(language, fit_pack(half, language, SCRIPTS[language], "half")) for half in halves]
+    crossed = list(zip(halves, reversed(filters), strict=True))
+    held_out = [found for half, one in crossed for found in judged(half, one)]
+    found_out = sum(reasons_of(judged(unrelated(half, language), one))["unrelated_sentences"] for half, one in crossed)
+    own = judged(texts, document_filter(language))
+    listed = ", ".join(f"{count} {reason}" for reason, count in reasons_of(own).most_common())
+    row = f"| {language} | {shares_kept(held_out)} | {found_out / 2 / UNRELATED:.2f} | {shares_kept(own)} | {listed} |"
+    return row, translated(own)
+
+
+def noisy() -> dict[str, Judged]:
+    """The outcomes of the noisy records, by kind."""
+    found: dict[str, Judged] = {}
+    for line in (DATA / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
+        row = json.loads(line)
+        found.setdefault(row["kind"], []).extend(judged([row["text"]], document_filter(row["language"])))
+    return found
+
+
+def noisy_row(kind: str, found: Judged) -> str:
+    refused = sum(not any(isinstance(one, Document) for one in spans) for spans in found)
+    outcomes = Counter(one.reason if isinstance(one, Reject) else "kept" for spans in found for one in spans)
+    listed = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
+    return f"| {kind} | {len(found)} | {refused / len(found):.3f} | {listed} |"
+
+
 def main() -> None:
     print(
         "Other half's pack, and the pack that ships: documents, spans, spans without personal data; unrelated sentences.\n"
@@ -58,49 +93,19 @@ def main() -> None:
         "| language | documents | spans | without p. | unrelated | documents | spans | without p. | reasons (shipped) |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    translated = 0
+    wrongly = 0
     for language in LANGUAGES:
-        texts = texts_of(language)
-        halves = texts[::2], texts[1::2]
-        packs = [fit_pack(half, language, SCRIPTS[language], "half") for half in halves]
-        held_out = [
-            found
-            for half, pack in zip(halves, reversed(packs), strict=True)
-            for found in judged(half, document_filter(language, pack))
-        ]
-        found_out = sum(
-            reasons_of(judged(unrelated(half, language), document_filter(language, pack)))["unrelated_sentences"]
-            for half, pack in zip(halves, reversed(packs), strict=True)
-        )
-        own = judged(texts, document_filter(language))
-        reasons = reasons_of(own)
-        translated += reasons["machine_translated"]
-        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        print(
-            f"| {language} | {shares_kept(held_out)} | {found_out / 2 / UNRELATED:.2f} | {shares_kept(own)} | {listed} |",
-            flush=True,
-        )
-    refused: Counter[str] = Counter()
-    records: Counter[str] = Counter()
-    why: dict[str, Counter[str]] = {}
-    for line in (DATA / "raw_noisy.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
-        row = json.loads(line)
-        (found,) = judged([row["text"]], document_filter(row["language"]))
-        records[row["kind"]] += 1
-        refused[row["kind"]] += not any(isinstance(one, Document) for one in found)
-        why.setdefault(row["kind"], Counter()).update(
-            one.reason if isinstance(one, Reject) else "kept" for one in found
-        )
-        if row["kind"] != "machine_translated_page":
-            translated += any(isinstance(one, Reject) and one.reason == "machine_translated" for one in found)
+        row, called_translated = clean(language)
+        wrongly += called_translated
+        print(row, flush=True)
+    found = noisy()
     print("\n| kind | records | refused | outcomes of their spans |\n|---|---|---|---|")
-    for kind, count in records.items():
-        listed = ", ".join(f"{number} {reason}" for reason, number in why[kind].most_common())
-        print(f"| {kind} | {count} | {refused[kind] / count:.3f} | {listed} |")
-    hits = why["machine_translated_page"]["machine_translated"]
-    print(
-        f"\nmachine-translated pages: recall {hits / records['machine_translated_page']:.3f}, precision {hits / (hits + translated):.3f}"
-    )
+    for kind, records in found.items():
+        print(noisy_row(kind, records))
+    pages = found.pop("machine_translated_page")
+    hits = translated(pages)
+    wrongly += sum(map(translated, found.values()))
+    print(f"\nmachine-translated pages: recall {hits / len(pages):.3f}, precision {hits / (hits + wrongly):.3f}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
-"""Time and memory of the corpus stage over its size: `python benchmarks/corpus_scale.py --documents 10000,100000,1000000`.
+"""Time, memory and disk of the corpus stage over its size: `python benchmarks/corpus_scale.py --documents 10000,100000,1000000`.
 
-Documents as in corpus_vs_datatrove.py (5 GB are 1.65 million Thai ones: `--language th --documents 1650000`). Each size runs in
-a process of its own; memory is the largest sum of resident memory over that process and its workers, sampled five times a
-second. The exponent is the slope of log time over log documents, 1 for linear; the start of the workers is part of the
-time. Several sizes are drawn to corpus_scale.svg.
+Documents as in corpus_vs_datatrove.py (5 GB are 1.65 million Thai ones: `--language th --documents 1650000`). Making them
+runs datatrove over their originals for every size, and installs it into build/datatrove on the first call. Each size runs
+in a process of its own; memory is the largest sum of resident memory over that process and its workers, disk the largest
+sum of the workspace's files, both sampled five times a second. The exponent is the slope of log time over log documents, 1
+for linear; the start of the workers is part of the time. Several sizes are drawn to corpus_scale.svg.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import altair as alt
@@ -22,6 +26,7 @@ import vl_convert
 from corpus_vs_datatrove import BUILD, run_ours, write_corpus
 
 PLOT = Path(__file__).with_suffix(".svg")
+WORKSPACE = BUILD / "ours"  # of run_ours
 
 
 def resident(process: psutil.Process) -> int:
@@ -35,17 +40,28 @@ def resident(process: psutil.Process) -> int:
     return total
 
 
-def measured(language: str, path: Path) -> tuple[float, int]:
-    """(seconds, peak bytes) of one run of the stage."""
+def stored(folder: Path) -> int:
+    """Bytes of the files in a folder, which come and go meanwhile."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).stat().st_size
+    return total
+
+
+def measured(language: str, path: Path) -> tuple[float, int, int]:
+    """(seconds, peak bytes of memory, of disk) of one run of the stage."""
+    shutil.rmtree(WORKSPACE, ignore_errors=True)  # an earlier run's tables are not this one's
     started = time.monotonic()
     run = subprocess.Popen([sys.executable, __file__, "--language", language, "--run", str(path)])
-    peak = 0
+    memory = disk = 0
     while run.poll() is None:
-        peak = max(peak, resident(psutil.Process(run.pid)))
+        memory, disk = max(memory, resident(psutil.Process(run.pid))), max(disk, stored(WORKSPACE))
         time.sleep(0.2)
     if run.returncode:
         raise SystemExit(run.returncode)
-    return time.monotonic() - started, peak
+    return time.monotonic() - started, memory, disk
 
 
 def draw(points: list[tuple[int, float]], exponent: float) -> None:
@@ -70,11 +86,11 @@ def main() -> None:
     points = []
     for documents in map(int, arguments.documents.split(",")):
         path = write_corpus(arguments.language, documents, BUILD / "corpus")
-        seconds, peak = measured(arguments.language, path)
+        seconds, memory, disk = measured(arguments.language, path)
         points.append((documents, seconds))
-        size = path.stat().st_size
         print(
-            f"| {documents} | {size / 1e6:.0f} | {seconds:.1f} | {documents / seconds:.0f} | {peak / 2**20:.0f} |",
+            f"| {documents} | {path.stat().st_size / 1e6:.0f} | {seconds:.1f} | {documents / seconds:.0f} "
+            f"| {memory / 2**20:.0f} | {disk / documents / 1000:.2f} |",
             flush=True,
         )
     if len(points) > 1:

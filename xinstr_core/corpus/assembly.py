@@ -1,7 +1,8 @@
 """From judged batches to the corpus: what only the whole shows, recurring lines, duplicates, overlaps; then the tables.
 
-Batches are read from disk one at a time, several times over. In memory stay keys and numbers of some fifty bytes a
-document, more for each one that repeats another, and at a time a sixteenth of the lines' hashes or a sixty-fourth of the runs'.
+Batches are read from disk one at a time, several times over. In memory stay every document's key and some numbers, more of
+one that repeats another (the stage grows by some 150 to 300 bytes a document: benchmarks/corpus.md), and at a time a
+sixteenth of the lines' hashes or a sixty-fourth of the runs'.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Duplicates over a whole corpus: equal keys, and near-duplicates by MinHash. Each points at the document it repeats.
 
-Signatures wait on disk, so memory grows by some hundred bytes a document while they are compared, and not with the text.
+Signatures wait on disk: memory grows with the number of documents (benchmarks/corpus.md) and not with their text.
 A document that repeats an earlier one goes, so the answer depends on the order of the documents and on nothing else.
 """
 

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.corpus.conftest import LETTERS, drawn
 from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
 from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch, Match, shingles, signatures
 from xinstr_core.identity import document_key
 from xinstr_core.pocket.documents import draw_topics, write_document
 
 WORDS = [f"neno{number}" for number in range(200)]
-LETTERS = {  # letters and the marks that may follow them
-    "Latn": ("bdfghjklmnprstvwz", "aeiouáéíóú"),
-    "Taml": ("கஙசஞடணதநபமயரலவழளறன", ["", "ா", "ி", "ீ", "ு", "ூ", "ெ", "ே", "ை", "்"]),
-    "Thai": ("กขคฆงจฉชซญดตถทธนบปผฝพฟภมยรลวศสหอ", ["", "ะ", "า", "ิ", "ี", "ุ", "ู", "่", "้", "ี่", "ู้"]),
-}
 Find = Callable[..., list[Match]]
 
 
@@ -41,14 +37,6 @@ def changed(*positions: int) -> str:
 def jaccard(one: str, other: str, script: str) -> float:
     first, second = (set(found.tolist()) for found in shingles([one, other], script))
     return len(first & second) / len(first | second)
-
-
-def drawn(script: str, length: int, rng: random.Random) -> str:
-    """`length` words, or characters in a script without spaces."""
-    letters, marks = LETTERS[script]
-    if script in SCRIPTS_WITHOUT_SPACES:
-        return "".join(rng.choice(letters) + rng.choice(marks) for _ in range(length))[:length]
-    return " ".join("".join(rng.choice(letters) + rng.choice(marks) for _ in range(3)) for _ in range(length))
 
 
 @pytest.mark.parametrize(
@@ -134,13 +122,12 @@ def test_a_chain_leads_back_to_its_first_link_however_unlike_the_last_one_is(fin
 
 def test_two_documents_that_a_third_brings_together_are_compared_all_the_same(find: Find) -> None:
     """Each of three is 0.83 like each other; in which band they meet first must not matter."""
-    rng = random.Random(1)
     texts = []
-    for _ in range(200):
-        words = drawn("Latn", 200, rng).split()
+    for family in range(200):
+        words = drawn("Latn", 200 * 6, family).split()
         for place in (5, 70, 135):
-            own = dict.fromkeys(range(place, place + 61, 25))
-            texts.append(" ".join(drawn("Latn", 1, rng) if n in own else word for n, word in enumerate(words)))
+            own = {n: drawn("Latn", 6, (family, place, n)) for n in range(place, place + 61, 25)}
+            texts.append(" ".join(own.get(n, word) for n, word in enumerate(words)))
     found = {match.document: match.kept for match in find(texts)}
     assert sum(n in found for n in range(600) if n % 3) >= 0.99 * 400
     assert all(kept == document - document % 3 for document, kept in found.items())
@@ -148,12 +135,10 @@ def test_two_documents_that_a_third_brings_together_are_compared_all_the_same(fi
 
 @pytest.mark.parametrize("script", LETTERS)
 def test_planted_documents_at_the_threshold_are_found_and_distinct_ones_stay(find: Find, script: str) -> None:
-    rng = random.Random(script)
-    edge = 4 if script in SCRIPTS_WITHOUT_SPACES else 2
-    space = "" if script in SCRIPTS_WITHOUT_SPACES else " "
-    shared = [drawn(script, 160 + edge, rng) for _ in range(1000)]
-    texts = [text + space + drawn(script, 20, rng) for text in shared]
-    planted = [text + space + drawn(script, 20, rng) for text in shared[:300]]
+    unit, edge, space = (1, 4, "") if script in SCRIPTS_WITHOUT_SPACES else (6, 2, " ")
+    shared = [drawn(script, (160 + edge) * unit, n) for n in range(1000)]
+    texts = [text + space + drawn(script, 20 * unit, f"end {n}") for n, text in enumerate(shared)]
+    planted = [text + space + drawn(script, 20 * unit, f"other end {n}") for n, text in enumerate(shared[:300])]
     assert sum(jaccard(*pair, script) for pair in zip(texts, planted, strict=False)) / 300 == pytest.approx(
         0.8, abs=1e-3
     )

@@ -17,13 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.corpus.conftest import LETTERS, drawn
 from xinstr_core.corpus.overlaps import Overlap, OverlapSearch, sketch
 
-LETTERS = {  # letters and the marks that may follow them
-    "Latn": ("bdfghjklmnprstvwzaeiouáéíóú", [""]),
-    "Taml": ("கஙசஞடணதநபமயரலவழளறன", ["", "ா", "ி", "ீ", "ு", "ூ", "ெ", "ே", "ை", "்"]),
-    "Thai": ("กขคฆงจฉชซญดตถทธนบปผฝพฟภมยรลวศสหอ", ["", "ะ", "า", "ิ", "ี", "ุ", "ู", "่", "้", "ี่", "ู้"]),
-}
 RUNS = {"Latn": 20, "Taml": 20, "Thai": 12}  # letters in a run
 LEAST_RUNS = 8  # sampled ones that a sketch needs to overlap with another
 SENTENCE = (
@@ -61,17 +57,6 @@ def joined(sketches: Sequence[Any]) -> tuple[Any, Any]:
     """Sizes and hashes, as a search takes them."""
     sizes = np.array([len(one) for one in sketches], dtype=np.uint32)
     return sizes, np.concatenate([np.empty(0, dtype=np.uint64), *sketches])
-
-
-def drawn(script: str, letters: int, seed: object) -> str:
-    """So many letters and marks, with a space after every six in scripts that write spaces."""
-    rng = random.Random(f"{script} {seed}")
-    bases, marks = LETTERS[script]
-    text = ""
-    while len(text) < letters:
-        text += rng.choice(bases) + rng.choice(marks)
-    step = letters if script == "Thai" else 6
-    return " ".join(text[start : min(start + step, letters)] for start in range(0, letters, step))
 
 
 def compared(texts: Sequence[str], document: int, earlier: int, script: str = "Latn") -> Overlap:
