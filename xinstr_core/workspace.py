@@ -15,11 +15,10 @@ from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.errors import InputError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
+from xinstr_core.pocket.world import POCKET, WORLDS, write_world
 from xinstr_core.presets import load_settings
 from xinstr_core.settings import Settings
 from xinstr_core.store import Store
-
-POCKET = "pocket"
 
 
 def home_folder() -> Path:
@@ -32,7 +31,7 @@ class Workspace:
     """`corpus`, `seeds` and `base_model` replace what the registry and the settings say, for one build."""
 
     home: Path
-    preset: str = POCKET
+    preset: str = "pocket"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     corpus: str | None = None
     seeds: str | None = None
@@ -61,8 +60,8 @@ class Workspace:
     def corpus_source(self, language: Language) -> CorpusSource:
         """Where the language's text is. InputError when there is nothing."""
         declared = CorpusSource(path=self.corpus) if self.corpus else language.corpus_source
-        if declared.path == POCKET:
-            return CorpusSource(path=str(self._pocket_file(language, "corpus")))
+        if declared.path in WORLDS:
+            return CorpusSource(path=str(self._pocket_file(declared.path, language, "corpus")))
         source = beside(declared, self.home)
         files_of(source, language.tag)
         return source
@@ -99,7 +98,7 @@ class Workspace:
         if source is None:
             return None
         return (
-            self._pocket_file(language, "seeds")
+            self._pocket_file(POCKET, language, "seeds")
             if source == POCKET
             else _one_file(self.home / source, language, "seeds")
         )
@@ -108,26 +107,31 @@ class Workspace:
         """Evaluation prompts, or None: then held-out instructions serve."""
         if language.prompts:
             return _one_file(self.home / language.prompts, language, "prompts")
-        return self._pocket_file(language, "prompts") if self.is_pocket(language) else None
+        world = self.pocket_world(language)
+        return self._pocket_file(world, language, "prompts") if world else None
 
     def gold_file(self, language: Language, part: str = "") -> Path | None:
         """Gold of a pocket corpus: for the evaluation only."""
-        return self._pocket_file(language, "gold", part) if self.is_pocket(language) else None
+        world = self.pocket_world(language)
+        return self._pocket_file(world, language, "gold", part) if world else None
 
     def is_pocket(self, language: Language) -> bool:
-        return (self.corpus or language.corpus_source.path) == POCKET
+        return self.pocket_world(language) is not None
 
-    def _pocket_file(self, language: Language, kind: str, part: str = "") -> Path:
-        from xinstr_core.pocket.world import write_world
+    def pocket_world(self, language: Language) -> str | None:
+        """The embedded world that the language's text is from, or None for text from outside."""
+        path = self.corpus or language.corpus_source.path
+        return path if path in WORLDS else None
 
+    def _pocket_file(self, world: str, language: Language, kind: str, part: str = "") -> Path:
         if language.tag not in POCKET_LANGUAGES:
             raise InputError(
                 f"the pocket world has no {language.name} ({language.tag}): set its corpus and seeds in {self.registry.name}; pocket languages: {', '.join(POCKET_LANGUAGES)}"
             )
-        folder = self.home / "data" / "pocket"
+        folder = self.home / "data" / world
         path = folder / kind / f"{language.tag}{part}.jsonl"
         if not path.exists():
-            write_world(folder, language.tag)
+            write_world(folder, language.tag, world)
         return path
 
 

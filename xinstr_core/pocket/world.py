@@ -5,6 +5,9 @@
 <folder>/prompts/<tag>.jsonl    id, instruction, prompt_language: English and native, about held-out subjects
 <folder>/gold/<tag>.jsonl       doc_id, kind, intent, subject of every corpus document
 <folder>/gold/<tag>.heldout.jsonl  documents about held-out subjects, with intent and subject
+
+Two worlds differ in what their clean documents are about: `pocket` has as many of every intent, `pocket-skewed` is as
+one-sided as crawled text. All else is the same: seeds, prompts and held-out documents to the byte, junk in kind and number.
 """
 
 from __future__ import annotations
@@ -23,13 +26,39 @@ from xinstr_core.store import write_text
 
 CLEAN_DOCUMENTS = 350
 SEED_PAIRS = 180  # fifteen an intent, five a paraphrase and more: 100-200 are what a small team can write by hand
+# What the skewed world is full of, as a crawl is of a few kinds of pages.
+COMMON_INTENTS = ("cook_dish", "visit_sight", "buy_item")
+COMMON_SHARE = 0.8
 SOURCE = "pocket world (generated)"
 LICENCE = "Apache-2.0"
 
 
-def write_world(folder: Path, language: str) -> None:
-    """Write all files of one language. The same bytes every time."""
-    corpus, gold = _corpus(language)
+def _even(language: str, rng: random.Random) -> list[Topic]:
+    return draw_topics(language, CLEAN_DOCUMENTS, rng)
+
+
+def _skewed(language: str, rng: random.Random) -> list[Topic]:
+    every = [
+        Topic(language, intent.name, subject)
+        for intent in load_templates(language).intents.values()
+        for subject in intent.train
+    ]
+    common, rare = ([t for t in every if (t.intent in COMMON_INTENTS) is wanted] for wanted in (True, False))
+    count = round(CLEAN_DOCUMENTS * COMMON_SHARE)
+    return [
+        *draw_topics(language, count, rng, without=rare),
+        *draw_topics(language, CLEAN_DOCUMENTS - count, rng, without=common),
+    ]
+
+
+# Every world by the name that a language's `corpus` may have, and how it draws what its clean documents are about.
+POCKET = "pocket"
+WORLDS: dict[str, Callable[[str, random.Random], list[Topic]]] = {POCKET: _even, "pocket-skewed": _skewed}
+
+
+def write_world(folder: Path, language: str, world: str = POCKET) -> None:
+    """Write all files of one language of a world. The same bytes every time."""
+    corpus, gold = _corpus(language, world)
     _write(folder / "corpus" / f"{language}.jsonl", corpus)
     _write(folder / "seeds" / f"{language}.jsonl", _seeds(language))
     _write(folder / "prompts" / f"{language}.jsonl", _prompts(language))
@@ -42,12 +71,9 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _corpus(language: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    rng = random.Random(f"pocket corpus {language}")
-    documents = [
-        ("clean", topic, _write_one(write_document, topic, rng))
-        for topic in draw_topics(language, CLEAN_DOCUMENTS, rng)
-    ]
+def _corpus(language: str, world: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    rng = random.Random(f"{world} corpus {language}")
+    documents = [("clean", topic, _write_one(write_document, topic, rng)) for topic in WORLDS[world](language, rng)]
     originals = list(documents)
     for kind, (count, write) in JUNK.items():
         documents += [(kind, topic, _write_one(write, topic, rng)) for topic in draw_topics(language, count, rng)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -15,7 +17,8 @@ from xinstr_core.identity import document_key
 from xinstr_core.pocket.documents import Topic
 from xinstr_core.pocket.oracle import Reading, read_document, read_instruction
 from xinstr_core.pocket.templates import POCKET_LANGUAGES, load_templates
-from xinstr_core.pocket.world import write_world
+from xinstr_core.pocket.world import COMMON_INTENTS, WORLDS, write_world
+from xinstr_core.workspace import Workspace
 
 Rows = Callable[[str, str], list[dict[str, Any]]]
 KINDS = {
@@ -152,7 +155,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def test_the_world_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     write_world(tmp_path / "here", "th")
-    environment = os.environ | {"PYTHONHASHSEED": "4711"}
+    environment = os.environ | {"PYTHONd0303e25e6f4f66630a9d626fa1067a0109bb09f556092854b2a26a243e0683eSEED": "4711"}
     subprocess.run([sys.executable, "-c", WRITE_THAI, str(tmp_path / "there")], check=True, env=environment)
     written = files_of(tmp_path / "here")
     assert set(written) == {
@@ -176,3 +179,91 @@ def test_a_language_outside_the_world_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_world(tmp_path, "xx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_even_world_is_the_one_that_all_published_figures_are_about(tmp_path: Path) -> None:
+    write_world(tmp_path, "sw")
+    together = hashlib.sha256(b"".join(content for _, content in sorted(files_of(tmp_path).items())))
+    assert together.hexdigest() == "d0303e25e6f4f66630a9d626fa1067a0109bb09f556092854b2a26a243e0683e"
+
+
+@pytest.fixture
+def skewed(tmp_path: Path) -> Path:
+    write_world(tmp_path, "sw", "pocket-skewed")
+    return tmp_path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@every_language
+def test_three_intents_hold_four_fifths_of_the_skewed_worlds_clean_documents(tmp_path: Path, language: str) -> None:
+    write_world(tmp_path, language, "pocket-skewed")
+    gold = read(tmp_path / "gold" / f"{language}.jsonl")
+    assert Counter(row["kind"] for row in gold) == KINDS
+    intents = Counter(row["intent"] for row in gold if row["kind"] == "clean")
+    assert sum(intents[name] for name in COMMON_INTENTS) == 280
+    assert set(intents) == set(load_templates(language).intents)
+    assert {intents[name] for name in COMMON_INTENTS} == {93, 94}
+    assert {count for name, count in intents.items() if name not in COMMON_INTENTS} == {7, 8}
+    assert [row["doc_id"] for row in gold] == [
+        document_key(language, row["text"]) for row in read(tmp_path / "corpus" / f"{language}.jsonl")
+    ]
+    single = [row["doc_id"] for row in gold if row["kind"] not in ("exact_duplicate", "near_duplicate")]
+    assert len(set(single)) == 458
+
+
+def test_seeds_prompts_and_held_out_documents_are_those_of_the_even_world(skewed: Path, tmp_path: Path) -> None:
+    write_world(tmp_path / "even", "sw")
+    for name in ("seeds/sw.jsonl", "prompts/sw.jsonl", "gold/sw.heldout.jsonl"):
+        assert (skewed / name).read_bytes() == (tmp_path / "even" / name).read_bytes()
+    held_out = held_out_subjects("sw")
+    assert named(held_out, [row["text"] for row in read(skewed / "corpus/sw.jsonl")]) == set()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    entries = {
+        "sw": 'corpus = "pocket"',
+        "fi": 'corpus = "pocket-skewed"',
+        "tr": 'corpus = { path = "pocket-skewed" }',
+        "ur": 'corpus = "own.jsonl"',
+    }
+    text = "".join(
+        f'[{tag}]\nname = "Some"\nscript = "Latn"\nseeds = "pocket"\n{entry}\n' for tag, entry in entries.items()
+    )
+    (tmp_path / "languages.toml").write_text(text, "utf-8")
+    (tmp_path / "own.jsonl").write_text('{"text": "x"}\n', "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("tag", "corpus", "world"),
+    [
+        ("sw", None, "pocket"),
+        ("sw", "pocket-skewed", "pocket-skewed"),
+        ("fi", None, "pocket-skewed"),
+        ("fi", "pocket", "pocket"),
+        ("tr", None, "pocket-skewed"),
+        ("ur", None, None),
+        ("ur", "pocket-skewed", "pocket-skewed"),
+    ],
+)
+def test_a_build_knows_the_gold_of_its_own_world(home: Path, tag: str, corpus: str | None, world: str | None) -> None:
+    workspace = Workspace(home, corpus=corpus)
+    language = workspace.language(tag)
+    assert workspace.is_pocket(language) is (world is not None)
+    assert workspace.seeds_file(language) == home / "data" / "pocket" / "seeds" / f"{tag}.jsonl"
+    if world is None:
+        assert workspace.corpus_source(language).path == str(home / "own.jsonl")
+        assert (workspace.gold_file(language), workspace.prompts_file(language)) == (None, None)
+        return
+    folder = home / "data" / world
+    assert world in WORLDS
+    assert workspace.corpus_source(language).path == str(folder / "corpus" / f"{tag}.jsonl")
+    assert workspace.gold_file(language) == folder / "gold" / f"{tag}.jsonl"
+    assert workspace.gold_file(language, ".heldout") == folder / "gold" / f"{tag}.heldout.jsonl"
+    assert workspace.prompts_file(language) == folder / "prompts" / f"{tag}.jsonl"
+    texts = [document_key(tag, row["text"]) for row in read(Path(workspace.corpus_source(language).path))]
+    assert texts == [row["doc_id"] for row in read(folder / "gold" / f"{tag}.jsonl")]
