@@ -7,53 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.presets import load_settings, preset_names
+from xinstr_core.presets import load_settings
 
 
 def user_file(folder: Path, text: str) -> Path:
     path = folder / "xinstr.toml"
     path.write_text(text, "utf-8")
     return path
-
-
-def test_the_pocket_preset_overrides_declared_values_and_leaves_the_others() -> None:
-    settings = load_settings("pocket")
-    assert settings.base_model == "pocket"
-    assert settings.generation.temperature == 0.0
-    assert settings.generation.top_p == 0.9
-    assert settings.diversity.target_rows == 160
-    assert settings.corpus.minimum_characters == 200
-    assert settings.corpus.maximum_characters == 2200
-
-
-@pytest.mark.parametrize("preset", preset_names())
-def test_every_shipped_preset_loads(preset: str) -> None:
-    assert load_settings(preset).corpus.minimum_characters < load_settings(preset).corpus.maximum_characters
-
-
-def test_the_users_file_wins_over_the_preset_and_a_run_over_both(tmp_path: Path) -> None:
-    path = user_file(tmp_path, "[generation]\ntemperature = 0.3\nseed = 5\n[tuning]\nepochs = 2\n")
-    settings = load_settings("pocket", path, {"generation": {"temperature": 0.9}})
-    assert settings.generation.temperature == 0.9
-    assert settings.generation.seed == 5
-    assert settings.generation.maximum_new_tokens == 48
-    assert settings.tuning.epochs == 2
-    assert settings.tuning.rank == 32
-
-
-def test_a_users_file_that_does_not_exist_changes_nothing(tmp_path: Path) -> None:
-    assert load_settings("pocket", tmp_path / "xinstr.toml") == load_settings("pocket")
-
-
-def test_overrides_do_not_leak_into_the_next_load() -> None:
-    before = load_settings()
-    load_settings(overrides={"generation": {"seed": 77}, "base_model": "other"})
-    assert load_settings() == before
-
-
-def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"unknown preset '\.\./pocket'; known: .*pocket"):
-        load_settings("../pocket")
 
 
 def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from collections import Counter
 
 import polars as pl
 import pytest
 
 from tests.e2e.conftest import CommandLine, assert_one_line, record, texts_in
+from xinstr_core.presets.explain import explain
 from xinstr_core.store import Store
 
 
@@ -168,3 +172,40 @@ def test_lineage_before_there_is_any_is_one_line(xinstr: CommandLine) -> None:
     done = xinstr("lineage", "0123456789abcdef0123")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: no language has been built as far as diversified_set: there is no lineage yet\n"
+
+
+def test_explain_loses_no_word_on_lines_of_80_characters(xinstr: CommandLine) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "xinstr_dagster.cli", "explain", "faithful"],
+        env={**xinstr.environment(), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    printed = set(done.stdout.split())
+    settings = explain("faithful")
+    assert {setting.key.rpartition(".")[2] for setting in settings} <= printed
+    assert {word for setting in settings for word in setting.reason.split()} <= printed
+    assert {"sentence-transformers/", "all-MiniLM-L6-v2", "weaker_response,", "32000", "false", "1e-05"} <= printed
+    summary = done.stdout[done.stdout.index(f"The {len(settings)} settings of faithful:") :].splitlines()[1:]
+    counted = Counter(setting.level for setting in settings)
+    assert {line.split()[1]: int(line.split()[0]) for line in summary if "*" not in line} == counted
+
+
+def test_explain_can_leave_out_what_is_the_authors(xinstr: CommandLine) -> None:
+    def rows(*options: str) -> list[tuple[str, str]]:
+        done = xinstr("explain", "faithful", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        cells = [re.split(" {3,}", line.strip()) for line in done.stdout.splitlines()]
+        return [(row[0], row[2]) for row in cells if len(row) == 4 and row[2] != "certainty"]
+
+    everything = [(setting.key.rpartition(".")[2], setting.level) for setting in explain("faithful")]
+    assert rows() == everything
+    assert rows("--ours") == [(name, level) for name, level in everything if level in ("inferred", "ours")]
+
+
+def test_explain_of_an_unknown_preset_is_one_line(xinstr: CommandLine) -> None:
+    assert_one_line(xinstr, ["explain", "nope"], "unknown preset 'nope'; known: faithful, modern, pocket")

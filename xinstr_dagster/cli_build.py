@@ -1,0 +1,118 @@
+"""`xinstr demo` and `xinstr build`: languages through the line, and what came out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from xinstr_core.languages import active_languages
+from xinstr_core.parallel import cores
+from xinstr_core.workspace import Workspace, home_folder
+from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli_output import console, plain, print_error
+
+if TYPE_CHECKING:
+    from xinstr_dagster.build import Outcome
+
+DEMO_LANGUAGES = "sw,fi,ur"
+
+
+def demo(
+    languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES,
+    jobs: Annotated[int, typer.Option(min=0, help="languages built at once; 0: one a processor")] = 0,
+) -> None:
+    """Build the embedded world's languages and print what came out."""
+    home = home_folder()
+    tags = (
+        sorted(active_languages(home / "languages.toml"))
+        if languages == "all"
+        else [tag.strip() for tag in languages.split(",")]
+    )
+    tags = list(dict.fromkeys(tags))
+    succeeded = _build(tags, {}, jobs)
+    _print_measures(Workspace(home), tags)
+    if not succeeded:
+        raise typer.Exit(1)
+
+
+def build(
+    tags: Annotated[list[str], typer.Argument(help="language keys, e.g. sw ur fi")],
+    corpus: CorpusPath = "",
+    seeds: SeedsPath = "",
+    base_model: BaseModel = "",
+    preset: Preset = "pocket",
+    first: Annotated[str, typer.Option("--from", help="first stage")] = "raw_corpus",
+    last: Annotated[str, typer.Option("--to", help="last stage")] = "eval_report",
+    override: Overrides = None,
+    jobs: Annotated[int, typer.Option(min=1, help="languages built at once, each in a process of its own")] = 1,
+) -> None:
+    """Build languages, or the part of the line between two stages; what is up to date is left alone."""
+    choices = {**choices_of(corpus, seeds, base_model, preset, override), "first": first, "last": last}
+    if not _build(list(dict.fromkeys(tags)), choices, jobs):
+        raise typer.Exit(1)
+
+
+def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
+    """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
+    from xinstr_dagster.build import BuildRequest, check_inputs
+    from xinstr_dagster.instance import prepare_home
+    from xinstr_dagster.processes import build_each
+    from xinstr_dagster.progress_bar import progress_bar
+
+    home = home_folder()
+    request = BuildRequest(**choices)
+    request.stages()
+    prepare_home(home)
+    check_inputs(request.workspace(home), tags)
+    failed = False
+    try:
+        with progress_bar(console) as listen:
+            for outcome in build_each(home, request, tags, jobs or cores(), listen):
+                failed = bool(outcome.error) or failed
+                _print_outcome(outcome)
+                if not (outcome.error or outcome.up_to_date):
+                    _print_funnels(request.workspace(home), request.stages(), outcome.language)
+    except KeyboardInterrupt:
+        print_error("interrupted: the same command goes on from here")
+        raise
+    return not failed
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    tag = outcome.language
+    if outcome.error:
+        print_error(f"{tag}: {outcome.error}" + (f" (run {outcome.run_id})" if outcome.run_id else ""))
+    elif outcome.up_to_date:
+        console.print(f"[green]{tag}[/] is up to date: nothing to do")
+    else:
+        console.print(f"[green]{tag}[/] built in {outcome.seconds:.0f} s")
+
+
+def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
+    """What each stage took, lost for which reasons, and kept."""
+    for stage in stages:
+        partition = workspace.store.get(stage, tag)
+        funnel = partition.figures.get("funnel", {}) if partition else {}
+        if funnel:
+            (first, taken), *_, (last, kept) = funnel.items()
+            lost = [f"{count} {step[2:]}" for step, count in funnel.items() if step.startswith("- ") and count]
+            reasons = f" [dim]({', '.join(map(plain, lost))})[/]" if lost else ""
+            console.print(f"  {stage}: {taken} {plain(first)} -> {kept} {plain(last)}{reasons}", soft_wrap=True)
+
+
+def _print_measures(workspace: Workspace, tags: list[str]) -> None:
+    table = Table("measure", "of", "prompts", *tags)
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for tag in tags:
+        partition = workspace.store.get("eval_report", tag)
+        for row in partition.read("measures").iter_rows(named=True) if partition else []:
+            prompts = "native" if row["prompts"] == tag else row["prompts"]
+            shown = f"{row['value']:.3f} [dim]({row['low']:.3f} to {row['high']:.3f})[/]"
+            rows.setdefault((row["metric"], row["model"], prompts), {})[tag] = shown
+        if partition:
+            console.print(f"report: {partition.folder('report') / 'index.html'}", soft_wrap=True)
+    for key, values in rows.items():
+        table.add_row(*key, *(values.get(tag, "-") for tag in tags))
+    console.print(table)

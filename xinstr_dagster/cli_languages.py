@@ -1,0 +1,86 @@
+"""`xinstr languages`: the registry, languages.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from xinstr_core.corpus.sources import files_of, records_of
+from xinstr_core.errors import SettingsError
+from xinstr_core.languages import CorpusSource, check_tag, get_language, read_languages, write_entry
+from xinstr_core.pocket.templates import POCKET_LANGUAGES
+from xinstr_core.workspace import Workspace, home_folder
+from xinstr_dagster.cli_options import absolute
+from xinstr_dagster.cli_output import console, plain
+
+languages_app = typer.Typer(no_args_is_help=True, help="The language registry, languages.toml.")
+
+
+@languages_app.command("list")
+def list_languages() -> None:
+    """Every registered language."""
+    table = Table("key", "language", "script", "corpus", "seeds", "")
+    for tag, language in sorted(read_languages(home_folder() / "languages.toml").items()):
+        table.add_row(
+            tag,
+            plain(language.name),
+            language.script,
+            plain(language.corpus_source.path),
+            plain(language.seeds or "-"),
+            "retired" if language.retired else "",
+        )
+    console.print(table)
+
+
+@languages_app.command("add")
+def add_language(
+    tag: Annotated[str, typer.Argument(help="lower-case BCP 47 key, e.g. eu")],
+    name: Annotated[str, typer.Option(help="English name")],
+    script: Annotated[str, typer.Option(help="ISO 15924 code, e.g. Latn")],
+    corpus: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
+    seeds: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
+) -> None:
+    """Register a language: it appears in the UI within seconds."""
+    registry = home_folder() / "languages.toml"
+    if check_tag(tag) in read_languages(registry):
+        raise SettingsError(f"{tag} is registered already: change its entry in {registry}")
+    for source, what in ((corpus, "corpus"), (seeds, "seeds")):
+        if source != "pocket":
+            files_of(CorpusSource(path=absolute(source)), tag, what)
+        elif tag not in POCKET_LANGUAGES:
+            raise SettingsError(
+                f"the pocket world has no {tag}: give --{what} a file or folder; it has {', '.join(POCKET_LANGUAGES)}"
+            )
+    values = {"name": name, "script": script, "corpus": absolute(corpus), "seeds": absolute(seeds)}
+    write_entry(registry, tag, values)
+    console.print(f"added {plain(name)} ({tag}): build it with [bold]xinstr build {tag}[/]")
+
+
+@languages_app.command("fit")
+def fit_language(
+    tag: Annotated[str, typer.Argument(help="language key")],
+    corpus: Annotated[str, typer.Option(help="text of the language that is known to be good: a file or a folder")] = "",
+    output: Annotated[str, typer.Option(help="folder of the pack; packs/ beside languages.toml unless told")] = "",
+) -> None:
+    """Fit the limits, stop words and profile of a language to text of its own, in a file to read and edit."""
+    from xinstr_core.corpus.packs import fit_from_records
+
+    workspace = Workspace(home_folder(), corpus=absolute(corpus) if corpus else None)
+    language = workspace.language(tag)
+    records = records_of(workspace.corpus_source(language), tag)
+    pack = fit_from_records(records, tag, language.script, workspace.settings.corpus)
+    path = (Path(output) if output else workspace.home / "packs") / f"{tag}.toml"
+    pack.write(path)
+    console.print(f"{plain(language.name)}: fitted from {pack.documents} documents, written to {path}")
+
+
+@languages_app.command("retire")
+def retire_language(tag: Annotated[str, typer.Argument(help="language key")]) -> None:
+    """Stop building a language. What was built stays."""
+    registry = home_folder() / "languages.toml"
+    get_language(registry, tag)
+    write_entry(registry, tag, {"retired": True})
+    console.print(f"{tag} is retired: its data stays in data/")

@@ -1,0 +1,56 @@
+"""`xinstr status` and `xinstr lineage`: what was built, and where a pair comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from xinstr_core.errors import SettingsError
+from xinstr_core.languages import read_languages
+from xinstr_core.workspace import Workspace, home_folder
+from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli_output import console, plain
+
+
+def status(
+    corpus: CorpusPath = "",
+    seeds: SeedsPath = "",
+    base_model: BaseModel = "",
+    preset: Preset = "pocket",
+    override: Overrides = None,
+) -> None:
+    """Which stages of which language are current, stale or missing, seen by a build with the same options."""
+    from xinstr_dagster.board import CURRENT, MISSING, rows_of, short, states
+    from xinstr_dagster.build import BuildRequest
+
+    request = BuildRequest(**choices_of(corpus, seeds, base_model, preset, override))
+    workspace = request.workspace(home_folder())
+    _ = workspace.settings, workspace.model  # what is wrong with these is wrong with every language
+    for source in (request.corpus, request.seeds):
+        if source not in ("", "pocket") and "://" not in source and not Path(source).exists():
+            raise SettingsError(f"{source} does not exist: give the file or folder of the build")
+    shown: dict[str, dict[str, str]] = {}
+    for tag in sorted(read_languages(workspace.registry)):
+        for stage, state in states(workspace, tag):
+            rows = rows_of(workspace, stage, tag)
+            colour = {CURRENT: "green", MISSING: "dim"}.get(state, "yellow")
+            text = f"[{colour}]{short(state)}{'' if rows is None else f' {rows}'}[/]"
+            shown.setdefault(stage, {})[tag] = text
+    tags = list(next(iter(shown.values()), {}))
+    table = Table("stage", *tags, padding=0)  # stages down the side: ten languages fit 80 columns
+    for stage, cells in shown.items():
+        table.add_row(stage, *(cells[tag] for tag in tags))
+    console.print(table)
+
+
+def lineage(pair_id: Annotated[str, typer.Argument(help="key of a pair, from any table or the UI")]) -> None:
+    """Follow a pair: document, instruction, ratings, cluster, split, model."""
+    from xinstr_core.catalogue import pair_lineage
+
+    table = Table(show_header=False)
+    for name, value in pair_lineage(Workspace(home_folder()).store, pair_id).items():
+        table.add_row(name, "-" if value is None else plain(str(value)))
+    console.print(table)
