@@ -183,6 +183,7 @@ Construction = Literal[
     "weaker_response",
     "near_instruction",
     "other_instruction",
+    "other_request",
     "echo",
     "disordered",
     "base_response",
@@ -199,6 +200,7 @@ class EvaluatorSettings(TrainingSettings):
             "other_ending",
             "near_instruction",
             "other_instruction",
+            "other_request",
             "echo",
             "disordered",
             "wrong_language",
@@ -207,10 +209,10 @@ class EvaluatorSettings(TrainingSettings):
         ),
         description="flaws that the rating set shows; those that cost no generation",
     )
-    signals: tuple[Literal["surprise", "grounding", "level"], ...] = Field(
-        default=("surprise", "grounding"),
+    signals: tuple[Literal["surprise", "grounding", "neighbours", "level"], ...] = Field(
+        default=("surprise", "grounding", "neighbours"),
         min_length=1,
-        description="what the ratings are read from: surprise of model and adapter, rare words of the instruction found in the text, the label that an adapter trained to write the level would write",
+        description="what ratings are read from: surprise of model and adapter, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
     )
     held_out_share: float = Field(
         default=0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate"

@@ -74,7 +74,7 @@ def _untouched(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
 
 def _mostly_accepted(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
     funnel = partition.figures["funnel"]
-    share = funnel["accepted"] / max(1, funnel["documents"])
+    share = funnel["accepted"] / max(1, funnel["instructions"])
     return share >= 0.5, {"share accepted": share}
 
 
@@ -117,7 +117,7 @@ CHECKS = (
     Check(
         "candidate_pairs",
         "mostly_accepted",
-        "At least half of the documents got a usable instruction",
+        "At least half of the instructions can be used",
         False,
         _mostly_accepted,
     ),

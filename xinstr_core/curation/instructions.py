@@ -6,6 +6,7 @@ import regex
 
 from xinstr_core.corpus.identification import identify
 from xinstr_core.identity import normalised
+from xinstr_core.text import is_storable, printable
 
 ACCEPTED = "accepted"
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
@@ -73,10 +74,14 @@ def instruction_status(raw: str, response: str, *, finished: bool, maximum_chara
     instruction = raw.strip()
     if not instruction:
         return instruction, "empty"
+    if not is_storable(instruction) or "\ufffd" in instruction:  # the mark of bytes that are no character
+        return instruction.replace("\x00", "\ufffd"), "not_text"
     if len(instruction.splitlines()) > 1:
         return instruction, "several_lines"
     if not finished:
         return instruction, "unfinished"
+    if printable(instruction) != instruction:
+        return instruction, "control_characters"
     if len(instruction) > maximum_characters:
         return instruction, "too_long"
     if _is_copied(instruction, response):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 # Rows of a batch whose every token is scored, and its logits held: 8 of 300 tokens and 6,144 words are 60 MB.
 SCORED_ROWS = 8
@@ -12,7 +12,7 @@ SCORED_ROWS = 8
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt with the key its result will carry, and the completion to score where one is to be scored."""
+    """A prompt with the key its result will carry, and the completion to score, or the words to go on from."""
 
     key: str
     prompt: str
@@ -21,7 +21,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to decode. `temperature` 0 is greedy. `seed` makes sampling repeatable batch by batch."""
+    """How to decode. `temperature` 0 is greedy. What is sampled for a row depends on `seed` and its key alone."""
 
     maximum_new_tokens: int
     temperature: float = 0.0
@@ -41,6 +41,14 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class LabelScores:
+    """Natural log-probability with which the answer to a prompt begins as each label does, in the order of the labels."""
+
+    key: str
+    labels: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class TokenScores:
     """Natural log-probabilities of a completion's tokens, and of the end of text after them, given the prompt."""
 
@@ -55,10 +63,16 @@ class Engine(Protocol):
     fingerprint: str
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
-        """One batch of completions."""
+        """One batch of completions, each beginning with its request's own `completion`."""
 
     def score(self, requests: Sequence[Request]) -> list[TokenScores]:
         """One batch of given completions scored in one forward pass: nothing is sampled, so nothing can fail to parse."""
+
+    def score_labels(self, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
+        """One batch of prompts, each asked for the same few labels, in one forward pass."""
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Unit vectors (texts, dimensions) in float32 of one batch of texts."""
 
 
 def length_sorted_batches(requests: Sequence[Request], rows: int) -> list[list[Request]]:

@@ -1,30 +1,146 @@
-"""Run keyed requests batch by batch, each finished batch kept in a shard, so that a restart repeats none."""
+"""Run keyed requests row by row: what is done is not done again, and a row that cannot be done costs itself alone.
+
+A row's key names everything that its result depends on. So a result serves whoever asks for the same key: a restart
+after a kill, and a later run with other settings, which finds in the partition it replaces what still holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from xinstr_core.engines.base import Request
-from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.engines.base import Engine, Request, length_sorted_batches
+from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
-from xinstr_core.store import ShardLog
+from xinstr_core.store import Partition, ShardLog
+
+KEY = "row_key"
+# What a row of text can do to an engine, memory that ran out included (torch's is a RuntimeError). Not in it: a full
+# disk, a signal, an error that the user can mend.
+ROW_FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError)
+
+Load = Callable[[], Engine]
+Work = Callable[[Engine, list[Request]], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class RowLog:
+    """Where finished rows are: shards in `folder`, and a table of the partition that is replaced.
+
+    `schema` begins with KEY. Shards hold whole batches, written whole or not at all.
+    """
+
+    folder: Path
+    schema: pl.Schema
+    earlier: pl.DataFrame
+
+    @classmethod
+    def open(cls, folder: Path, schema: pl.Schema, previous: Partition | None = None, table: str = "") -> RowLog:
+        """The log in `folder`, with the rows of `table` in the previous partition where it has them in this schema."""
+        earlier = schema.to_frame()
+        if previous is not None and table in previous.tables:
+            found = previous.read(table)
+            if set(schema.names()) <= set(found.columns):
+                earlier = found.select(schema.names()).cast(schema)
+        return cls(folder, schema, earlier)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Finished rows in the order of their keys, and why the others failed, by key."""
+
+    done: pl.DataFrame
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def run_rows(
+    load: Load,
+    requests: Sequence[Request],
+    work: Work,
+    log: RowLog,
+    *,
+    batch_rows: int,
+    progress: Progress,
+    maximum_failed_share: float = 1.0,
+) -> Rows:
+    """The row of every request. The engine is loaded only when one is missing.
+
+    `work` gives a frame of the log's schema for a batch. After a kill the batches that are missing have the rows that
+    they would have had, and so, to the last bit, the same numbers. Raises StageError when the engine fails on a whole
+    batch, or on more than `maximum_failed_share` of the rows.
+    """
+    wanted = {request.key: request for request in requests}
+    keys = pl.DataFrame({KEY: list(wanted)}, schema={KEY: pl.String})
+    earlier = log.earlier.join(keys, on=KEY, how="semi")
+    held = set(earlier[KEY])
+    batches = length_sorted_batches([r for key, r in wanted.items() if key not in held], batch_rows)
+    shards = ShardLog(log.folder)
+    found = _finished(shards, log.schema).join(keys, on=KEY, how="semi")
+    finished, failed, frames = set(found[KEY]), dict[str, str](), [earlier, found]
+    engine: Engine | None = None
+    for number, batch in enumerate(batches, start=1):
+        missing = [request for request in batch if request.key not in finished]
+        if missing:
+            engine = engine or load()
+            rows, faults = _isolated(engine, missing, work, log.schema)
+            failed |= faults
+            shards.put(content_key(*(request.key for request in missing)), rows)
+            frames.append(rows)
+        progress(number, len(batches))
+    if len(failed) > maximum_failed_share * len(wanted):
+        raise StageError(f"the engine failed on {len(failed)} of {len(wanted)} rows, the first: {_first(failed)}")
+    return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY), failed)
+
+
+def _finished(shards: ShardLog, schema: pl.Schema) -> pl.DataFrame:
+    """All rows of the shards. Shards in another schema are of an older release: their rows are made anew."""
+    found = [pl.read_parquet(path) for path in sorted(shards.folder.glob("*.parquet"))]
+    return pl.concat([schema.to_frame(), *(rows for rows in found if rows.schema == schema)])
+
+
+def _isolated(
+    engine: Engine, batch: list[Request], work: Work, schema: pl.Schema
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The rows of a batch, and the faults of those that fail by themselves: a batch that fails is halved."""
+    rows, failed = _halved(engine, batch, work, schema)
+    if len(failed) == len(batch) > 1:
+        raise StageError(f"the engine failed on every row of a batch of {len(batch)}, the first: {_first(failed)}")
+    return rows, failed
+
+
+def _halved(engine: Engine, batch: list[Request], work: Work, schema: pl.Schema) -> tuple[pl.DataFrame, dict[str, str]]:
+    try:
+        return work(engine, batch), {}
+    except ROW_FAULTS as error:
+        if len(batch) == 1:
+            return schema.to_frame(), {batch[0].key: f"{type(error).__name__}: {error}"}
+    middle = len(batch) // 2
+    (first, faults), (second, more) = (_halved(engine, half, work, schema) for half in (batch[:middle], batch[middle:]))
+    return pl.concat([first, second]), faults | more
+
+
+def _first(failed: dict[str, str]) -> str:
+    key = min(failed)
+    return f"{key}: {failed[key]}"
 
 
 def run_batches(
-    engine: Callable[[], TransformersEngine],
+    engine: Callable[[], Any],
     batches: Sequence[list[Request]],
     shards: ShardLog,
-    work: Callable[[TransformersEngine, list[Request]], pl.DataFrame],
+    work: Callable[[Any, list[Request]], pl.DataFrame],
     progress: Progress,
 ) -> list[pl.DataFrame]:
     """The frames of all batches in their order. The engine is loaded only when a batch is missing.
 
     A whole batch is the unit: its composition, and with it every last bit of its numbers, is the same after a kill.
     """
-    loaded: TransformersEngine | None = None
+    loaded: Any = None
     frames = []
     for number, batch in enumerate(batches, start=1):
         key = content_key(*(request.key for request in batch))

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.base import Completion, Decoding, Request, TokenScores
+from xinstr_core.engines.base import Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.engines.encoding import encode, encode_prompt, padded_length, positions
-from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer
+from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer, load_trained_model
+from xinstr_core.engines.sampling import row_sampler
 from xinstr_core.identity import files_hash, fingerprint
 
 
 class TransformersEngine:
-    """A causal language model, with or without a LoRA adapter."""
+    """A causal language model: the base as it is, or what train_adapter() made of it (an adapter, or all weights)."""
 
     def __init__(self, base: ModelReference, adapter: Path | None = None) -> None:
         from transformers import GenerationConfig
 
         self._tokenizer = load_tokenizer(base)
-        model = load_causal_model(base)
-        if adapter is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        model = load_causal_model(base) if adapter is None else load_trained_model(base, adapter)
         # A model's own generation defaults (penalties, sampling) would change what greedy means.
         model.generation_config = GenerationConfig(
             eos_token_id=self._tokenizer.eos_token_id, pad_token_id=self._tokenizer.pad_token_id
@@ -35,21 +31,22 @@ class TransformersEngine:
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         import torch
 
-        ids, mask = self._padded([encode_prompt(self._tokenizer, request.prompt) for request in requests])
-        sampling: dict[str, Any] = {"do_sample": False}
-        if decoding.temperature > 0:
-            torch.manual_seed(_batch_seed(requests, decoding.seed))
-            sampling = {"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+        openings = [encode(self._tokenizer, request.completion) for request in requests]
+        prompts = [encode_prompt(self._tokenizer, request.prompt) for request in requests]
+        ids, mask = self._padded([prompt + opening for prompt, opening in zip(prompts, openings, strict=True)])
+        sampling = {"logits_processor": [row_sampler(requests, decoding)]} if decoding.temperature > 0 else {}
         with torch.inference_mode():
             output = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 max_new_tokens=decoding.maximum_new_tokens,
+                do_sample=False,
                 **sampling,
             )
+        written = output[:, ids.shape[1] :].tolist()
         return [
-            self._completion(request, int(prompt_mask.sum()), row[ids.shape[1] :].tolist())
-            for request, prompt_mask, row in zip(requests, mask, output, strict=True)
+            self._completion(request, len(prompt), opening, row)
+            for request, prompt, opening, row in zip(requests, prompts, openings, written, strict=True)
         ]
 
     def score(self, requests: Sequence[Request]) -> list[TokenScores]:
@@ -73,6 +70,21 @@ class TransformersEngine:
             *tokens, last = picked.tolist()
             scored.append(TokenScores(request.key, tuple(tokens), last))
         return scored
+
+    def score_labels(self, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
+        """Raises ValueError for labels that begin with the same token: one position could not tell them apart."""
+        import torch
+
+        first = [encode(self._tokenizer, label)[0] for label in labels]
+        if len(set(first)) < len(first):
+            raise ValueError(f"labels {list(labels)} do not differ in their first token")
+        ids, mask = self._padded([encode_prompt(self._tokenizer, request.prompt) for request in requests])
+        with torch.inference_mode():
+            logits = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions(mask), logits_to_keep=1
+            ).logits
+        picked = torch.log_softmax(logits[:, -1].double(), dim=-1)[:, first].tolist()
+        return [LabelScores(request.key, tuple(row)) for request, row in zip(requests, picked, strict=True)]
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Unit vectors (len(texts), hidden size) in float32: the mean of the last hidden states of each text."""
@@ -98,19 +110,13 @@ class TransformersEngine:
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
         return ids.to(self.model.device), mask.to(self.model.device)
 
-    def _completion(self, request: Request, prompt_tokens: int, ids: list[int]) -> Completion:
+    def _completion(self, request: Request, prompt_tokens: int, opening: list[int], ids: list[int]) -> Completion:
         end = self._tokenizer.eos_token_id
         finished = end in ids
         written = ids[: ids.index(end)] if finished else ids
-        text = self._tokenizer.decode(written, skip_special_tokens=True)
+        text = self._tokenizer.decode(opening + written, skip_special_tokens=True)
         return Completion(request.key, text, prompt_tokens, len(written), finished)
 
 
 def adapter_hash(folder: Path) -> str:
     return files_hash(folder, sorted(p.name for p in folder.iterdir() if p.is_file()))
-
-
-def _batch_seed(requests: Sequence[Request], seed: int) -> int:
-    """A seed of the batch's own keys: a batch samples the same whether or not the run was interrupted before it."""
-    text = f"{seed}|" + "|".join(request.key for request in requests)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -24,12 +24,18 @@ from xinstr_core.workspace import Workspace
 
 @dataclass(frozen=True)
 class StageRun:
-    """What a stage function gets."""
+    """What a stage function gets.
+
+    `unfinished` is for what belongs to this fingerprint alone, `rows` for shards of rows that carry their own keys and
+    serve whatever the settings; `previous` is the partition that this run replaces, whose rows serve too.
+    """
 
     workspace: Workspace
     language: Language
     inputs: Mapping[str, Partition]
     unfinished: Path
+    rows: Path
+    previous: Partition | None
     progress: Progress
 
     @property
@@ -118,11 +124,14 @@ def run_stage(
         partition = workspace.store.get(stage.name, tag)
         if partition is not None and partition.fingerprint == current:
             return StageResult(partition, reused=True)
-        unfinished = workspace.store.unfinished(stage.name, tag) / current
+        begun = workspace.store.unfinished(stage.name, tag)
+        unfinished = begun / current
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        output = stage.run(StageRun(workspace, workspace.language(tag), inputs, unfinished, progress))
+        output = stage.run(
+            StageRun(workspace, workspace.language(tag), inputs, unfinished, begun / "rows", partition, progress)
+        )
         output = replace(
             output, cost={"seconds": round(time.monotonic() - started, 1), "peak memory MiB": _peak_memory()}
         )

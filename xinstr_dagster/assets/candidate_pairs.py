@@ -12,12 +12,15 @@ from xinstr_dagster.resources import XinstrResource
     **stage_options(STAGE),
     group_name="2_pairs",
     kinds={"transformers", "parquet"},
-    description="One English instruction for every document; the document stays untouched as the response.",
+    description="English instructions for every document; the document stays untouched as the response.",
 )
 def candidate_pairs(
     context: dg.AssetExecutionContext,
     xinstr: XinstrResource,
     raw_corpus: Partition,
+    seed_pairs: Partition,
     reverse_model: Partition,
 ) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
-    yield from materialize(context, xinstr, STAGE, raw_corpus=raw_corpus, reverse_model=reverse_model)
+    yield from materialize(
+        context, xinstr, STAGE, raw_corpus=raw_corpus, seed_pairs=seed_pairs, reverse_model=reverse_model
+    )

@@ -1,0 +1,84 @@
+"""Responses that models write to the seeds' instructions: fluent but weaker ones, and those of the untuned base model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from xinstr_core.curation.constructions import Pair
+from xinstr_core.engines.base import Decoding, Engine, Request
+from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
+from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.identity import content_key
+from xinstr_core.languages import Language
+from xinstr_core.progress import Progress
+from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas import frame
+from xinstr_core.settings import EvaluatorSettings
+from xinstr_core.training.adapter import train_adapter
+from xinstr_core.training.rows import Example
+
+# As published for generation; 256 tokens are the length of a published response in most tokenizers.
+DECODING = Decoding(maximum_new_tokens=256, temperature=0.7, top_p=0.9)
+BATCH_ROWS = 32
+_SCHEMA = pl.Schema({KEY: pl.String, "written": pl.String})
+
+
+def written_responses(
+    base: ModelReference,
+    pairs: Sequence[Pair],
+    settings: EvaluatorSettings,
+    language: Language,
+    folder: Path,
+    progress: Progress,
+) -> dict[str, dict[str, str]]:
+    """What the constructions that need a model need, by construction and pair key; nothing where none is switched on.
+
+    A weaker response comes from a model tuned on the other half of the seeds: it has not seen the pair that it answers.
+    """
+    written: dict[str, dict[str, str]] = {}
+    if "base_response" in settings.constructions:
+        written["base_response"] = _answers(
+            lambda: TransformersEngine(base), base.fingerprint, pairs, language, folder, progress
+        )
+    if "weaker_response" in settings.constructions:
+        ordered = sorted(pairs, key=lambda pair: pair.key)
+        written["weaker_response"] = {}
+        for number, half in enumerate((ordered[::2], ordered[1::2])):
+            others = ordered[1 - number :: 2]
+            examples = [Example(pair.key, _prompt(pair, language), pair.response) for pair in others]
+            adapter = train_adapter(base, examples, settings, folder / f"weaker-{number}", progress=progress).folder
+            written["weaker_response"] |= _answers(
+                lambda adapter=adapter: TransformersEngine(base, adapter),  # type: ignore[misc]  # binds this half's
+                adapter_hash(adapter),
+                half,
+                language,
+                folder,
+                progress,
+            )
+    return written
+
+
+def _answers(
+    load: Load, model: str, pairs: Sequence[Pair], language: Language, folder: Path, progress: Progress
+) -> dict[str, str]:
+    requests = {
+        pair.key: Request(content_key("written", model, _prompt(pair, language)), _prompt(pair, language))
+        for pair in pairs
+    }
+
+    def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
+        found = engine.generate(batch, DECODING)
+        return frame([{KEY: completion.key, "written": completion.text.strip()} for completion in found], _SCHEMA)
+
+    log = RowLog.open(folder / "written", _SCHEMA)
+    rows = run_rows(load, list(requests.values()), work, log, batch_rows=BATCH_ROWS, progress=progress)
+    texts = dict(rows.done.iter_rows())
+    return {key: texts[request.key] for key, request in requests.items() if texts.get(request.key)}
+
+
+def _prompt(pair: Pair, language: Language) -> str:
+    return prompt("response_seed").render(instruction=pair.instruction, language=language.name)

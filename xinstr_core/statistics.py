@@ -1,0 +1,17 @@
+"""Statistics that several rooms need."""
+
+from __future__ import annotations
+
+import numpy
+import polars as pl
+from numpy.typing import ArrayLike
+
+
+def area_under_curve(scores: ArrayLike, positive: ArrayLike) -> float:
+    """The chance that a positive scores above a negative, ties counted half (Mann-Whitney U); 0.5 without both."""
+    truth = numpy.asarray(positive, dtype=bool)
+    if truth.all() or not truth.any():
+        return 0.5
+    ranks = pl.Series(numpy.asarray(scores, dtype=float)).rank("average").to_numpy()
+    n_positive, n_negative = int(truth.sum()), int((~truth).sum())
+    return float((ranks[truth].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
