@@ -16,7 +16,6 @@ import typer
 from xinstr_core.errors import XinstrError
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.cli_audit import audit_app
-from xinstr_dagster.cli_audit import audit_app
 from xinstr_dagster.cli_build import build, demo
 from xinstr_dagster.cli_explain import explain
 from xinstr_dagster.cli_languages import languages_app
@@ -47,7 +46,6 @@ app = typer.Typer(
 for command in (demo, build, status, lineage, explain, ui):
     app.command()(command)
 app.add_typer(languages_app, name="languages")
-app.add_typer(audit_app, name="audit")
 app.add_typer(audit_app, name="audit")
 
 
