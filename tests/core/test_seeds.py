@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xinstr_core.corpus.readers import Reject
+from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Reject
+from xinstr_core.engines.translators import Translation
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
-from xinstr_core.seeds import SeedPair, read_seeds
+from xinstr_core.seeds import SeedPair, Untranslated, read_seeds, translated_seeds, untranslated
 
 SWAHILI = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa. Wote wamejaliwa akili na dhamiri."
 ENGLISH = "All human beings are born free and equal in dignity and rights."
@@ -17,10 +19,17 @@ FINNISH = "Kaikki ihmiset syntyvät vapaina ja tasavertaisina arvoltaan ja oikeu
 WOLOF = "Doomi aadama yépp danuy juddu, yam ci tawfeex ci sag ak sañ-sañ. Nekk na it ku xam dëgg te ànd na ak xelam."
 
 
-def seeds_of(folder: Path, *rows: Any, language: str = "sw") -> list[SeedPair | Reject]:
+QUESTION = "Je, haki za binadamu ni nini katika nchi yetu?"
+ASKED = "What are human rights in our country?"
+CALLED = ("Swahili", "swh", "swa")
+
+
+def seeds_of(
+    folder: Path, *rows: Any, language: str = "sw", called: Sequence[str] = CALLED, translate_responses: bool = False
+) -> list[SeedPair | Untranslated | Reject]:
     path = folder / "seeds.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    return list(read_seeds(path, language))
+    return list(read_seeds(path, language, called, translate_responses=translate_responses))
 
 
 def test_a_response_in_the_language_is_a_native_seed(tmp_path: Path) -> None:
@@ -33,6 +42,7 @@ def test_a_response_in_the_language_is_a_native_seed(tmp_path: Path) -> None:
             source="UDHR",
             licence="PD",
             native=True,
+            origin="native",
         )
     ]
 
@@ -41,6 +51,7 @@ def test_an_english_response_is_a_seed_that_is_not_native(tmp_path: Path) -> Non
     (pair,) = seeds_of(tmp_path, {"instruction": "What are human rights?", "response": ENGLISH})
     assert isinstance(pair, SeedPair)
     assert (pair.native, pair.response, pair.source, pair.licence) == (False, ENGLISH, "", "unknown")
+    assert (pair.origin, pair.original, pair.translator) == ("english", None, None)
 
 
 def test_a_response_in_a_third_language_is_rejected_with_what_was_found(tmp_path: Path) -> None:
@@ -79,7 +90,7 @@ def test_a_pair_that_differs_only_in_case_or_spacing_is_a_duplicate(tmp_path: Pa
         {"instruction": "Which rights do people have?", "response": SWAHILI},
     )
     assert isinstance(first, SeedPair)
-    assert second == Reject("seeds.jsonl:2", "duplicate", "WHAT are  human rights?", first.pair_id)
+    assert second == Reject("seeds.jsonl:2", "duplicate", "WHAT are  human rights?", first.pair_id, "seeds.jsonl:1")
     assert isinstance(other, SeedPair)
 
 
@@ -128,3 +139,215 @@ def test_a_seed_file_of_unknown_kind_is_an_input_error(tmp_path: Path) -> None:
     path.write_text("instruction,response\n", "utf-8")
     with pytest.raises(InputError, match=r"cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt"):
         list(read_seeds(path, "sw"))
+
+
+def test_an_instruction_in_the_language_needs_translation_and_the_response_stays(tmp_path: Path) -> None:
+    row = {"instruction": f" {QUESTION}", "response": f"{SWAHILI} ", "source": "forum", "licence": "CC0"}
+    (found,) = seeds_of(tmp_path, row)
+    assert found == Untranslated("seeds.jsonl:1", QUESTION, SWAHILI, "forum", "CC0", "instruction")
+    assert found.text == QUESTION
+    assert untranslated(found, "sw") == Reject(
+        "seeds.jsonl:1", "needs_translation", QUESTION, "instruction in sw", "seeds.translator is not set"
+    )
+
+
+def test_a_record_in_the_aya_layout_needs_translation_and_names_its_kind(tmp_path: Path) -> None:
+    row = {"inputs": QUESTION, "targets": SWAHILI, "annotation_type": "original-annotations"}
+    labels: list[dict[str, str]] = [
+        {},
+        {"language_code": "swa"},
+        {"language_code": "swh_Latn", "language": "English"},
+        {"language": "swahili"},
+    ]
+    for label in labels:
+        assert seeds_of(tmp_path, row | label) == [
+            Untranslated("seeds.jsonl:1", QUESTION, SWAHILI, "original-annotations", "unknown", "instruction")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ({"language_code": "fin"}, "fin"),
+        ({"language": "English", "language_code": "eng"}, "eng"),
+        ({"language": "Finnish"}, "Finnish"),
+        ({"language_code": "\ud800"}, ""),
+    ],
+)
+def test_an_aya_record_of_another_language_is_counted_whatever_it_says(
+    tmp_path: Path, label: dict[str, str], said: str
+) -> None:
+    row = {"inputs": QUESTION, "targets": SWAHILI} | label
+    assert seeds_of(tmp_path, row) == [Reject("seeds.jsonl:1", "other_language", "", said, "sw")]
+
+
+def test_an_aya_record_with_an_english_instruction_is_a_native_seed(tmp_path: Path) -> None:
+    (pair,) = seeds_of(tmp_path, {"inputs": ASKED, "targets": SWAHILI, "language_code": "swa"})
+    assert isinstance(pair, SeedPair)
+    assert (pair.instruction, pair.origin) == (ASKED, "native")
+
+
+def test_a_label_does_not_make_a_response_be_in_the_language(tmp_path: Path) -> None:
+    assert seeds_of(tmp_path, {"inputs": QUESTION, "targets": FINNISH, "language_code": "swa"}) == [
+        Reject("seeds.jsonl:1", "wrong_language", FINNISH, "fi", "sw or en")
+    ]
+
+
+def test_a_label_decides_where_a_response_says_nothing_of_its_language(tmp_path: Path) -> None:
+    labelled, plain = seeds_of(
+        tmp_path,
+        {"inputs": QUESTION, "targets": "1964", "language_code": "swa"},
+        {"instruction": ASKED, "response": "1964"},
+    )
+    assert labelled == Untranslated("seeds.jsonl:1", QUESTION, "1964", "", "unknown", "instruction")
+    assert plain == Reject("seeds.jsonl:2", "wrong_language", "1964", "und", "sw or en")
+
+
+def test_an_english_pair_whose_response_is_to_be_translated(tmp_path: Path) -> None:
+    (found,) = seeds_of(tmp_path, {"instruction": ASKED, "response": ENGLISH}, translate_responses=True)
+    assert found == Untranslated("seeds.jsonl:1", ASKED, ENGLISH, "", "unknown", "response")
+    assert found.text == ENGLISH
+
+
+def test_a_pair_whose_question_is_in_a_third_language_or_not_its_answers_is_rejected(tmp_path: Path) -> None:
+    finnish = "Mitä ihmisoikeudet ovat ja miten niitä valvotaan Suomessa nykyään?"
+    assert seeds_of(
+        tmp_path, {"instruction": finnish, "response": SWAHILI}, {"instruction": QUESTION, "response": ENGLISH}
+    ) == [
+        Reject("seeds.jsonl:1", "wrong_language", finnish, "instruction in fi", "en or sw"),
+        Reject("seeds.jsonl:2", "wrong_language", QUESTION, "instruction in sw", "en"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response", "language"),
+    [
+        ("How do you make “ฆ้องวง”?", "ฆ้องวงเป็นเครื่องดนตรีไทยที่ทำจากโลหะและไม้ ใช้บรรเลงในวงปี่พาทย์", "th"),
+        ("Teach me the game of đập niêu đất.", "Đập niêu đất là một trò chơi dân gian trong các lễ hội làng.", "vi"),
+        ("List fruits", SWAHILI, "sw"),
+        ("Classify: Cirrus, Cumulus, Stratus", SWAHILI, "sw"),
+    ],
+)
+def test_an_english_instruction_that_names_something_of_the_language_is_english(
+    tmp_path: Path, instruction: str, response: str, language: str
+) -> None:
+    (pair,) = seeds_of(tmp_path, {"instruction": instruction, "response": response}, language=language)
+    assert isinstance(pair, SeedPair), pair
+    assert pair.origin == "native"
+
+
+def test_repeats_are_found_across_layouts(tmp_path: Path) -> None:
+    first, second = seeds_of(
+        tmp_path, {"inputs": QUESTION, "targets": SWAHILI}, {"instruction": QUESTION.upper(), "response": SWAHILI}
+    )
+    assert isinstance(first, Untranslated)
+    assert isinstance(second, Reject)
+    assert (second.reason, second.threshold) == ("duplicate", "seeds.jsonl:1")
+
+
+PENDING = Untranslated("a:1", QUESTION, SWAHILI, "forum", "CC0", "instruction")
+ENGLISH_PENDING = Untranslated("a:2", ASKED, ENGLISH, "dolly", "CC0", "response")
+
+
+def test_a_translated_instruction_makes_a_native_pair_with_its_original(tmp_path: Path) -> None:
+    (pair,) = translated_seeds([PENDING], [Translation(f" {ASKED} ")], [], "sw", "model@1")
+    assert pair == SeedPair(
+        content_key("seed", "sw", ASKED.casefold(), SWAHILI.casefold(), "model@1"),
+        ASKED,
+        SWAHILI,
+        "forum",
+        "CC0",
+        native=True,
+        origin="native_instruction_translated",
+        original=QUESTION,
+        translator="model@1",
+    )
+
+
+def test_a_translated_response_makes_a_pair_that_is_not_native() -> None:
+    (pair,) = translated_seeds([ENGLISH_PENDING], [Translation(SWAHILI)], [], "sw", "model@1")
+    assert pair == SeedPair(
+        content_key("seed", "sw", ASKED.casefold(), SWAHILI.casefold(), "model@1"),
+        ASKED,
+        SWAHILI,
+        "dolly",
+        "CC0",
+        native=False,
+        origin="response_translated",
+        original=ENGLISH,
+        translator="model@1",
+    )
+
+
+def test_another_translator_makes_another_pair() -> None:
+    one, other = (
+        next(translated_seeds([PENDING], [Translation(ASKED)], [], "sw", name)) for name in ("model@1", "model@2")
+    )
+    assert isinstance(one, SeedPair)
+    assert isinstance(other, SeedPair)
+    assert one.pair_id != other.pair_id
+
+
+@pytest.mark.parametrize(
+    ("translation", "reason", "value", "threshold"),
+    [
+        (Translation("", False, "ValueError: bad"), "translation_failed", "ValueError: bad", ""),
+        (Translation("A\x00"), "translation_failed", "NUL or lone surrogate", ""),
+        (Translation("What are", False), "translation_cut_off", "8 characters written", "seeds.maximum_new_tokens"),
+        (Translation(" \n "), "translation_empty", "", ""),
+        (Translation(f"{QUESTION.upper()} "), "translation_copied", "", ""),
+        (
+            Translation("Haki zetu sote ni zipi hapa nchini mwetu?"),
+            "translation_wrong_language",
+            "sw: Haki zetu sote ni zipi hapa nchini mwetu?",
+            "en",
+        ),
+    ],
+)
+def test_an_instruction_that_was_not_translated_is_rejected_with_its_reason(
+    translation: Translation, reason: str, value: str, threshold: str
+) -> None:
+    assert list(translated_seeds([PENDING], [translation], [], "sw", "m")) == [
+        Reject("a:1", reason, QUESTION, value, threshold)
+    ]
+
+
+def test_a_response_that_came_out_in_another_language_is_rejected() -> None:
+    (found,) = translated_seeds([ENGLISH_PENDING], [Translation(FINNISH)], [], "sw", "m")
+    assert found == Reject("a:2", "translation_wrong_language", ENGLISH, f"fi: {FINNISH}", "sw")
+
+
+def test_what_translation_makes_alike_is_a_duplicate_of_what_was_there(tmp_path: Path) -> None:
+    (kept,) = seeds_of(tmp_path, {"instruction": ASKED, "response": SWAHILI})
+    assert isinstance(kept, SeedPair)
+    again = Untranslated("a:3", "Haki za binadamu nchini ni zipi?", FINNISH, "", "unknown", "instruction")
+    pending = [PENDING, again, again]
+    first, second, third = translated_seeds(pending, [Translation(ASKED)] * 3, [kept], "sw", "m")
+    assert first == Reject("a:1", "duplicate", ASKED, kept.pair_id)
+    assert isinstance(second, SeedPair)
+    assert third == Reject("a:3", "duplicate", ASKED, second.pair_id)
+
+
+@pytest.mark.parametrize("field", ["inputs", "targets", "annotation_type"])
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"])
+def test_what_cannot_be_stored_never_reaches_a_table(tmp_path: Path, field: str, bad: str) -> None:
+    row = {"inputs": QUESTION, "targets": SWAHILI, "annotation_type": "re-annotations"}
+    (found,) = seeds_of(tmp_path, row | {field: f"{row[field]}{bad}"})
+    assert found == Reject("seeds.jsonl:1", "not_text", "", "NUL or lone surrogate")
+
+
+@pytest.mark.parametrize("value", [None, "", 3, [QUESTION, "tena"], {"text": QUESTION}])
+def test_an_aya_record_without_a_usable_field_is_rejected_by_what_is_missing(tmp_path: Path, value: Any) -> None:
+    found = seeds_of(tmp_path, {"inputs": value, "targets": SWAHILI}, {"inputs": QUESTION, "targets": value})
+    assert [one.reason for one in found if isinstance(one, Reject)] == ["no_instruction", "no_response"]
+
+
+def test_a_byte_order_mark_and_long_fields_are_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    long = f"{SWAHILI} " * 10_000
+    rows = [{"inputs": QUESTION, "targets": long}, {"inputs": QUESTION, "targets": long * 2}]
+    path.write_bytes(b"\xef\xbb\xbf" + "".join(json.dumps(row) + "\n" for row in rows).encode())
+    whole, cut = read_seeds(path, "sw")
+    assert whole == Untranslated("seeds.jsonl:1", QUESTION, long.strip(), "", "unknown", "instruction")
+    assert isinstance(cut, Reject)
+    assert (cut.reason, cut.threshold) == ("line_too_long", f"{MAXIMUM_LINE_BYTES} bytes")
