@@ -250,7 +250,10 @@ class CurationSettings(Section):
         default=0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept"
     )
     minimum_instruction_quality: float = Field(
-        default=0.5, ge=0, le=1, description="score of the instruction by itself from which a pair is kept"
+        default=0.2,
+        ge=0,
+        le=1,
+        description="score of the instruction by itself from which a pair is kept; under a half, since the score takes good and broken ones for equally many and a reverse model writes few broken ones",
     )
     minimum_pair_fit: float = Field(
         default=0.5, ge=0, le=1, description="score of the response as an answer to it from which a pair is kept"
@@ -261,7 +264,6 @@ class CurationSettings(Section):
         le=1,
         description="share of candidates on which two rounds keep or drop alike, from which on no further round is run",
     )
-    audit_rows: int = Field(default=100, ge=1, description="rows of the file that a person labels blind, a language")
     round_epochs: float = Field(
         default=1, gt=0, description="epochs of each further round, which starts from the adapter before it"
     )
@@ -269,6 +271,14 @@ class CurationSettings(Section):
         default=2000,
         ge=0,
         description="kept pairs that a further round's adapter learns from beside the seeds, best first",
+    )
+
+
+class AuditSettings(Section):
+    rows: int = Field(
+        default=100,
+        ge=1,
+        description="rows a language of the file that a person labels blind; a share of 0.9 is known to +-0.06 then",
     )
 
 
@@ -341,6 +351,7 @@ class Settings(Section):
     generation: GenerationSettings = GenerationSettings()
     evaluator: EvaluatorSettings = EvaluatorSettings()
     curation: CurationSettings = CurationSettings()
+    audit: AuditSettings = AuditSettings()
     diversity: DiversitySettings = DiversitySettings()
     tuning: TuningSettings = TuningSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -25,7 +25,7 @@ _SHOWN_KEYS = 5
 @audit_app.command("write")
 def write_file(
     tag: Tag,
-    rows: Annotated[int, typer.Option(min=0, help="rows to draw; 0: as curation.audit_rows says")] = 0,
+    rows: Annotated[int, typer.Option(min=0, help="rows to draw; 0: as audit.rows says")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that was filled in")] = False,
     preset: Preset = "pocket",
     override: Overrides = None,
@@ -34,7 +34,7 @@ def write_file(
     workspace = _workspace(preset, override)
     path = audit_file(workspace.home, tag)
     written = write_audit(
-        _rated_pairs(workspace, tag), path, rows or workspace.settings.curation.audit_rows, overwrite=overwrite
+        _rated_pairs(workspace, tag), path, rows or workspace.settings.audit.rows, overwrite=overwrite
     )
     console.print(
         f"{path}: {written} pairs to label, see {path.parent / 'README.md'}; then [bold]xinstr audit read {tag}[/]",

@@ -22,7 +22,7 @@ def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:
     assert str(caught.value) == (
         "unknown setting 'curation.round'; "
         "known here: rounds, minimum_top_probability, minimum_instruction_quality, minimum_pair_fit, stop_agreement, "
-        "audit_rows, round_epochs, maximum_added_pairs"
+        "round_epochs, maximum_added_pairs"
     )
 
 

@@ -103,7 +103,7 @@ def test_labels_are_not_lost_by_writing_again(rated: CommandLine) -> None:
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert f"{path} has been filled in and is left alone: --overwrite replaces it" in refused.stderr
     assert path.read_bytes() == before
-    assert rated("audit", "write", "sw", "--overwrite", "--set", "curation.audit_rows=4").returncode == 0
+    assert rated("audit", "write", "sw", "--overwrite", "--set", "audit.rows=4").returncode == 0
     assert len(list(csv.reader(path.read_text("utf-8-sig").splitlines()))) == 1 + 4
 
 

@@ -23,7 +23,7 @@ BAD_ARGUMENTS = {
     "a good key and a bad one": (["sw", "xx"], ["unknown language 'xx'"]),
     "an unknown setting": (
         ["sw", "--set", "tuning.epoch=2"],
-        ["unknown setting 'tuning.epoch'; known here: epochs, learning_rate, rank,", "include_seeds"],
+        ["unknown setting 'tuning.epoch'; known here: method, epochs, learning_rate, rank,", "include_seeds"],
     ),
     "an unknown section": (["sw", "--set", "tunning.epochs=2"], ["unknown setting 'tunning'; known here: base_model"]),
     "a value out of bounds": (["sw", "--set", "generation.top_p=2"], ["setting generation.top_p:", "(got 2)"]),

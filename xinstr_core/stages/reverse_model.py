@@ -1,4 +1,4 @@
-"""reverse_model: a LoRA adapter that writes the English instruction a text would answer, learned from reversed seeds."""
+"""reverse_model: what writes the English instruction that a text would answer, learned from reversed seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def run(run: StageRun) -> StageOutput:
     trained = train_adapter(run.model, examples, settings, run.unfinished / "adapter", progress=run.progress)
     return StageOutput(
         folders={"adapter": trained.folder},
-        figures={"native seed pairs": int(seeds["native"].sum()), **trained.figures()},
+        figures={
+            "seed pairs by origin": dict(seeds["origin"].value_counts(sort=True).iter_rows()),
+            **trained.figures(),
+        },
     )
 
 
@@ -31,4 +34,4 @@ def choose_seeds(seeds: pl.DataFrame, maximum: int) -> pl.DataFrame:
     return seeds.sort(["native", "pair_id"], descending=[True, False]).head(maximum)
 
 
-STAGE = Stage("reverse_model", "3", run, upstream=("seed_pairs",), settings=("reverse_model",), prompts=("reverse",))
+STAGE = Stage("reverse_model", "4", run, upstream=("seed_pairs",), settings=("reverse_model",), prompts=("reverse",))
