@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot
+from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
 
@@ -19,9 +19,9 @@ CELL_CHARACTERS = 160
 # Columns that a reader wants to see, by asset: a sample of every column would be unreadable.
 _SAMPLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "raw_corpus": (("documents", ("doc_id", "text", "lid_score")),),
-    "seed_pairs": (("seeds", ("instruction", "response", "native")),),
-    "candidate_pairs": (("pairs", ("instruction", "response", "status")),),
-    "refined_pairs": (("pairs", ("instruction", "response", "rating", "kept")),),
+    "seed_pairs": (("seeds", ("instruction", "response", "origin")),),
+    "candidate_pairs": (("pairs", ("instruction", "response", "status", "detail")),),
+    "refined_pairs": (("pairs", ("instruction", "response", "rating", "instruction_quality", "pair_fit", "verdict")),),
     "diversified_set": (("rows", ("cluster_id", "instruction", "response", "split")),),
     "eval_report": (
         ("measures", ("metric", "model", "prompts", "value", "low", "high", "n")),
@@ -97,6 +97,8 @@ def _plots(partition: Partition) -> dict[str, dg.MetadataValue]:
         plots["loss curve"] = _image(loss_plot(losses, "png"))
     if confusion := figures.get("confusion (true level by predicted level)"):
         plots["confusion"] = _image(confusion_plot(confusion, "png"))
+    if reliability := figures.get("reliability (confidence, share right, rows)"):
+        plots["reliability"] = _image(reliability_plot(reliability, "png"))
     if partition.asset == "refined_pairs" and partition.tables["pairs"]["rows"]:
         plots["rating distribution"] = _image(histogram(partition.read("pairs")["rating"], "expected level", "png"))
     return plots
