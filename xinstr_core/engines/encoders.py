@@ -14,18 +14,22 @@ from xinstr_core.identity import files_hash
 
 BASE_MODEL = "base-model"
 BATCH_TEXTS = 256
+# From one or more texts to unit vectors (texts, dimensions) in float32, in the order of the texts.
+Encode = Callable[[Sequence[str]], Any]
 
 
-def encoder_identity(name: str) -> str:
-    """What the encoder is, for fingerprints: its name, and the content of a local folder."""
+def encoder_identity(name: str, base: ModelReference) -> str:
+    """What the encoder is, for keys and fingerprints: the base model's content, a local folder's, or a hub id."""
+    if name == BASE_MODEL:
+        return f"{BASE_MODEL} {base.fingerprint}"
     folder = Path(name)
-    if name == BASE_MODEL or not folder.is_dir():
+    if not folder.is_dir():
         return name
     return files_hash(folder, sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
 
 
-def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], Any]:
-    """A function from one or more texts to unit vectors (texts, dimensions) in float32."""
+def load_encoder(name: str, base: ModelReference) -> Encode:
+    """The encoder, loaded. Raises InputError when it cannot be, or its package is missing."""
     if name == BASE_MODEL:
         from xinstr_core.engines.transformers_engine import TransformersEngine
 
@@ -33,16 +37,18 @@ def load_encoder(name: str, base: ModelReference) -> Callable[[Sequence[str]], A
         return lambda texts: _in_batches(engine.embed, texts)
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
     except ImportError:
         raise InputError(
             f"diversity.encoder {name!r} needs sentence-transformers: pip install 'xinstr[encoders]'"
         ) from None
+    logging.disable_progress_bar()
     try:
         model = SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError) as error:
         raise InputError(f"diversity.encoder {name!r} cannot be loaded ({str(error).splitlines()[0]})") from error
     return lambda texts: model.encode(
-        list(texts), batch_size=BATCH_TEXTS, normalize_embeddings=True, convert_to_numpy=True
+        list(texts), batch_size=BATCH_TEXTS, normalize_embeddings=True, show_progress_bar=False
     )
 
 

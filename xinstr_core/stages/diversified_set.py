@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import polars as pl
 
-from xinstr_core.diversity.selection import cluster, cluster_entropy, select_evenly
-from xinstr_core.engines.encoders import load_encoder
-from xinstr_core.schemas import frame
+from xinstr_core.diversity.clusters import cluster, cluster_count, cluster_entropy
+from xinstr_core.diversity.embeddings import Embeddings, earlier_embeddings, embed, text_key
+from xinstr_core.diversity.measures import compare_with_random
+from xinstr_core.diversity.projection import project
+from xinstr_core.diversity.selection import Selection, select_evenly
+from xinstr_core.diversity.topics import TOPICS_FILE, nearest_topics
+from xinstr_core.engines.encoders import encoder_identity, load_encoder
 from xinstr_core.stages.stage import Stage, StageRun
-from xinstr_core.store import StageOutput
+from xinstr_core.store import ShardLog, StageOutput
 
 HELD_OUT_SHARE_AT_MOST = 0.1  # of the kept pairs: a small language needs its rows for tuning
 ROW_SCHEMA = pl.Schema(
@@ -22,48 +29,149 @@ ROW_SCHEMA = pl.Schema(
         "cluster_id": pl.Int64,
         "distance_to_centre": pl.Float64,
         "rank_in_cluster": pl.Int64,
+        "topic": pl.String,
         "split": pl.String,
         "source_tag": pl.String,
+    }
+)
+REJECTED_SCHEMA = pl.Schema({"pair_id": pl.String, "instruction": pl.String, "reason": pl.String})
+MAP_SCHEMA = pl.Schema(
+    {
+        "pair_id": pl.String,
+        "x": pl.Float64,
+        "y": pl.Float64,
+        "cluster_id": pl.Int64,
+        "selected": pl.Boolean,
+        "instruction": pl.String,
     }
 )
 
 
 def run(run: StageRun) -> StageOutput:
     settings = run.settings.diversity
-    kept = run.inputs["refined_pairs"].scan("pairs").filter("kept").collect().sort("pair_id")
-    if kept.is_empty():
-        return StageOutput(tables={"rows": frame([], ROW_SCHEMA)}, figures={"funnel": {"kept pairs": 0, "selected": 0}})
-    vectors = load_encoder(settings.encoder, run.model)(kept["instruction"].to_list())
-    clusters = max(1, round(min(settings.target_rows, len(kept)) / settings.rows_per_cluster))
-    cluster_of, distance = cluster(vectors, clusters, settings.seed)
-    rows = kept.with_columns(
-        cluster_id=pl.Series(cluster_of), distance_to_centre=pl.Series(distance), source_tag=pl.lit("web")
+    encoder = encoder_identity(settings.encoder, run.model)
+    load = cache(lambda: load_encoder(settings.encoder, run.model))
+    kept = (
+        run.inputs["refined_pairs"]
+        .scan("pairs")
+        .filter("kept")
+        .collect()
+        .sort("pair_id")
+        .with_columns(text_key=pl.col("instruction").map_elements(lambda text: text_key(encoder, text), pl.String))
     )
+    embeddings = embed(
+        kept["instruction"],
+        encoder,
+        load,
+        ShardLog(run.rows / "embeddings"),
+        earlier_embeddings(run.previous),
+        run.progress,
+    )
+    rows, count = _placed(kept, embeddings, load, run)
 
     # Keys are hashes: the first ones are a random sample, drawn before selection so that it favours no cluster.
     held_out = rows.head(min(settings.held_out_rows, int(len(rows) * HELD_OUT_SHARE_AT_MOST)))
-    selected = select_evenly(rows.tail(len(rows) - len(held_out)), settings.target_rows)
+    pool = rows.tail(len(rows) - len(held_out))
+    selection = select_evenly(pool, embeddings.vectors, settings)
     table = pl.concat(
         [
-            selected.with_columns(split=pl.lit("train")),
+            selection.rows.with_columns(split=pl.lit("train")),
             held_out.with_columns(split=pl.lit("heldout"), rank_in_cluster=pl.lit(None, pl.Int64)),
         ],
-        how="diagonal",
+        how="diagonal_relaxed",
     ).sort("pair_id")
+    rejected = kept.join(rows, on="pair_id", how="anti").with_columns(
+        reason=pl.col("text_key").replace_strict(embeddings.failed, return_dtype=pl.String)
+    )
     return StageOutput(
-        tables={"rows": table.select(ROW_SCHEMA.names()).cast(ROW_SCHEMA)},
+        tables={
+            "rows": table.select(ROW_SCHEMA.names()).cast(ROW_SCHEMA),
+            "rejected": rejected.select(REJECTED_SCHEMA.names()),
+            "embeddings": embeddings.table(),
+            "map": _map(pool, selection, embeddings.vectors, run),
+        },
         figures={
-            "funnel": {
-                "kept pairs": len(rows),
-                "- held out": len(held_out),
-                "- not selected": len(rows) - len(held_out) - len(selected),
-                "selected": len(selected),
-            },
-            "clusters": int(table["cluster_id"].n_unique()),
-            "cluster entropy before": round(cluster_entropy(rows["cluster_id"]), 4),
-            "cluster entropy after": round(cluster_entropy(selected["cluster_id"]), 4) if len(selected) else None,
+            "funnel": _funnel(len(kept), len(rejected), len(held_out), len(pool), selection),
+            "clusters": count,
+            "cluster entropy before": round(cluster_entropy(pool["cluster_id"], count), 4),
+            "cluster entropy after": round(cluster_entropy(selection.rows["cluster_id"], count), 4),
+            "topics": _shares(selection.rows["topic"].drop_nulls()),
+            "embeddings computed": embeddings.computed,
+            "diversity": compare_with_random(selection.rows, pool, embeddings.vectors, settings.seed),
         },
     )
 
 
-STAGE = Stage("diversified_set", "2", run, upstream=("refined_pairs",), settings=("diversity",))
+def _placed(kept: pl.DataFrame, embeddings: Embeddings, load: Any, run: StageRun) -> tuple[pl.DataFrame, int]:
+    """The rows that have a vector, each with its position, cluster and topic; and the number of clusters.
+
+    Clusters are made of distinct instructions: one that is repeated often pulls no centre.
+    """
+    settings, texts = run.settings.diversity, len(embeddings.keys)
+    count = min(cluster_count(len(kept), settings), texts)
+    cluster_of, distance = cluster(embeddings.vectors, count, settings.seed) if texts else ([], [])
+    topics = nearest_topics(embeddings.vectors, load()) if texts and settings.maximum_topic_share < 1 else None
+    placed = pl.DataFrame(
+        {
+            "text_key": embeddings.keys,
+            "position": range(texts),
+            "cluster_id": cluster_of,
+            "distance_to_centre": distance,
+            "topic": topics or [None] * texts,
+        },
+        schema={
+            "text_key": pl.String,
+            "position": pl.Int64,
+            "cluster_id": pl.Int64,
+            "distance_to_centre": pl.Float64,
+            "topic": pl.String,
+        },
+    )
+    rows = kept.join(placed, on="text_key", how="inner", maintain_order="left").with_columns(source_tag=pl.lit("web"))
+    return rows, count
+
+
+def _map(pool: pl.DataFrame, selection: Selection, vectors: Any, run: StageRun) -> pl.DataFrame:
+    """Points of a random sample of the pool: keys are hashes."""
+    shown = pool.head(run.settings.diversity.map_rows)
+    points = project(vectors[shown["position"].to_numpy()], run.settings.diversity.seed)
+    return shown.with_columns(
+        x=pl.Series(points[:, 0], dtype=pl.Float64),
+        y=pl.Series(points[:, 1], dtype=pl.Float64),
+        selected=pl.col("pair_id").is_in(selection.rows["pair_id"].implode()),
+    ).select(MAP_SCHEMA.names())
+
+
+def _funnel(kept: int, rejected: int, held_out: int, pool: int, selection: Selection) -> dict[str, int]:
+    passed_over = {
+        "- no embedding": rejected,
+        "- held out": held_out,
+        "- near duplicate": selection.near_duplicates,
+        "- topic has its share": selection.of_full_topics,
+    }
+    rest = pool - len(selection.rows) - selection.near_duplicates - selection.of_full_topics
+    return {
+        "kept pairs": kept,
+        **{name: n for name, n in passed_over.items() if n},
+        "- not selected": rest,
+        "selected": len(selection.rows),
+    }
+
+
+def _shares(topics: pl.Series) -> dict[str, float]:
+    """Share of each topic among the selected rows, largest first."""
+    counted = topics.value_counts().sort(["count", topics.name], descending=[True, False])
+    return {topic: round(n / len(topics), 4) for topic, n in counted.rows()}
+
+
+STAGE = Stage(
+    "diversified_set",
+    "3",
+    run,
+    upstream=("refined_pairs",),
+    settings=("diversity",),
+    files=lambda workspace, language: {
+        "encoder": encoder_identity(workspace.settings.diversity.encoder, workspace.model),
+        "topics": TOPICS_FILE,
+    },
+)

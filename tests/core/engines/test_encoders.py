@@ -94,14 +94,22 @@ FILES: dict[str, Any] = {
 }
 
 
-def test_the_identity_of_a_named_encoder_is_its_name() -> None:
-    assert encoder_identity(BASE_MODEL) == BASE_MODEL
-    assert encoder_identity("org/encoder") == "org/encoder"
+BASE = ModelReference("base", Path("base"), "f1")
+
+
+def test_the_identity_of_a_hub_encoder_is_its_name() -> None:
+    assert encoder_identity("org/encoder", BASE) == "org/encoder"
+
+
+def test_the_identity_of_the_base_model_as_encoder_is_its_content() -> None:
+    moved, other = ModelReference("b", Path("elsewhere"), "f1"), ModelReference("base", Path("base"), "f2")
+    assert encoder_identity(BASE_MODEL, BASE) == encoder_identity(BASE_MODEL, moved)
+    assert encoder_identity(BASE_MODEL, BASE) != encoder_identity(BASE_MODEL, other)
 
 
 def test_the_identity_of_a_folder_is_its_content_and_not_its_place(tmp_path: Path) -> None:
     one, two = (written(tmp_path / name, **FILES) for name in ("one", "two"))
-    assert encoder_identity(str(one)) == encoder_identity(str(two)) != str(one)
+    assert encoder_identity(str(one), BASE) == encoder_identity(str(two), BASE) != str(one)
 
 
 @pytest.mark.parametrize("changed", sorted(FILES))
@@ -109,4 +117,4 @@ def test_another_file_content_is_another_encoder(tmp_path: Path, changed: str) -
     """Weights, tokenizer and pooling all change the vectors."""
     one = written(tmp_path / "one", **FILES)
     two = written(tmp_path / "two", **{**FILES, changed: "other"})
-    assert encoder_identity(str(one)) != encoder_identity(str(two))
+    assert encoder_identity(str(one), BASE) != encoder_identity(str(two), BASE)
