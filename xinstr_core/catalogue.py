@@ -20,8 +20,8 @@ CATALOGUE = "catalog.duckdb"
 _LINEAGE = """
 CREATE VIEW lineage AS
 SELECT p.pair_id, p.language, d.doc_id, d.text AS document, d.source, d.url, d.licence, d.place AS input_record,
-       p.instruction, p.status, r.p_level_1, r.p_level_2, r.p_level_3, r.rating, r.kept, r.round, r.evaluator,
-       s.cluster_id, s.rank_in_cluster, s.split, m.model AS tuned_model
+       p.sample, p.opening, p.instruction, p.status, p.detail, r.p_level_1, r.p_level_2, r.p_level_3, r.rating,
+       r.instruction_quality, r.pair_fit, r.verdict, r.kept, r.round, r.evaluator, s.topic, s.cluster_id, s.rank_in_cluster, s.split, m.model AS tuned_model
 FROM candidate_pairs p
 LEFT JOIN raw_corpus d USING (language, doc_id)
 LEFT JOIN refined_pairs r USING (language, pair_id)
@@ -37,7 +37,9 @@ VIEWS = {
     "candidate_pairs": ("candidate_pairs", "pairs"),
     "refined_pairs": ("refined_pairs", "pairs"),
     "diversified_set": ("diversified_set", "rows"),
+    "training_rows": ("tuned_model", "training_rows"),
     "eval_report": ("eval_report", "measures"),
+    "gaps": ("eval_report", "gaps"),
     "replies": ("eval_report", "replies"),
 }
 
