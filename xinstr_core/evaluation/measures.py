@@ -1,13 +1,17 @@
-"""The measures of the report: one row a measure, with its interval, its number of cases and what it belongs to."""
+"""The measures of the report: one row a measure, with its interval, its number of cases and what it belongs to.
+
+The value of every single case is kept too: differences of two models are only to be judged case by case.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import polars as pl
 
 from xinstr_core.evaluation.intervals import mean_with_interval
+from xinstr_core.schemas import frame
 from xinstr_core.settings import EvaluationSettings
 
 MEASURE_SCHEMA = pl.Schema(
@@ -21,6 +25,18 @@ MEASURE_SCHEMA = pl.Schema(
         "high": pl.Float64,
         "n": pl.Int64,
         "better": pl.String,
+    }
+)
+# One case (prompt, document, pair) of a measure.
+SCORE_SCHEMA = pl.Schema(
+    {
+        "language": pl.String,
+        "metric": pl.String,
+        "model": pl.String,
+        "prompts": pl.String,
+        "better": pl.String,
+        "case": pl.String,
+        "value": pl.Float64,
     }
 )
 
@@ -41,21 +57,36 @@ class Measure:
 
 
 class Measures:
-    """Collects the measures of one language."""
+    """Collects the measures of one language, and the scores that they are means of."""
 
     def __init__(self, language: str, settings: EvaluationSettings) -> None:
         self._language = language
         self._settings = settings
+        self._scores = [SCORE_SCHEMA.to_frame()]
         self.rows: list[Measure] = []
 
+    @property
+    def scores(self) -> pl.DataFrame:
+        """Every value that was added, by case, in SCORE_SCHEMA."""
+        return pl.concat(self._scores)
+
     def add(
-        self, metric: str, model: str, values: Sequence[float], *, prompts: str = "-", better: str = "higher"
+        self, metric: str, model: str, values: Mapping[str, float], *, prompts: str = "-", better: str = "higher"
     ) -> None:
-        """A mean with its bootstrap interval; no row where there is nothing to average."""
+        """The mean of the values by case, with its bootstrap interval; no row where there is nothing to average."""
         if not values:
             return
-        estimate = mean_with_interval(values, self._settings.bootstrap_samples, self._settings.seed)
+        estimate = mean_with_interval(list(values.values()), self._settings.bootstrap_samples, self._settings.seed)
         self.rows.append(Measure(self._language, metric, model, prompts, **asdict(estimate), better=better))
+        of_all = {
+            "language": self._language,
+            "metric": metric,
+            "model": model,
+            "prompts": prompts,
+            "better": better,
+        }
+        rows = [{**of_all, "case": case, "value": float(value)} for case, value in values.items()]
+        self._scores.append(frame(rows, SCORE_SCHEMA))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from xinstr_core.evaluation.arms import Gap
+
 WIDTH = 420
 
 
@@ -72,6 +74,24 @@ def confusion_plot(confusion: Sequence[Sequence[int]], kind: str = "svg") -> Any
     return _render((squares + base.mark_text().encode(text="rows:Q")).properties(width=180, height=180), kind)
 
 
+def reliability_plot(reliability: Sequence[Sequence[float]], kind: str = "svg") -> Any:
+    """Share of right ratings by confidence, [confidence, share right, rows] a point; on the line they are calibrated."""
+    import altair as alt
+
+    rows = pl.DataFrame(
+        reliability,
+        schema={"mean confidence": pl.Float64, "share right": pl.Float64, "rows": pl.Float64},
+        orient="row",
+    )
+    x = alt.X("mean confidence:Q", scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("share right:Q", scale=alt.Scale(domain=[0, 1]))
+    diagonal = pl.DataFrame({"mean confidence": [0.0, 1.0], "share right": [0.0, 1.0]})
+    line = alt.Chart(diagonal).mark_line(strokeDash=[4, 4], color="#999", strokeWidth=1).encode(x=x, y=y)
+    points = alt.Chart(rows).mark_line(point=True).encode(x=x, y=y)
+    counts = alt.Chart(rows).mark_text(dy=-9, color="#555").encode(x=x, y=y, text="rows:Q")
+    return _render((line + points + counts).properties(width=180, height=180), kind)
+
+
 def histogram(values: pl.Series, title: str, kind: str = "svg") -> Any:
     """Counts of a numeric column in 20 bins."""
     import altair as alt
@@ -83,6 +103,27 @@ def histogram(values: pl.Series, title: str, kind: str = "svg") -> Any:
         .encode(x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title=title), y=alt.Y("count():Q", title="rows"))
     )
     return _render(chart.properties(width=WIDTH, height=160), kind)
+
+
+def gap_plot(gaps: Sequence[Gap], kind: str = "svg") -> Any:
+    """Selected minus each arm with intervals, one line a measure and arm. To the right, the selected arm is better."""
+    import altair as alt
+
+    rows = pl.DataFrame(
+        [(f"{gap.metric} ({gap.prompts})", gap.arm, *gap.advantage) for gap in gaps],
+        schema={"measure": pl.String, "arm": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64},
+        orient="row",
+    )
+    base = alt.Chart(rows).encode(
+        y=alt.Y("measure:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
+        yOffset=alt.YOffset("arm:N", sort=None),
+        color=alt.Color("arm:N", sort=None),
+    )
+    bars = base.mark_rule().encode(x=alt.X("low:Q", title="selected is better →"), x2="high:Q")
+    points = base.mark_point(filled=True, size=60).encode(x="value:Q")
+    zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color="#999", strokeDash=[4, 4]).encode(x="x:Q")
+    height = 14 * len(rows) + 12 * rows["measure"].n_unique()
+    return _render((zero + bars + points).properties(width=WIDTH, height=height), kind)
 
 
 def comparison_plot(rows: Sequence[Mapping[str, Any]], kind: str = "svg") -> Any:

@@ -1,10 +1,11 @@
-"""What a reader may conclude from base and tuned side by side."""
+"""What a reader may conclude from base and tuned side by side, and that no case is lost behind a mean."""
 
 from __future__ import annotations
 
 import pytest
 
-from xinstr_core.evaluation.measures import Comparison, Measure
+from xinstr_core.evaluation.measures import SCORE_SCHEMA, Comparison, Measure, Measures
+from xinstr_core.settings import EvaluationSettings
 
 BETTER, OVERLAP, WORSE = (
     "yes, intervals apart",
@@ -38,3 +39,15 @@ def test_the_verdict_tells_better_from_unclear_from_worse(
     base: tuple[float, float, float], tuned: tuple[float, float, float], better: str, verdict: str
 ) -> None:
     assert comparison(base, tuned, better).verdict == verdict
+
+
+def test_a_measure_keeps_the_value_of_every_case() -> None:
+    measures = Measures("sw", EvaluationSettings())
+    measures.add("a rate", "tuned", {"x": 1.0, "y": 0.0}, prompts="en", better="lower")
+    measures.add("nothing", "tuned", {})
+    assert [(row.metric, row.value, row.n, row.better) for row in measures.rows] == [("a rate", 0.5, 2, "lower")]
+    assert measures.scores.schema == SCORE_SCHEMA
+    assert measures.scores.rows() == [
+        ("sw", "a rate", "tuned", "en", "lower", "x", 1.0),
+        ("sw", "a rate", "tuned", "en", "lower", "y", 0.0),
+    ]

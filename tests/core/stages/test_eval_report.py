@@ -1,0 +1,307 @@
+"""The stage over a line of a few rows and a tiny model: what arms add, that they are comparable, and what the page says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from xinstr_core.engines.models import ModelReference
+from xinstr_core.errors import InputError
+from xinstr_core.settings import TrainingSettings
+from xinstr_core.stages import arms
+from xinstr_core.stages.eval_report import STAGE
+from xinstr_core.stages.stage import run_stage
+from xinstr_core.store import Partition, StageOutput
+from xinstr_core.training.adapter import train_adapter
+from xinstr_core.training.rows import Example
+from xinstr_core.workspace import Workspace
+
+Evaluate = Callable[..., Partition]
+TRAINING = {"epochs": 1, "batch_rows": 2, "rank": 2, "maximum_tokens": 256}
+DISHES = ("ugali", "pilau", "chapati", "mandazi", "githeri", "samaki", "maharage", "kachumbari", "mukimo", "irio")
+LOSSES = [[1, 2.0], [2, 1.0]]
+EVIL = "<script>alert(1)</script>"
+
+
+def pair(number: int, dish: str) -> dict[str, Any]:
+    """Pair p3 of document d3; the first are kept and rated best."""
+    return {
+        "language": "sw",
+        "pair_id": f"p{number}",
+        "doc_id": f"d{number}",
+        "instruction": f"What is {dish}? {EVIL}",
+        "response": f"{dish} ni chakula. {EVIL}",
+        "rating": 3 - number / 10,
+        **{f"p_level_{level}": 1 / 3 for level in (1, 2, 3)},
+        "kept": number < 6,
+    }
+
+
+PAIRS = pl.DataFrame([pair(number, dish) for number, dish in enumerate(DISHES)])
+SEEDS = pl.DataFrame(
+    [
+        {"pair_id": f"s{n}", "instruction": f"How is {dish} made?", "response": f"{dish} hupikwa.", "origin": "native"}
+        for n, dish in enumerate(DISHES[:3])
+    ]
+)
+# p0 and p1 are held out; all other kept pairs were selected.
+SELECTION = (
+    PAIRS.filter("kept")
+    .with_columns(
+        cluster_id=pl.lit(0),
+        distance_to_centre=pl.lit(0.0),
+        rank_in_cluster=pl.int_range(pl.len()),
+        split=pl.when(pl.col("pair_id") < "p2").then(pl.lit("heldout")).otherwise(pl.lit("train")),
+        source_tag=pl.lit("web"),
+    )
+    .select("language", "pair_id", "doc_id", "instruction", "response", "rating", "rank_in_cluster", "split")
+)
+ROUND = {"round": 1, "accuracy": 0.9, "AUC of level 3": 0.99, "used": True}
+FIGURES: dict[str, dict[str, Any]] = {
+    "raw_corpus": {"funnel": {"records": 12, "- too_short": 2, "kept": 10}},
+    "seed_pairs": {"funnel": {"records": 3, "kept": 3}, "english only": False},
+    "reverse_model": {"losses": LOSSES},
+    "candidate_pairs": {"funnel": {"documents": 10, "accepted": 10}},
+    "evaluator": {
+        "losses": LOSSES,
+        "accuracy": 0.9,
+        "expected calibration error": 0.04,
+        "AUC of level 3": 0.99,
+        "AUC of pair fit": 0.875,
+        "held-out rows": 40,
+        "minimum accuracy": 0.7,
+        "accuracy by construction": {"cut_off": 1.0},
+        "confusion (true level by predicted level)": [[3, 0, 0], [0, 3, 0], [0, 0, 3]],
+        "reliability (confidence, share right, rows)": [[0.6, 0.5, 10], [0.9, 0.95, 30]],
+    },
+    "refined_pairs": {"funnel": {"accepted pairs": 10, "kept": 6}, "curated": True, "rounds": [ROUND]},
+    "diversified_set": {
+        "funnel": {"kept pairs": 6, "selected": 4},
+        "diversity": {
+            "selected": {"verb-object pairs": 4},
+            "random": {"verb-object pairs": {"mean": 3.25, "low": 2, "high": 4}},
+        },
+    },
+    "tuned_model": {"losses": LOSSES, "curated rows": 4, "seed rows": 3, "tokens seen": 99},
+}
+TRAINED = pl.DataFrame({"pair_id": [*SELECTION.filter(pl.col("split") == "train")["pair_id"], *SEEDS["pair_id"]]})
+MAP = PAIRS.head(2).select(
+    "pair_id", "instruction", x=pl.lit(0.5), y=pl.lit(0.25), cluster_id=pl.lit(0), selected=pl.lit(True)
+)
+TABLES = {
+    "seed_pairs": {"seeds": SEEDS},
+    "refined_pairs": {"pairs": PAIRS},
+    "diversified_set": {"rows": SELECTION, "map": MAP},
+    "tuned_model": {"training_rows": TRAINED},
+}
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tuned") / "adapter"
+    examples = [Example("one", "### Response:\n", "ugali ni chakula."), Example("two", "### Response:\n", "pilau.")]
+    return train_adapter(tiny_model, examples, TrainingSettings(**TRAINING), folder).folder
+
+
+@pytest.fixture(scope="module")
+def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
+    """Run the stage in a home of its own, with these arms and tables."""
+
+    def run(wanted: Sequence[str] = (), seeds: pl.DataFrame = SEEDS, audit: str = "") -> Partition:
+        home = tmp_path_factory.mktemp("home")
+        (home / "languages.toml").write_text(
+            '[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "sw.jsonl"\nprompts = "prompts.jsonl"\n', "utf-8"
+        )
+        (home / "sw.jsonl").write_text('{"text": "x"}\n', "utf-8")
+        (home / "prompts.jsonl").write_text(
+            '{"id": "a", "instruction": "What is ugali?", "prompt_language": "en"}\n'
+            '{"id": "b", "instruction": "Ugali ni nini?", "prompt_language": "sw"}\n',
+            "utf-8",
+        )
+        if audit:
+            (home / "audit").mkdir()
+            (home / "audit" / "sw.csv").write_text(audit, "utf-8")
+        settings = {
+            "tuning": TRAINING,
+            "evaluation": {"arms": list(wanted), "maximum_new_tokens": 4, "bootstrap_samples": 100},
+        }
+        workspace = Workspace(home, overrides=settings, base_model=str(tiny_model_folder))
+        inputs = {
+            name: workspace.store.commit(
+                name,
+                "sw",
+                "f",
+                {},
+                StageOutput(
+                    tables={**TABLES.get(name, {}), **({"seeds": seeds} if name == "seed_pairs" else {})},
+                    folders={"adapter": _copied(adapter, home / "adapter")} if name == "tuned_model" else {},
+                    figures=FIGURES[name],
+                ),
+            )
+            for name in STAGE.upstream
+        }
+        return run_stage(workspace, STAGE, "sw", inputs).partition
+
+    return run
+
+
+def _copied(folder: Path, to: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(folder, to))
+
+
+@pytest.fixture(scope="module")
+def with_arms(evaluate: Evaluate) -> Partition:
+    return evaluate(["bottom_half", "selected", "seed_only"])
+
+
+@pytest.fixture(scope="module")
+def without_arms(evaluate: Evaluate) -> Partition:
+    return evaluate()
+
+
+def test_every_arm_is_tuned_on_as_many_rows_with_the_same_seeds(with_arms: Partition) -> None:
+    """Four pairs were selected and seven are free, so a half has three: three pairs and three seeds in every arm."""
+    assert with_arms.figures["arms"] == {
+        "selected": {"pairs": 3, "seeds": 3, "rows": 6},
+        "bottom_half": {"pairs": 3, "seeds": 3, "rows": 6},
+        "seed_only": {"pairs": 0, "seeds": 3, "rows": 6},
+    }
+
+
+def test_gaps_compare_the_selected_arm_with_every_other_on_the_same_cases(with_arms: Partition) -> None:
+    gaps, scores = with_arms.read("gaps"), with_arms.read("scores")
+    assert set(gaps.select("arm", "metric", "prompts", "n").rows()) == {
+        (arm, metric, prompts, n)
+        for arm in ("bottom_half", "seed_only")
+        for metric, prompts, n in (
+            ("wrong-language rate", "en", 1),
+            ("wrong-language rate", "sw", 1),
+            ("held-out log-likelihood per token", "en", 2),
+        )
+    }
+    likelihood = scores.filter(pl.col("metric").str.contains("likelihood"))
+    means = dict(likelihood.group_by("model").agg(pl.col("value").mean()).iter_rows())
+    assert set(means) == {"base", "tuned", "selected", "bottom_half", "seed_only"}
+    assert set(likelihood["case"]) == {"p0", "p1"}
+    found = gaps.filter((pl.col("arm") == "seed_only") & pl.col("metric").str.contains("likelihood"))
+    assert found["difference"].item() == pytest.approx(means["selected"] - means["seed_only"], abs=1e-12)
+
+
+def test_without_arms_nothing_is_tuned_and_base_and_tuned_are_measured_the_same(
+    without_arms: Partition, with_arms: Partition
+) -> None:
+    assert without_arms.figures["arms"] == {}
+    assert without_arms.read("gaps").is_empty()
+    of_both = with_arms.read("measures").filter(pl.col("model").is_in(["base", "tuned"]))
+    assert without_arms.read("measures").equals(of_both)
+    assert len(of_both) == 6
+
+
+def test_the_page_holds_everything_and_runs_nothing(with_arms: Partition) -> None:
+    page = (with_arms.folder("report") / "index.html").read_text("utf-8")
+    assert EVIL not in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    for part in (
+        "What the selection is worth",
+        "none: the seeds repeated",
+        "not shown: the interval holds zero",
+        "Prompts in Swahili",
+        "all 7 were English",
+        "confidence and how often it is right",
+        "AUC of pair fit",
+        "verb-object pairs",
+        "3.25 [2, 4]",
+        "Map of 2 instructions",
+    ):
+        assert part in page, part
+
+
+def test_the_page_says_nothing_about_what_was_not_done(without_arms: Partition) -> None:
+    page = (without_arms.folder("report") / "index.html").read_text("utf-8")
+    assert "What the selection is worth" not in page
+    assert "Audit" not in page
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[list[Example]]:
+    """The examples of every arm's training, in its order; nothing stops the training itself."""
+    seen: list[list[Example]] = []
+
+    def recorded(base: Any, examples: list[Example], *rest: Any, **more: Any) -> Any:
+        seen.append(examples)
+        return train_adapter(base, examples, *rest, **more)
+
+    monkeypatch.setattr(arms, "train_adapter", recorded)
+    return seen
+
+
+def test_no_arm_learns_a_held_out_row_and_each_row_has_the_prompt_of_its_source(
+    evaluate: Evaluate, trainings: list[list[Example]]
+) -> None:
+    evaluate(["uncurated", "random", "top_half", "seed_only"])
+    selected, uncurated, random, top_half, seed_only = ([e.key for e in examples] for examples in trainings)
+    assert selected == ["p2", "p3", "p4", "s0", "s1", "s2"]
+    # A third of the kept pairs is held out, so of the dropped ones p6 goes too.
+    assert uncurated == ["p2", "p3", "p4", "s0", "s1", "s2"]
+    assert random == ["p2", "p3", "p4", "s0", "s1", "s2"]
+    assert top_half == ["p2", "p3", "p4", "s0", "s1", "s2"]
+    assert seed_only == ["s0", "s1", "s2", "s0", "s1", "s2"]
+    for examples in trainings:
+        assert all(("in the style of an assistant" in e.prompt) is e.key.startswith("s") for e in examples)
+
+
+def test_rows_too_long_for_the_model_make_room_for_repetitions(
+    evaluate: Evaluate, trainings: list[list[Example]]
+) -> None:
+    long = SEEDS.with_columns(
+        response=pl.when(pl.col("pair_id") == "s1").then(pl.lit("maji " * 200)).otherwise("response")
+    )
+    partition = evaluate(["seed_only"], seeds=long)
+    assert [[e.key for e in examples] for examples in trainings] == [
+        ["p2", "p3", "p4", "s0", "s2", "p2"],
+        ["s0", "s2", "s0", "s2", "s0", "s2"],
+    ]
+    assert partition.figures["arms"]["seed_only"] == {"pairs": 0, "seeds": 2, "rows": 6}
+
+
+def test_the_arm_of_seeds_alone_needs_seeds_in_the_language(evaluate: Evaluate) -> None:
+    with pytest.raises(InputError, match="seed_only needs seed pairs with responses in Swahili"):
+        evaluate(["seed_only"], seeds=SEEDS.with_columns(origin=pl.lit("english")))
+
+
+LABELS = "pair_id,instruction_clear,answers,natural,level,remark\np0,yes,yes,yes,3,\np9,no,no,maybe,,<b>x</b>\n"
+HALF_FILLED = LABELS.replace("p0,yes,yes,yes,3,", "p0,,,,,").replace("no,no,maybe", ",,")
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (LABELS, ("2 of 2 pairs labelled; 1 cells could not be read", "precision (level 3 of what was kept)")),
+        (HALF_FILLED, ("sw.csv: nothing is labelled",)),
+        ("no table at all", ("sw.csv has no column pair_id",)),
+    ],
+)
+def test_labels_of_a_person_stand_in_the_report_however_far_they_are(
+    evaluate: Evaluate, labels: str, shown: tuple[str, ...]
+) -> None:
+    page = (evaluate(audit=labels).folder("report") / "index.html").read_text("utf-8")
+    assert "Audit by a person" in page
+    for part in shown:
+        assert part in page, part
+
+
+def test_labelling_makes_the_report_stale(tmp_path: Path) -> None:
+    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
+    workspace = Workspace(tmp_path)
+    before = STAGE.files(workspace, workspace.language("sw"))
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "sw.csv").write_text(LABELS, "utf-8")
+    after = STAGE.files(workspace, workspace.language("sw"))
+    assert (before["audit"], after["audit"]) == (None, tmp_path / "audit" / "sw.csv")
