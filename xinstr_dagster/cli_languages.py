@@ -12,6 +12,7 @@ from xinstr_core.corpus.sources import files_of, records_of
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import CorpusSource, check_tag, get_language, read_languages, write_entry
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
+from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli_options import absolute
 from xinstr_dagster.cli_output import console, plain
@@ -48,7 +49,7 @@ def add_language(
     if check_tag(tag) in read_languages(registry):
         raise SettingsError(f"{tag} is registered already: change its entry in {registry}")
     for source, what in ((corpus, "corpus"), (seeds, "seeds")):
-        if source != "pocket":
+        if source not in WORLDS:
             files_of(CorpusSource(path=absolute(source)), tag, what)
         elif tag not in POCKET_LANGUAGES:
             raise SettingsError(

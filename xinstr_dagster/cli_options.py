@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from xinstr_core.errors import SettingsError
+from xinstr_core.pocket.world import WORLDS
 
 Preset = Annotated[str, typer.Option(help="preset of settings")]
 CorpusPath = Annotated[str, typer.Option("--corpus", help="corpus file or folder, for this build")]
@@ -53,8 +54,8 @@ def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
 
 
 def absolute(source: str) -> str:
-    """A path the user typed, seen from where it was typed; URLs, the word 'pocket' and nothing stay."""
-    return source if source in ("", "pocket") or "://" in source else str(Path(source).expanduser().resolve())
+    """A path the user typed, seen from where it was typed; URLs, names of embedded worlds and nothing stay."""
+    return source if source in ("", *WORLDS) or "://" in source else str(Path(source).expanduser().resolve())
 
 
 def _absolute_model(name: str) -> str:

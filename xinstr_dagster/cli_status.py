@@ -10,6 +10,7 @@ from rich.table import Table
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import read_languages
+from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
 from xinstr_dagster.cli_output import console, plain
@@ -30,7 +31,7 @@ def status(
     workspace = request.workspace(home_folder())
     _ = workspace.settings, workspace.model  # what is wrong with these is wrong with every language
     for source in (request.corpus, request.seeds):
-        if source not in ("", "pocket") and "://" not in source and not Path(source).exists():
+        if source not in ("", *WORLDS) and "://" not in source and not Path(source).exists():
             raise SettingsError(f"{source} does not exist: give the file or folder of the build")
     shown: dict[str, dict[str, str]] = {}
     for tag in sorted(read_languages(workspace.registry)):

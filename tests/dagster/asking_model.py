@@ -23,6 +23,7 @@ rank = 4
 temperature = 1.0
 maximum_new_tokens = 8
 maximum_documents = 40
+require_self_contained = false
 batch_rows = 8
 [evaluator]
 epochs = 0.2
@@ -33,10 +34,13 @@ minimum_held_out_rows = 2
 [curation]
 round_epochs = 0.1
 minimum_top_probability = 0.0
+minimum_instruction_quality = 0.0
+minimum_pair_fit = 0.0
 maximum_added_pairs = 10
 [diversity]
 target_rows = 24
 rows_per_cluster = 6
+maximum_similarity = 1.0
 held_out_rows = 4
 [tuning]
 epochs = 0.3

@@ -25,7 +25,7 @@ PLOTS = {
     "seed_pairs": {"funnel", "funnel plot", "sample of seeds"},
     "reverse_model": {"loss curve"},
     "candidate_pairs": {"funnel", "funnel plot", "sample of pairs"},
-    "evaluator": {"loss curve", "confusion"},
+    "evaluator": {"loss curve", "confusion", "reliability"},
     "refined_pairs": {"funnel", "funnel plot", "rating distribution", "sample of pairs"},
     "diversified_set": {"funnel", "funnel plot", "sample of rows"},
     "tuned_model": {"loss curve"},
@@ -92,9 +92,9 @@ def test_plots_are_small_images_inside_the_metadata(built: Built) -> None:
         for materialization in _materializations(built.first).values()
         for metadata in [materialization.metadata]
         for name in metadata
-        if name in ("funnel plot", "loss curve", "confusion", "rating distribution")
+        if name in ("funnel plot", "loss curve", "confusion", "reliability", "rating distribution")
     ]
-    assert len(plots) == 10
+    assert len(plots) == 11
     assert [plot[:40] for plot in plots if not plot.startswith("![plot](data:image/png;base64,iVBORw0KGgo")] == []
     assert max(map(len, plots)) < 200_000
 

@@ -25,13 +25,14 @@ from xinstr_core.curation.neighbours import Neighbours, halves
 from xinstr_core.curation.rating_set import LEVELS
 from xinstr_core.engines.base import SCORED_ROWS, Engine, Request, TokenScores
 from xinstr_core.engines.models import ModelReference
-from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
+from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, loaded_once, run_rows
 from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas import frame
 from xinstr_core.store import Partition
+from xinstr_core.text import printable
 
 STRETCH = 8  # tokens, a few words: the seam between two texts is no longer
 IMPOSSIBLE = -100.0  # nats: what an infinite or undefined surprise counts as, so that it is a flaw and not an error
@@ -128,7 +129,9 @@ def read_signals(readers: Readers, pairs: Sequence[Pair], log: SignalLog, progre
             schema={"pair_id": pl.String, KEY: pl.String},
         )
         tables.append(keys.join(rows.done, on=KEY).drop(KEY))
-        failed |= {key: rows.failed[request.key] for key, request in requests.items() if request.key in rows.failed}
+        failed |= {
+            key: printable(rows.failed[request.key]) for key, request in requests.items() if request.key in rows.failed
+        }
     joined = tables[0]
     for table in tables[1:]:
         joined = joined.join(table, on="pair_id")
@@ -175,7 +178,7 @@ class _Reading:
 
     def rows(self, engine: Engine, batch: list[Request]) -> Iterable[tuple[Any, ...]]:
         if self.name == "level":
-            return [(scores.key, *scores.labels) for scores in engine.score_labels(batch, LEVELS)]
+            return [(scores.key, *_finite(scores.labels)) for scores in engine.score_labels(batch, LEVELS)]
         if self.neighbours is not None:
             texts = [request.completion for request in batch]
             first, second = (engine.embed(list(parts)) for parts in zip(*map(halves, texts), strict=True))
@@ -190,7 +193,7 @@ def _readings(readers: Readers) -> list[_Reading]:
     if "surprise" in readers.groups:
         adapter = readers.adapters["instruction"]
         told = f"{base.fingerprint} {adapter_hash(adapter)}"
-        load = _once(lambda: TransformersEngine(base, adapter))
+        load = loaded_once(lambda: TransformersEngine(base, adapter))
         found = [
             _Reading("response", RESPONSE, base.fingerprint, lambda: TransformersEngine(base)),
             _Reading("given", GIVEN, told, load),
@@ -207,17 +210,6 @@ def _readings(readers: Readers) -> list[_Reading]:
         identity = f"{base.fingerprint} {adapter_hash(rater)}"
         found.append(_Reading("level", LEVEL, identity, lambda: TransformersEngine(base, rater)))
     return found
-
-
-def _once(load: Load) -> Load:
-    loaded: list[Engine] = []
-
-    def engine() -> Engine:
-        if not loaded:
-            loaded.append(load())
-        return loaded[0]
-
-    return engine
 
 
 def _read(reading: _Reading, requests: Iterable[Request], log: SignalLog, progress: Progress) -> Rows:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -44,9 +43,9 @@ class RowLog:
         """The log in `folder`, with the rows of `table` in the previous partition where it has them in this schema."""
         earlier = schema.to_frame()
         if previous is not None and table in previous.tables:
-            found = previous.read(table)
-            if set(schema.names()) <= set(found.columns):
-                earlier = found.select(schema.names()).cast(schema)
+            found = previous.scan(table)
+            if schema.items() <= found.collect_schema().items():
+                earlier = found.select(schema.names()).collect()
         return cls(folder, schema, earlier)
 
 
@@ -70,9 +69,10 @@ def run_rows(
 ) -> Rows:
     """The row of every request. The engine is loaded only when one is missing.
 
-    `work` gives a frame of the log's schema for a batch. After a kill the batches that are missing have the rows that
-    they would have had, and so, to the last bit, the same numbers. Raises StageError when the engine fails on a whole
-    batch, or on more than `maximum_failed_share` of the rows.
+    `work` gives a frame of the log's schema for a batch, its rows in any order. After a kill the batches that are
+    missing have the rows that they would have had, and so, to the last bit, the same numbers. A row that failed is
+    tried again by the next run. Raises StageError as soon as the engine has failed on more than `maximum_failed_share`
+    of the rows, or fails on a whole batch and on a row that is known to be good.
     """
     wanted = {request.key: request for request in requests}
     keys = pl.DataFrame({KEY: list(wanted)}, schema={KEY: pl.String})
@@ -81,19 +81,26 @@ def run_rows(
     batches = length_sorted_batches([r for key, r in wanted.items() if key not in held], batch_rows)
     shards = ShardLog(log.folder)
     found = _finished(shards, log.schema).join(keys, on=KEY, how="semi")
-    finished, failed, frames = set(found[KEY]), dict[str, str](), [earlier, found]
+    finished, failed, frames = held | set(found[KEY]), dict[str, str](), [earlier, found]
     engine: Engine | None = None
     for number, batch in enumerate(batches, start=1):
         missing = [request for request in batch if request.key not in finished]
         if missing:
             engine = engine or load()
             rows, faults = _isolated(engine, missing, work, log.schema)
-            failed |= faults
+            if rows.is_empty():
+                good = next((request for key, request in wanted.items() if key in finished), None)
+                _check_engine(engine, missing, faults, work, good)
             shards.put(content_key(*(request.key for request in missing)), rows)
             frames.append(rows)
+            finished |= set(rows[KEY])
+            failed |= faults
+            if len(failed) > maximum_failed_share * len(wanted):
+                raise StageError(
+                    f"the engine failed on {len(failed)} of {len(wanted)} rows, and {maximum_failed_share:.1%} may fail; "
+                    f"the first: {_first(failed)}"
+                )
         progress(number, len(batches))
-    if len(failed) > maximum_failed_share * len(wanted):
-        raise StageError(f"the engine failed on {len(failed)} of {len(wanted)} rows, the first: {_first(failed)}")
     return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY), failed)
 
 
@@ -107,21 +114,37 @@ def _isolated(
     engine: Engine, batch: list[Request], work: Work, schema: pl.Schema
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     """The rows of a batch, and the faults of those that fail by themselves: a batch that fails is halved."""
-    rows, failed = _halved(engine, batch, work, schema)
-    if len(failed) == len(batch) > 1:
-        raise StageError(f"the engine failed on every row of a batch of {len(batch)}, the first: {_first(failed)}")
-    return rows, failed
-
-
-def _halved(engine: Engine, batch: list[Request], work: Work, schema: pl.Schema) -> tuple[pl.DataFrame, dict[str, str]]:
     try:
-        return work(engine, batch), {}
+        return _whole(engine, batch, work), {}
     except ROW_FAULTS as error:
         if len(batch) == 1:
             return schema.to_frame(), {batch[0].key: f"{type(error).__name__}: {error}"}
+    # Not in the handler: the error holds on to the memory that the halves need.
     middle = len(batch) // 2
-    (first, faults), (second, more) = (_halved(engine, half, work, schema) for half in (batch[:middle], batch[middle:]))
+    (first, faults), (second, more) = (
+        _isolated(engine, half, work, schema) for half in (batch[:middle], batch[middle:])
+    )
     return pl.concat([first, second]), faults | more
+
+
+def _whole(engine: Engine, batch: list[Request], work: Work) -> pl.DataFrame:
+    rows = work(engine, batch)
+    if set(rows[KEY]) != {request.key for request in batch}:
+        raise ValueError(f"the engine gave {rows.height} rows, and not the {len(batch)} that it was asked for")
+    return rows
+
+
+def _check_engine(
+    engine: Engine, batch: list[Request], faults: dict[str, str], work: Work, good: Request | None
+) -> None:
+    """Raise StageError when a batch has failed by the engine's fault: it fails on a row that was done before, too.
+
+    The longest rows share a batch, and so do rows that failed in the run before: they may all fail by their own fault.
+    """
+    if good is None and len(batch) == 1:
+        return
+    if good is None or _isolated(engine, [good], work, pl.Schema())[1]:
+        raise StageError(f"the engine failed on every row of a batch of {len(batch)}, the first: {_first(faults)}")
 
 
 def _first(failed: dict[str, str]) -> str:
@@ -129,26 +152,13 @@ def _first(failed: dict[str, str]) -> str:
     return f"{key}: {failed[key]}"
 
 
-def run_batches(
-    engine: Callable[[], Any],
-    batches: Sequence[list[Request]],
-    shards: ShardLog,
-    work: Callable[[Any, list[Request]], pl.DataFrame],
-    progress: Progress,
-) -> list[pl.DataFrame]:
-    """The frames of all batches in their order. The engine is loaded only when a batch is missing.
+def loaded_once(load: Load) -> Load:
+    """The same engine for everybody who asks for it, loaded by the first."""
+    loaded: list[Engine] = []
 
-    A whole batch is the unit: its composition, and with it every last bit of its numbers, is the same after a kill.
-    """
-    loaded: Any = None
-    frames = []
-    for number, batch in enumerate(batches, start=1):
-        key = content_key(*(request.key for request in batch))
-        done = shards.get(key)
-        if done is None:
-            loaded = loaded or engine()
-            done = work(loaded, batch)
-            shards.put(key, done)
-        frames.append(done)
-        progress(number, len(batches))
-    return frames
+    def engine() -> Engine:
+        if not loaded:
+            loaded.append(load())
+        return loaded[0]
+
+    return engine

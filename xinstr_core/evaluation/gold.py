@@ -18,6 +18,7 @@ _GOOD_KINDS = frozenset({"clean", "exact_duplicate", "near_duplicate"})
 JUDGED_SCHEMA = {
     "pair_id": pl.String,
     "kind": pl.String,
+    "intent": pl.String,
     "right_intent": pl.Boolean,
     "right_subject": pl.Boolean,
     "good": pl.Boolean,
@@ -34,7 +35,7 @@ class HeldOutDocument:
 
 
 def judge_pairs(pairs: pl.DataFrame, gold: Path, language: str) -> pl.DataFrame:
-    """For pairs (pair_id, doc_id, instruction): the document's kind, and whether the instruction is right.
+    """For pairs (pair_id, doc_id, instruction): the document's kind and intent, and whether the instruction is right.
 
     A pair is good when its document is and its instruction asks for that document's intent and subject.
     """
@@ -44,7 +45,7 @@ def judge_pairs(pairs: pl.DataFrame, gold: Path, language: str) -> pl.DataFrame:
         known = truth[doc_id]
         intent, subject = judge_instruction(instruction, Topic(language, known["intent"], known["subject"]))
         good = subject and known["kind"] in _GOOD_KINDS
-        rows.append((pair_id, known["kind"], intent, subject, good))
+        rows.append((pair_id, known["kind"], known["intent"], intent, subject, good))
     return pl.DataFrame(rows, schema=JUDGED_SCHEMA, orient="row")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +12,18 @@ import polars as pl
 from xinstr_core.corpus.characters import count_characters
 from xinstr_core.corpus.identification import identify, knows
 from xinstr_core.corpus.readers import Reject, read_records
-from xinstr_core.engines.base import Decoding, Request, length_sorted_batches
-from xinstr_core.engines.resume import run_batches
-from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.engines.base import Decoding, Engine, Request
+from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
 from xinstr_core.errors import InputError
+from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import Prompt
 from xinstr_core.schemas import frame
 from xinstr_core.settings import EvaluationSettings
-from xinstr_core.store import ShardLog
 
 ENGLISH = "en"
-REPLY_SCHEMA = pl.Schema({"prompt_id": pl.String, "reply": pl.String, "tokens": pl.Int64, "finished": pl.Boolean})
+REPLY_SCHEMA = pl.Schema({KEY: pl.String, "reply": pl.String, "tokens": pl.Int64, "finished": pl.Boolean})
 OUT_OF_REACH_SCRIPT_SHARE = 0.5  # under half of the letters in the script: no reader would call it the language
 
 
@@ -53,26 +52,36 @@ def read_prompts(path: Path) -> list[EvaluationPrompt]:
 
 
 def answer(
-    engine: Callable[[], TransformersEngine],
+    load: Load,
+    model: str,
     prompts: Sequence[EvaluationPrompt],
     template: Prompt,
     language: Language,
     settings: EvaluationSettings,
-    shards: ShardLog,
+    log: RowLog,
     progress: Progress,
 ) -> pl.DataFrame:
-    """Greedy replies of one model to all prompts, one row a prompt."""
-    requests = [
-        Request(p.prompt_id, template.render(instruction=p.instruction, language=language.name)) for p in prompts
-    ]
-    decoding = Decoding(settings.maximum_new_tokens)
+    """Greedy replies of one model to all prompts, by prompt: REPLY_SCHEMA and `prompt_id`.
 
-    def reply(loaded: TransformersEngine, batch: list[Request]) -> pl.DataFrame:
-        rows = [(c.key, c.text.strip(), c.completion_tokens, c.finished) for c in loaded.generate(batch, decoding)]
+    `model` is what identifies it. A prompt on which it fails has an empty reply, which counts as a wrong one.
+    """
+    decoding = Decoding(settings.maximum_new_tokens)
+    asked = {}
+    for one in prompts:
+        text = template.render(instruction=one.instruction, language=language.name)
+        asked[one.prompt_id] = Request(content_key("reply", model, str(decoding.maximum_new_tokens), text), text)
+
+    def reply(engine: Engine, batch: list[Request]) -> pl.DataFrame:
+        rows = [(c.key, c.text.strip(), c.completion_tokens, c.finished) for c in engine.generate(batch, decoding)]
         return frame([dict(zip(REPLY_SCHEMA.names(), row, strict=True)) for row in rows], REPLY_SCHEMA)
 
-    frames = run_batches(engine, length_sorted_batches(requests, settings.batch_rows), shards, reply, progress)
-    return pl.concat([REPLY_SCHEMA.to_frame(), *frames]).sort("prompt_id")
+    rows = run_rows(load, list(asked.values()), reply, log, batch_rows=settings.batch_rows, progress=progress)
+    keys = pl.DataFrame(
+        {"prompt_id": list(asked), KEY: [request.key for request in asked.values()]},
+        schema={"prompt_id": pl.String, KEY: pl.String},
+    )
+    empty = pl.col("reply").fill_null(""), pl.col("tokens").fill_null(0), pl.col("finished").fill_null(False)
+    return keys.join(rows.done, on=KEY, how="left").with_columns(empty).sort("prompt_id")
 
 
 def is_wrong_language(reply: str, language: Language) -> bool:

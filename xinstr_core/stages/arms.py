@@ -9,7 +9,7 @@ import polars as pl
 
 from xinstr_core.engines.models import load_tokenizer
 from xinstr_core.errors import InputError, StageError
-from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, arm_rows, arm_size, drawable, repeated
+from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, WEB_TAG, arm_rows, arm_size, drawable, repeated
 from xinstr_core.prompts.render import prompt
 from xinstr_core.settings import Arm
 from xinstr_core.stages.stage import StageRun
@@ -53,10 +53,19 @@ def train_arms(run: StageRun) -> list[ArmModel]:
             f"arm {SEED_ONLY} needs seed pairs with responses in {run.language.name}: take it out of evaluation.arms"
         )
     count = size + (len(seeds) if mix_seeds else 0)
-    return [
+    arms = [] if size < len(selected) else [_tuned(run, selected, seeds if mix_seeds else seeds.clear())]
+    return arms + [
         _train(run, arm, arm_rows(arm, pairs, selected, seeds, size, mix_seeds=mix_seeds), count)
         for arm in dict.fromkeys((SELECTED, *wanted))
+        if arm not in {model.arm for model in arms}
     ]
+
+
+def _tuned(run: StageRun, selected: pl.DataFrame, seeds: pl.DataFrame) -> ArmModel:
+    """The tuned model itself, where the selected arm would be trained on the same rows."""
+    tuned = run.inputs["tuned_model"]
+    template = _template(SEED_TAG if len(seeds) else WEB_TAG)
+    return ArmModel(SELECTED, tuned.folder("adapter"), template, len(selected), len(seeds), tuned.figures["rows"])
 
 
 def _train(run: StageRun, arm: Arm, rows: pl.DataFrame, count: int) -> ArmModel:

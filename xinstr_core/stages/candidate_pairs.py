@@ -20,6 +20,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas import frame
 from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import StageOutput
+from xinstr_core.text import printable
 
 RAW_SCHEMA = pl.Schema(
     {
@@ -77,13 +78,13 @@ def run(run: StageRun) -> StageOutput:
         for doc_id, text in documents.head(settings.maximum_documents).collect().iter_rows()
     ]
     whole = [text for text in texts if not text.flaw]
-    openings = _openings(run, whole, model)
-    attempts = [attempt for text in whole for attempt in _attempts(run, text, openings.get(text.doc_id, []), model)]
+    suited, openings = _openings(run, whole, model)
+    attempts = [attempt for text in whole for attempt in _attempts(run, text, suited.get(text.doc_id, []), model)]
     raw = _generate(run, attempts)
     rows = [*_judged(run, attempts, raw, model), *(_flawed(run, text, model) for text in texts if text.flaw)]
     tokens = raw.done.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
     return StageOutput(
-        tables={"pairs": frame(rows, PAIR_SCHEMA).sort("pair_id"), "raw": raw.done},
+        tables={"pairs": frame(rows, PAIR_SCHEMA).sort("pair_id"), "raw": raw.done, "openings": openings},
         figures={
             "funnel": _funnel(rows),
             "documents": len(texts),
@@ -98,25 +99,25 @@ def _engine(run: StageRun) -> Engine:
     return TransformersEngine(run.model, run.inputs["reverse_model"].folder("adapter"))
 
 
-def _openings(run: StageRun, texts: Sequence[Text], model: str) -> dict[str, list[str]]:
-    """The real users' openings that suit each text, by document; none where none are wanted."""
+def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[str, list[str]], pl.DataFrame]:
+    """The real users' openings that suit each text, by document, and the rows they were found in; none if none wanted."""
     settings = run.settings.generation
     wanted = settings.guided_candidates
     known = common_openings(run.inputs["seed_pairs"].read("seeds").sort("pair_id")["instruction"]) if wanted else []
     if not known:
-        return {}
+        return {}, OPENING_SCHEMA.to_frame()
     identity = content_key(model, str(wanted), str(settings.seed), *known)
     keys = {content_key("opening", identity, text.text): text for text in texts}
     rows = run_rows(
         lambda: _engine(run),
         [Request(key, prompt("reverse").render(text=text.text)) for key, text in keys.items()],
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
-        RowLog.open(run.rows / "openings", OPENING_SCHEMA),
+        RowLog.open(run.rows / "openings", OPENING_SCHEMA, run.previous, "openings"),
         batch_rows=SCORED_ROWS,
         progress=run.progress,
         maximum_failed_share=settings.maximum_failed_share,
     )
-    return {keys[key].doc_id: found for key, found in rows.done.iter_rows()}
+    return {keys[key].doc_id: found for key, found in rows.done.iter_rows()}, rows.done
 
 
 def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) -> Iterator[Attempt]:
@@ -169,7 +170,7 @@ def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -
     for attempt in attempts:
         key = attempt.request.key
         if key in raw.failed:
-            yield _row(run, attempt.text, model, attempt, status="failed", detail=raw.failed[key])
+            yield _row(run, attempt.text, model, attempt, status="failed", detail=printable(raw.failed[key]))
             continue
         instruction, status = instruction_status(
             answers[key]["raw_output"],
@@ -224,7 +225,7 @@ def _funnel(rows: Sequence[dict[str, object]]) -> dict[str, int]:
 
 STAGE = Stage(
     "candidate_pairs",
-    "3",
+    "4",
     run,
     upstream=("raw_corpus", "seed_pairs", "reverse_model"),
     settings=("generation",),

@@ -6,7 +6,7 @@ The arms that the settings ask for are tuned and measured here too: see stages/a
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,13 +15,22 @@ import polars as pl
 from xinstr_core.curation.audit import audit_file, read_audit
 from xinstr_core.curation.instructions import ACCEPTED, instruction_status
 from xinstr_core.engines.base import SCORED_ROWS, Decoding, Request, length_sorted_batches
-from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.engines.resume import Load, RowLog, loaded_once
+from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement
 from xinstr_core.evaluation.arms import GAP_SCHEMA, gaps
 from xinstr_core.evaluation.gold import held_out_documents, judge_instruction, judge_pairs, judge_replies
 from xinstr_core.evaluation.measures import MEASURE_SCHEMA, Measures, compare
-from xinstr_core.evaluation.replies import ENGLISH, EvaluationPrompt, answer, is_wrong_language, read_prompts
+from xinstr_core.evaluation.replies import (
+    ENGLISH,
+    REPLY_SCHEMA,
+    EvaluationPrompt,
+    answer,
+    is_wrong_language,
+    read_prompts,
+)
+from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.pocket.documents import write_instruction
 from xinstr_core.prompts.render import prompt
@@ -29,7 +38,7 @@ from xinstr_core.reporting.page import Findings, write_page
 from xinstr_core.schemas import frame
 from xinstr_core.stages.arms import train_arms
 from xinstr_core.stages.stage import Stage, StageRun
-from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
 
@@ -118,10 +127,11 @@ def _measure_model(
     run: StageRun, subject: Subject, prompts: list[EvaluationPrompt], measures: Measures
 ) -> pl.DataFrame:
     """Measure one model and return its replies, with its name and the language beside them."""
-    engine = _loaded_once(lambda: TransformersEngine(run.model, subject.adapter))
-    shards = ShardLog(run.unfinished / f"replies-{subject.name}")
+    engine = loaded_once(lambda: TransformersEngine(run.model, subject.adapter))
+    model = content_key(run.model.fingerprint, adapter_hash(subject.adapter) if subject.adapter else "")
+    log = RowLog.open(run.rows / "replies", REPLY_SCHEMA, run.previous, "replies")
     settings, template = run.settings.evaluation, prompt(subject.template)
-    replies = answer(engine, prompts, template, run.language, settings, shards, run.progress)
+    replies = answer(engine, model, prompts, template, run.language, settings, log, run.progress)
     judged = judge_replies(replies, prompts, run.language.tag) if run.workspace.is_pocket(run.language) else None
     for asked_in in sorted({p.prompt_language for p in prompts}):
         ids = [p.prompt_id for p in prompts if p.prompt_language == asked_in]
@@ -174,7 +184,7 @@ def _gold_requests(run: StageRun, template: str) -> list[Request]:
     ]
 
 
-def _likelihoods(engine: Callable[[], TransformersEngine], requests: Sequence[Request]) -> dict[str, float]:
+def _likelihoods(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
     """Mean natural log-probability per token of every completion, by key."""
     scored = {s.key: s.tokens for batch in length_sorted_batches(requests, SCORED_ROWS) for s in engine().score(batch)}
     return {request.key: sum(scored[request.key]) / len(scored[request.key]) for request in requests}
@@ -204,6 +214,12 @@ def _measure_pairs(run: StageRun, gold: Path, measures: Measures) -> None:
     measures.add("good pairs", "accepted candidates", _by_case(judged, "good", "pair_id"))
     measures.add("good pairs (precision)", "kept pairs", _by_case(judged.filter("kept"), "good", "pair_id"))
     measures.add("good pairs kept (recall)", "kept pairs", _by_case(judged.filter("good"), "kept", "pair_id"))
+    selected = run.inputs["diversified_set"].scan("rows").filter(pl.col("split") == "train").select("pair_id").collect()
+    kept = pairs.filter("kept").sort("pair_id")  # keys are hashes: the first ones are a random choice
+    for name, chosen in (("selected pairs", selected), ("random pairs, as many", kept.head(len(selected)))):
+        topics = judged.join(chosen.select("pair_id"), on="pair_id").filter("good")["intent"]
+        covered = {intent: float(intent in set(topics)) for intent in judged["intent"].unique().sort()}
+        measures.add("intents covered", name, covered)
 
 
 def _measure_reverse_model(run: StageRun, measures: Measures) -> None:
@@ -240,17 +256,6 @@ def _held_out_gold(run: StageRun) -> Path:
     gold = run.workspace.gold_file(run.language, ".heldout")
     assert gold is not None
     return gold
-
-
-def _loaded_once(load: Callable[[], TransformersEngine]) -> Callable[[], TransformersEngine]:
-    loaded: list[TransformersEngine] = []
-
-    def engine() -> TransformersEngine:
-        if not loaded:
-            loaded.append(load())
-        return loaded[0]
-
-    return engine
 
 
 def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:

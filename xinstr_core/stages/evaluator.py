@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.evaluator import Evaluator, split_pairs, train_evaluator
+from xinstr_core.curation.evaluator import Evaluator, split_material, split_pairs, train_evaluator
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
-from xinstr_core.curation.validation import Validation, accuracy_by_construction, validate
-from xinstr_core.curation.written import written_responses
+from xinstr_core.curation.validation import accuracy_by_construction, validate
+from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
 from xinstr_core.engines.models import load_tokenizer
 from xinstr_core.stages.reverse_model import choose_seeds
 from xinstr_core.stages.stage import Stage, StageRun
-from xinstr_core.store import StageOutput
+from xinstr_core.store import Partition, StageOutput
+from xinstr_core.training.adapter import TrainedAdapter
 
 ENOUGH = 100  # seeds with a response in the language, from which on English ones are examples of the wrong language
+
+# What signals train that need no adapter.
+NO_TRAINING = TrainedAdapter(Path(), losses=[], rows=0, tokens_seen=0, rejected=[])
 
 
 @dataclass(frozen=True)
 class RatingSeeds:
-    """The seeds that an evaluator learns from, those that only validate it, and what flaws are made of beside them."""
+    """The seeds that an evaluator learns from, those that only validate it, and what flaws of each are made of beside."""
 
     training: list[Pair]
     held_out: list[Pair]
     material: Material
+    held_out_material: Material
 
 
 def run(run: StageRun) -> StageOutput:
@@ -36,10 +42,16 @@ def run(run: StageRun) -> StageOutput:
     evaluator, trained = train_evaluator(
         run.model, seeds.training, settings, run.unfinished, material=seeds.material, progress=run.progress
     )
-    rated, validation = judge(run, evaluator, seeds)
-    first, *others = trained.values()
+    rated, shuffled = rate_held_out(run, evaluator, seeds)
+    validation = validate(rated, shuffled)
+    first, *others = trained.values() or [NO_TRAINING]
     return StageOutput(
-        tables={"held_out": rated, **evaluator.tables()},
+        tables={
+            "held_out": rated,
+            "shuffled": shuffled,
+            "written": as_table(seeds.material.responses),
+            **evaluator.tables(),
+        },
         folders=evaluator.folders(),
         figures={
             **validation.figures(),
@@ -54,16 +66,18 @@ def run(run: StageRun) -> StageOutput:
     )
 
 
-def judge(run: StageRun, evaluator: Evaluator, seeds: RatingSeeds) -> tuple[pl.DataFrame, Validation]:
-    """The held-out rows of the rating set, rated, and what they prove."""
+def rate_held_out(run: StageRun, evaluator: Evaluator, seeds: RatingSeeds) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The held-out rows of the rating set, and held-out pairs shuffled, rated: what an evaluator is validated on."""
     log = SignalLog(run.rows / "held_out")
-    rated = build_rating_set(seeds.held_out, run.settings.evaluator.constructions, seeds.material)
-    rows = evaluator.rate_rated(rated, log)
-    return rows, validate(rows, evaluator.rate_rated(shuffled_pairs(seeds.held_out), log))
+    rated = build_rating_set(seeds.held_out, run.settings.evaluator.constructions, seeds.held_out_material)
+    return evaluator.rate_rated(rated, log), evaluator.rate_rated(shuffled_pairs(seeds.held_out), log)
 
 
-def rating_seeds(run: StageRun) -> RatingSeeds:
-    """Seeds split by key. Those whose response is longer than a training row may be are left out."""
+def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSeeds:
+    """Seeds split by key. Those whose response is longer than a training row may be are left out.
+
+    What models write to them is taken from the `evaluator` that is built already, or written now.
+    """
     settings = run.settings.evaluator
     seeds = run.inputs["seed_pairs"].read("seeds")
     english = seeds.filter(pl.col("origin") == "english")
@@ -71,11 +85,18 @@ def rating_seeds(run: StageRun) -> RatingSeeds:
     separate = len(in_language) >= ENOUGH
     tokenizer = load_tokenizer(run.model)
     chosen = choose_seeds(in_language if separate else seeds, settings.maximum_seed_pairs)
-    pairs = [pair for pair in as_pairs(chosen) if len(encode(tokenizer, pair.response)) <= settings.maximum_tokens]
+    pairs, foreign = (
+        [pair for pair in as_pairs(rows) if len(encode(tokenizer, pair.response)) <= settings.maximum_tokens]
+        for rows in (chosen, english.sort("pair_id").head(len(chosen) if separate else 0))
+    )
+    written = (
+        from_table(evaluator.read("written"))
+        if evaluator
+        else written_responses(run.model, pairs, settings, run.language, run.unfinished, run.progress)
+    )
     training, held_out = split_pairs(pairs, settings.held_out_share)
-    foreign = as_pairs(english.sort("pair_id").head(len(pairs))) if separate else []
-    written = written_responses(run.model, pairs, settings, run.language, run.unfinished, run.progress)
-    return RatingSeeds(training, held_out, Material(written, foreign))
+    material = split_material(Material(written, foreign), settings.held_out_share)
+    return RatingSeeds(training, held_out, *material)
 
 
 def as_pairs(rows: pl.DataFrame) -> list[Pair]:
@@ -84,7 +105,7 @@ def as_pairs(rows: pl.DataFrame) -> list[Pair]:
 
 STAGE = Stage(
     "evaluator",
-    "6",
+    "7",
     run,
     upstream=("seed_pairs",),
     settings=("evaluator",),

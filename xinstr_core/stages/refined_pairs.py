@@ -1,12 +1,13 @@
 """refined_pairs: every accepted pair rated, over rounds of label, keep and retrain. All rated rows stay; `kept` decides.
 
 A round's evaluator goes on from the one before it, and learns from the pairs which that one rated best too. It counts
-only if it is better on the held-out seeds; else it is discarded, and the figures say so.
+only if it is better on the held-out seeds and may still gate; else it is discarded, and the figures say so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -14,83 +15,112 @@ import polars as pl
 from xinstr_core.curation.evaluator import Evaluator, train_evaluator
 from xinstr_core.curation.instructions import ACCEPTED
 from xinstr_core.curation.signals import SignalLog, Signals
-from xinstr_core.curation.validation import PROBABILITIES, Validation
-from xinstr_core.settings import CurationSettings
-from xinstr_core.stages.evaluator import RatingSeeds, as_pairs, judge, rating_seeds
+from xinstr_core.curation.validation import PROBABILITIES, Validation, validate
+from xinstr_core.engines.resume import KEY
+from xinstr_core.settings import CurationSettings, Settings
+from xinstr_core.stages.evaluator import RatingSeeds, as_pairs, rate_held_out, rating_seeds
 from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import StageOutput
 
 
 @dataclass(frozen=True)
 class Round:
-    """One evaluator, how it does on the held-out seeds, and what it says of every candidate."""
+    """One evaluator, how it does on the held-out seeds, what it says of every candidate, and what becomes of it."""
 
     number: int
     evaluator: Evaluator
     validation: Validation
     ratings: pl.DataFrame
     signals: Signals
+    outcome: str = "used"
+
+    @property
+    def used(self) -> bool:
+        return self.outcome.startswith("used")
+
+    def figures(self) -> dict[str, Any]:
+        ratings = self.ratings
+        shares = ratings.select(pl.col(name).mean() for name in PROBABILITIES).row(0) if len(ratings) else ()
+        return {
+            "round": self.number,
+            "used": self.used,
+            "outcome": self.outcome,
+            **self.validation.figures(),
+            "mean level probabilities of candidates": [round(float(share), 4) for share in shares],
+        }
 
 
 def run(run: StageRun) -> StageOutput:
     settings = run.settings.curation
     candidates = run.inputs["candidate_pairs"].scan("pairs").filter(pl.col("status") == ACCEPTED).collect()
     first = run.inputs["evaluator"]
-    seeds = rating_seeds(run)
-    trusted = bool(first.figures["may gate"])
-    rounds = [_round(run, 1, Evaluator.load(run.model, first, run.settings.evaluator), candidates, seeds)]
-    history = [_history(rounds[0], "used")]
     # A rater that may not gate may not teach either: its "best" pairs are no better than others.
-    for number in range(2, (settings.rounds if trusted else 1) + 1):
-        after = _round(run, number, _retrain(run, number, rounds[-1], candidates, seeds), candidates, seeds)
-        if after.validation.log_loss >= rounds[-1].validation.log_loss:
-            history.append(_history(after, "discarded: no better than the round before"))
-            break
-        agreement = _agreement(rounds[-1].ratings, after.ratings, settings)
-        stop = agreement >= settings.stop_agreement
-        said = f"used; keeps or drops {agreement:.3f} of the pairs as the round before"
-        history.append(_history(after, f"{said}: the last" if stop else said))
-        rounds.append(after)
-        if stop:
-            break
-
-    final = rounds[-1]
+    trusted = bool(first.figures["may gate"])
+    rounds = _rounds(run, candidates, settings.rounds if trusted else 1)
+    final = next(round_ for round_ in reversed(rounds) if round_.used)
     pairs = _keep(candidates, final, settings, trusted=trusted)
-    readings = {
-        f"{name}_signals": pl.concat([round_.signals.readings[name] for round_ in rounds])
-        .unique("row_key")
-        .sort("row_key")
-        for name in final.signals.readings
-    }
     return StageOutput(
         tables={
             "pairs": pairs,
-            "ratings": pl.concat([r.ratings.with_columns(round=pl.lit(r.number)) for r in rounds]),
-            **readings,
+            "ratings": pl.concat([r.ratings.with_columns(round=pl.lit(r.number)) for r in rounds if r.used]),
+            **_readings(rounds),
         },
         figures={
             "funnel": _funnel(pairs),
             "curated": trusted,
             "advice": first.figures["advice"],
-            "rounds": history,
+            "rounds": [round_.figures() for round_ in rounds],
         },
     )
 
 
-def _round(run: StageRun, number: int, evaluator: Evaluator, candidates: pl.DataFrame, seeds: RatingSeeds) -> Round:
-    _, validation = judge(run, evaluator, seeds)
+def _rounds(run: StageRun, candidates: pl.DataFrame, most: int) -> list[Round]:
+    """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
+    first = run.inputs["evaluator"]
+    seeds = rating_seeds(run, first)
+    validation = validate(first.read("held_out"), first.read("shuffled"))
+    rounds = [_rate(run, 1, Evaluator.load(run.model, first, run.settings.evaluator), validation, candidates)]
+    for number in range(2, most + 1):
+        before = rounds[-1]
+        evaluator = _retrain(run, number, before, candidates, seeds)
+        validation = validate(*rate_held_out(run, evaluator, seeds))
+        after = _rate(run, number, evaluator, validation, candidates)
+        outcome, last = _outcome(before, after, run.settings)
+        rounds.append(replace(after, outcome=outcome))
+        if last:
+            break
+    return rounds
+
+
+def _rate(run: StageRun, number: int, evaluator: Evaluator, validation: Validation, candidates: pl.DataFrame) -> Round:
     log = SignalLog(run.rows / "candidates", run.previous)
     ratings, signals = evaluator.rate(as_pairs(candidates), log, run.progress)
     return Round(number, evaluator, validation, ratings, signals)
 
 
+def _outcome(before: Round, after: Round, settings: Settings) -> tuple[str, bool]:
+    """(what becomes of a round and why, whether it is the last)."""
+    if after.validation.log_loss >= before.validation.log_loss:
+        return "discarded: no better than the round before", True
+    if not after.validation.may_gate(settings.evaluator):
+        return "discarded: not accurate enough to gate", True
+    agreement = _agreement(before.ratings, after.ratings, settings.curation)
+    said = f"used; keeps or drops {agreement:.3f} of the pairs as the round before"
+    last = agreement >= settings.curation.stop_agreement
+    return f"{said}: the last" if last else said, last
+
+
 def _retrain(run: StageRun, number: int, before: Round, candidates: pl.DataFrame, seeds: RatingSeeds) -> Evaluator:
-    """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best."""
+    """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
+
+    Of each text only the best pair is taken, as only one will be kept.
+    """
     settings = run.settings.curation
     best = (
         candidates.join(before.ratings, on="pair_id")
         .filter(_passes(settings))
         .sort(["p_level_3", "pair_id"], descending=[True, False])
+        .unique("doc_id", keep="first", maintain_order=True)
         .head(settings.maximum_added_pairs)
     )
     evaluator, _ = train_evaluator(
@@ -171,22 +201,19 @@ def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSett
     return int((both["keep"] == both["keep_right"]).sum()) / len(both) if len(both) else 1.0
 
 
-def _history(round_: Round, outcome: str) -> dict[str, Any]:
-    shares = round_.ratings.select(pl.col(name).mean() for name in PROBABILITIES).row(0) if len(round_.ratings) else ()
+def _readings(rounds: Sequence[Round]) -> dict[str, pl.DataFrame]:
+    """What was read in all rounds, by table: a later run that rates the same rows does not read them again."""
     return {
-        "round": round_.number,
-        "used": outcome.startswith("used"),
-        "outcome": outcome,
-        **round_.validation.figures(),
-        "mean level probabilities of candidates": [round(float(share), 4) for share in shares],
+        f"{name}_signals": pl.concat([round_.signals.readings[name] for round_ in rounds]).unique(KEY).sort(KEY)
+        for name in rounds[0].signals.readings
     }
 
 
 STAGE = Stage(
     "refined_pairs",
-    "6",
+    "7",
     run,
     upstream=("seed_pairs", "candidate_pairs", "evaluator"),
     settings=("curation", "evaluator"),
-    prompts=("reverse", "rating", "response_seed"),
+    prompts=("reverse", "rating"),
 )
