@@ -29,12 +29,14 @@ def row_sampler(requests: Sequence[Request], decoding: Decoding) -> Any:
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             drawn = torch.tensor(numbers[:, self._step], device=scores.device).unsqueeze(1)
             self._step += 1
-            ranked = torch.softmax(scores.double() / decoding.temperature, dim=-1).sort(dim=-1, descending=True)
+            below = scores.double() - scores.amax(-1, keepdim=True)  # so that no temperature is too near 0
+            ranked = torch.softmax(below / decoding.temperature, dim=-1).sort(dim=-1, descending=True, stable=True)
+            if ranked.values.isnan().any():
+                raise ValueError("the model's scores of a next token are no numbers")
             cumulated = ranked.values.cumsum(-1)
-            inside = cumulated - ranked.values < decoding.top_p  # the first token always is
-            mass = (ranked.values * inside).sum(-1, keepdim=True)
-            rank = (cumulated < drawn * mass).sum(-1, keepdim=True).clamp(max=scores.shape[-1] - 1)
-            chosen = ranked.indices.gather(1, torch.minimum(rank, inside.sum(-1, keepdim=True) - 1))
+            last = (cumulated - ranked.values < decoding.top_p).sum(-1, keepdim=True) - 1  # the first always is inside
+            rank = (cumulated < drawn * cumulated.gather(1, last)).sum(-1, keepdim=True)
+            chosen = ranked.indices.gather(1, rank)
             return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
 
     return RowSampler()

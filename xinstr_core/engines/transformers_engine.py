@@ -32,7 +32,7 @@ class TransformersEngine:
         import torch
 
         openings = [encode(self._tokenizer, request.completion) for request in requests]
-        prompts = [encode_prompt(self._tokenizer, request.prompt) for request in requests]
+        prompts = [self._prompt(request.prompt) for request in requests]
         ids, mask = self._padded([prompt + opening for prompt, opening in zip(prompts, openings, strict=True)])
         sampling = {"logits_processor": [row_sampler(requests, decoding)]} if decoding.temperature > 0 else {}
         with torch.inference_mode():
@@ -53,8 +53,7 @@ class TransformersEngine:
         import torch
 
         end = self._tokenizer.eos_token_id
-        # Where nothing stands before a completion, the end of another text does: so models read in their training.
-        prompts = [encode_prompt(self._tokenizer, request.prompt) or [end] for request in requests]
+        prompts = [self._prompt(request.prompt) for request in requests]
         completions = [[*encode(self._tokenizer, request.completion), end] for request in requests]
         rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
         kept = padded_length(max(len(completion) for completion in completions) + 1)
@@ -78,7 +77,7 @@ class TransformersEngine:
         first = [encode(self._tokenizer, label)[0] for label in labels]
         if len(set(first)) < len(first):
             raise ValueError(f"labels {list(labels)} do not differ in their first token")
-        ids, mask = self._padded([encode_prompt(self._tokenizer, request.prompt) for request in requests])
+        ids, mask = self._padded([self._prompt(request.prompt) for request in requests])
         with torch.inference_mode():
             logits = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=positions(mask), logits_to_keep=1
@@ -90,7 +89,7 @@ class TransformersEngine:
         """Unit vectors (len(texts), hidden size) in float32: the mean of the last hidden states of each text."""
         import torch
 
-        ids, mask = self._padded([encode_prompt(self._tokenizer, text) for text in texts])
+        ids, mask = self._padded([self._prompt(text) for text in texts])
         with torch.inference_mode():
             states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
         weights = mask.unsqueeze(-1)
@@ -99,6 +98,10 @@ class TransformersEngine:
 
     def count_tokens(self, text: str) -> int:
         return len(encode(self._tokenizer, text))
+
+    def _prompt(self, text: str) -> list[int]:
+        """Ids of what is read first, never none: where nothing stands, the end of another text does, as in training."""
+        return encode_prompt(self._tokenizer, text) or [self._tokenizer.eos_token_id]
 
     def _padded(self, rows: list[list[int]]) -> tuple[Any, Any]:
         """Left-padded ids and mask, both (rows, padded length): the last column is the last token of every row."""
@@ -114,7 +117,7 @@ class TransformersEngine:
         end = self._tokenizer.eos_token_id
         finished = end in ids
         written = ids[: ids.index(end)] if finished else ids
-        text = self._tokenizer.decode(opening + written, skip_special_tokens=True)
+        text = self._tokenizer.decode(opening + written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return Completion(request.key, text, prompt_tokens, len(written), finished)
 
 

@@ -1,0 +1,145 @@
+"""A row's tokens follow the exact probabilities of its nucleus, and depend on nothing but seed, key and scores."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import Any
+
+import pytest
+
+from xinstr_core.engines.base import Decoding, Request
+from xinstr_core.engines.sampling import row_sampler
+
+ROWS = 20_000
+LOGITS = (1.0, 2.5, -0.5, 2.0, -math.inf, 0.3)
+
+
+def requests(count: int) -> list[Request]:
+    return [Request(f"row-{i}", "") for i in range(count)]
+
+
+def drawn(asked: list[Request], decoding: Decoding, scores: Any, steps: int = 1) -> list[list[int]]:
+    """The tokens of every row, one a step, for the same scores (rows, vocabulary) at each step."""
+    import torch
+
+    sampler = row_sampler(asked, decoding)
+    chosen = []
+    for _ in range(steps):
+        left = sampler(torch.zeros((len(asked), 1), dtype=torch.long), scores.clone())
+        assert (left.shape, left.dtype) == (scores.shape, scores.dtype)
+        assert bool(((left == 0).sum(-1) == 1).all())  # one token a row is left
+        assert bool(((left == -torch.inf).sum(-1) == scores.shape[-1] - 1).all())
+        chosen.append(left.argmax(-1))
+    return [list(map(int, row)) for row in torch.stack(chosen, dim=1)]
+
+
+def alike(count: int, logits: tuple[float, ...] = LOGITS) -> Any:
+    import torch
+
+    return torch.tensor([logits]).repeat(count, 1)
+
+
+def nucleus(logits: tuple[float, ...], temperature: float, top_p: float) -> list[float]:
+    """Probabilities by definition: the likeliest tokens, one after the other, until they hold top_p together."""
+    weights = [math.exp(logit / temperature) for logit in logits]
+    shares = [weight / sum(weights) for weight in weights]
+    kept: list[int] = []
+    for token in sorted(range(len(shares)), key=lambda token: -shares[token]):
+        if sum(shares[t] for t in kept) < top_p:
+            kept.append(token)
+    mass = sum(shares[t] for t in kept)
+    return [shares[token] / mass if token in kept else 0.0 for token in range(len(shares))]
+
+
+def chi_square(counts: list[int], shares: list[float]) -> float:
+    expected = [share * sum(counts) for share in shares]
+    return sum((count - mean) ** 2 / mean for count, mean in zip(counts, expected, strict=True) if mean > 0)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "size"), [(1.0, 1.0, 5), (0.7, 0.9, 3), (2.0, 0.5, 2), (1.0, 0.55, 2), (0.7, 0.3, 1)]
+)
+def test_tokens_have_the_exact_probabilities_of_the_nucleus(temperature: float, top_p: float, size: int) -> None:
+    expected = nucleus(LOGITS, temperature, top_p)
+    assert sum(share > 0 for share in expected) == size
+    tokens = [row[0] for row in drawn(requests(ROWS), Decoding(1, temperature, top_p, seed=3), alike(ROWS))]
+    counts = [tokens.count(token) for token in range(len(LOGITS))]
+    assert [count > 0 for count in counts] == [share > 0 for share in expected]
+    assert chi_square(counts, expected) < 18.5  # 4 degrees of freedom: one seed in a thousand
+
+
+def test_the_steps_of_a_row_are_independent() -> None:
+    expected = nucleus(LOGITS, 1.0, 1.0)
+    rows = [tuple(row) for row in drawn(requests(ROWS), Decoding(2, 1.0, 1.0), alike(ROWS), steps=2)]
+    pairs = list(product(range(len(LOGITS)), repeat=2))
+    shares = [expected[first] * expected[second] for first, second in pairs]
+    assert chi_square([rows.count(pair) for pair in pairs], shares) < 51.2  # 24 degrees of freedom
+
+
+def test_the_nucleus_is_no_larger_than_it_must_be() -> None:
+    """Two of four equal tokens hold one half exactly."""
+    tokens = {row[0] for row in drawn(requests(200), Decoding(1, 1.0, top_p=0.5), alike(200, (0.0,) * 4))}
+    assert tokens == {0, 1}
+
+
+def scattered(count: int) -> Any:
+    import torch
+
+    return torch.randn((count, 50), generator=torch.Generator().manual_seed(0))
+
+
+def test_a_row_has_the_same_tokens_whatever_shares_its_batch_and_in_any_order() -> None:
+    asked, scores, decoding = requests(8), scattered(8), Decoding(5, 1.0, 0.95, seed=7)
+    together = drawn(asked, decoding, scores, steps=5)
+    assert drawn(asked[::-1], decoding, scores.flip(0), steps=5) == together[::-1]
+    assert [drawn([asked[i]], decoding, scores[i : i + 1], steps=5)[0] for i in range(8)] == together
+    assert drawn(asked[2:5], decoding, scores[2:5], steps=5) == together[2:5]
+
+
+def test_nothing_that_ran_before_changes_a_sample() -> None:
+    import random
+
+    import numpy
+    import torch
+
+    asked, decoding = requests(8), Decoding(5, 1.0)
+    first = drawn(asked, decoding, scattered(8), steps=5)
+    for seed in (random.seed, numpy.random.seed, torch.manual_seed):
+        seed(99)
+    assert drawn(asked, decoding, scattered(8), steps=5) == first
+
+
+def test_a_lower_limit_of_tokens_gives_the_same_first_ones() -> None:
+    longer, shorter = (drawn(requests(8), Decoding(n, 1.0), scattered(8), steps=3) for n in (9, 3))
+    assert longer == shorter
+
+
+def test_samples_differ_by_key_and_by_seed() -> None:
+    asked = requests(64)
+    one, two = (drawn(asked, Decoding(1, 1.0, seed=seed), alike(64)) for seed in (0, 1))
+    assert len({row[0] for row in one}) > 1
+    assert one != two
+
+
+@pytest.mark.parametrize("decoding", [Decoding(3, 1.0, top_p=1e-9), Decoding(3, 1e-6), Decoding(3, 5e-324)], ids=str)
+def test_a_tiny_nucleus_or_temperature_takes_the_likeliest_token(decoding: Decoding) -> None:
+    scores = scattered(8) * 100
+    greedy = [[int(token)] * 3 for token in scores.argmax(-1)]
+    assert drawn(requests(8), decoding, scores, steps=3) == greedy
+
+
+def test_the_first_of_equal_tokens_stands_first_as_it_does_for_greedy() -> None:
+    scores = alike(4, (0.0, 1.0, *[1.0] * 5000))
+    assert drawn(requests(4), Decoding(1, 1.0, top_p=1e-9), scores) == [[1]] * 4
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_scores_that_are_no_numbers_are_an_error_and_no_token(bad: float) -> None:
+    with pytest.raises(ValueError, match="no numbers"):
+        drawn(requests(1), Decoding(1, 1.0), alike(1, (0.0, bad, 1.0)))
+
+
+def test_a_row_without_any_possible_token_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no numbers"):
+        drawn(requests(1), Decoding(1, 1.0), alike(1, (-math.inf,) * 3))
