@@ -1,11 +1,11 @@
-"""Base models: where one comes from, what identifies it, and how it is loaded. No code that comes with a model runs."""
+"""Models: where a base comes from, what identifies it, how it and what was trained on it are loaded. None of their code runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash
@@ -121,6 +121,23 @@ def load_causal_model(reference: ModelReference) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"base model {reference.name!r} cannot be loaded ({_first_line(error)})") from error
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def training_method(folder: Path) -> Literal["lora", "full"]:
+    """How the model in a folder of train_adapter() was trained: only LoRA leaves an adapter_config.json."""
+    return "lora" if (folder / "adapter_config.json").is_file() else "full"
+
+
+def load_trained_model(base: ModelReference, folder: Path) -> Any:
+    """What train_adapter() left in `folder`, loaded as a base is: an adapter merged into `base`, or all weights in its place.
+
+    Raises InputError when all weights are there but cannot be loaded.
+    """
+    if training_method(folder) == "full":
+        return load_causal_model(replace(base, name=f"{base.name}, trained: {folder.name}", path=folder))
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_causal_model(base), str(folder)).merge_and_unload()
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer, resolve_model
+from xinstr_core.engines.models import (
+    ModelReference,
+    load_causal_model,
+    load_tokenizer,
+    load_trained_model,
+    resolve_model,
+)
 from xinstr_core.errors import InputError
 
 
@@ -174,3 +180,12 @@ def test_a_tokenizer_without_an_end_token_is_an_input_error(copied: Path) -> Non
     (copied / "tokenizer_config.json").write_text(json.dumps(configuration))
     with pytest.raises(InputError, match="end"):
         load_tokenizer(reference(copied))
+
+
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors"])
+def test_a_trained_model_without_one_of_its_files_is_an_input_error_that_names_base_and_folder(
+    tiny_model: ModelReference, copied: Path, lost: str
+) -> None:
+    (copied / lost).unlink()
+    with pytest.raises(InputError, match="base model 'tiny, trained: copy' cannot be loaded"):
+        load_trained_model(tiny_model, copied)

@@ -1,17 +1,18 @@
-"""An adapter is a function of its rows, settings and base: the same bytes, however often its training was killed."""
+"""What a training learns is a function of rows, settings and base: the same bytes, however often it was killed, by each method."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.core.conftest import Killed
+from tests.core.training.conftest import LAST_CHECKPOINT, LONG, SHORT, contents, killed_at
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
@@ -20,56 +21,31 @@ from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example, build_rows
 
-# 12 rows in batches of 2 for 4 epochs: 24 steps, with a checkpoint after step 20
-LONG = TrainingSettings(epochs=4, learning_rate=1e-2, rank=2, batch_rows=2, maximum_tokens=128)
-SHORT = LONG.model_copy(update={"epochs": 0.5})
-LAST_CHECKPOINT = 20
 
-
-def killed_at(step: int) -> Callable[..., None]:
-    def progress(done: int, total: int, **figures: float) -> None:
-        if done >= step:
-            raise Killed
-
-    return progress
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def kill(base: ModelReference, examples: Sequence[Example], folder: Path, step: int) -> Path:
+def kill(base: ModelReference, examples: Sequence[Example], long: TrainingSettings, folder: Path, step: int) -> Path:
     """Train until `step`, die there, and give the folder of checkpoints that is left."""
     with pytest.raises(Killed):
-        train_adapter(base, examples, LONG, folder, progress=killed_at(step))
+        train_adapter(base, examples, long, folder, progress=killed_at(step))
     assert not folder.exists()
     return folder.with_name(folder.name + "-checkpoints")
 
 
-@pytest.fixture(scope="module")
-def whole(
-    tiny_model: ModelReference, examples: list[Example], tmp_path_factory: pytest.TempPathFactory
-) -> TrainedAdapter:
-    """An adapter trained without interruption."""
-    return train_adapter(tiny_model, examples, LONG, tmp_path_factory.mktemp("whole") / "adapter")
-
-
 def test_training_again_gives_the_same_bytes(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
 ) -> None:
-    again = train_adapter(tiny_model, examples, LONG, tmp_path / "again")
+    again = train_adapter(tiny_model, examples, long, tmp_path / "again")
     assert contents(again.folder) == contents(whole.folder)
     assert again.figures() == whole.figures()
 
 
 def test_training_killed_after_its_checkpoint_ends_with_the_same_bytes(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
 ) -> None:
-    checkpoints = kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 2)
+    checkpoints = kill(tiny_model, examples, long, tmp_path / "adapter", LAST_CHECKPOINT + 2)
     assert [p.name for p in checkpoints.iterdir()] == [f"checkpoint-{LAST_CHECKPOINT}"]
     steps: list[int] = []
     restarted = train_adapter(
-        tiny_model, examples, LONG, tmp_path / "adapter", progress=lambda done, total, **_: steps.append(done)
+        tiny_model, examples, long, tmp_path / "adapter", progress=lambda done, total, **_: steps.append(done)
     )
     assert steps == [21, 22, 23, 24]
     assert contents(restarted.folder) == contents(whole.folder)
@@ -90,29 +66,36 @@ def test_training_killed_after_a_checkpoint_at_the_end_of_an_epoch_ends_with_the
 
 
 def test_training_killed_twice_ends_with_the_same_bytes(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
 ) -> None:
-    kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 1)
-    kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 4)
-    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+    kill(tiny_model, examples, long, tmp_path / "adapter", LAST_CHECKPOINT + 1)
+    kill(tiny_model, examples, long, tmp_path / "adapter", LAST_CHECKPOINT + 4)
+    assert contents(train_adapter(tiny_model, examples, long, tmp_path / "adapter").folder) == contents(whole.folder)
 
 
 def test_training_killed_before_its_first_checkpoint_ends_with_the_same_bytes(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
 ) -> None:
-    checkpoints = kill(tiny_model, examples, tmp_path / "adapter", 3)
+    checkpoints = kill(tiny_model, examples, long, tmp_path / "adapter", 3)
     assert list(checkpoints.glob("*")) == []
-    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+    assert contents(train_adapter(tiny_model, examples, long, tmp_path / "adapter").folder) == contents(whole.folder)
 
 
-@pytest.mark.parametrize("lost", ["trainer_state.json", "optimizer.pt", "adapter_model.safetensors"])
+@pytest.mark.parametrize("lost", ["trainer_state.json", "optimizer.pt", "*model.safetensors"])
 def test_training_killed_while_it_writes_a_checkpoint_can_still_be_restarted(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path, lost: str
+    tiny_model: ModelReference,
+    examples: list[Example],
+    long: TrainingSettings,
+    whole: TrainedAdapter,
+    tmp_path: Path,
+    lost: str,
 ) -> None:
-    checkpoints = kill(tiny_model, examples, tmp_path / "adapter", LAST_CHECKPOINT + 2)
-    for name in (lost, "complete"):  # the mark is written last
-        (checkpoints / f"checkpoint-{LAST_CHECKPOINT}" / name).unlink()
-    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+    checkpoints = kill(tiny_model, examples, long, tmp_path / "adapter", LAST_CHECKPOINT + 2)
+    [checkpoint] = checkpoints.iterdir()
+    [file] = checkpoint.glob(lost)
+    file.unlink()
+    (checkpoint / "complete").unlink()  # the mark is written last
+    assert contents(train_adapter(tiny_model, examples, long, tmp_path / "adapter").folder) == contents(whole.folder)
 
 
 def test_training_killed_while_it_removes_an_old_checkpoint_ends_with_the_same_bytes(
@@ -132,57 +115,35 @@ def test_training_killed_while_it_removes_an_old_checkpoint_ends_with_the_same_b
     assert contents(restarted.folder) == contents(undisturbed.folder)
 
 
-def test_training_killed_while_it_writes_the_adapter_ends_with_the_same_bytes(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+def test_training_killed_while_it_writes_its_result_ends_with_the_same_bytes(
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
 ) -> None:
     unfinished = tmp_path / "adapter-partial"
     unfinished.mkdir()
-    (unfinished / "adapter_model.safetensors").write_bytes(b"half")
+    for name in ("adapter_config.json", "adapter_model.safetensors", "model.safetensors"):
+        (unfinished / name).write_bytes(b"half")
     (unfinished / "rubbish.bin").write_bytes(b"x")
-    assert contents(train_adapter(tiny_model, examples, LONG, tmp_path / "adapter").folder) == contents(whole.folder)
+    assert contents(train_adapter(tiny_model, examples, long, tmp_path / "adapter").folder) == contents(whole.folder)
     assert [p.name for p in tmp_path.iterdir()] == ["adapter"]
 
 
-def test_a_finished_adapter_is_taken_as_it_is(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter
+def test_a_finished_training_is_taken_as_it_is(
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
     nowhere = ModelReference("gone", Path("gone"), "gone")
-    assert train_adapter(nowhere, examples, LONG, whole.folder, progress=killed_at(0)) == whole
+    assert train_adapter(nowhere, examples, long, whole.folder, progress=killed_at(0)) == whole
     assert {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()} == before
 
 
-def test_the_folder_holds_the_adapter_its_description_and_nothing_else(whole: TrainedAdapter) -> None:
-    assert sorted(contents(whole.folder)) == ["adapter_config.json", "adapter_model.safetensors", "training.json"]
-    assert [p.name for p in whole.folder.parent.iterdir()] == [whole.folder.name]
-
-
-def test_the_description_names_the_base_and_no_place(whole: TrainedAdapter, tiny_model: ModelReference) -> None:
-    text = (whole.folder / "adapter_config.json").read_text("utf-8")
-    configuration = json.loads(text)
-    assert configuration["base_model_name_or_path"] == "tiny"
-    assert (configuration["r"], configuration["lora_alpha"]) == (2, 4)
-    assert configuration["target_modules"] == sorted(configuration["target_modules"])
-    assert str(tiny_model.path) not in text
-
-
-def test_the_weights_are_low_rank_matrices_of_every_linear_layer_and_nothing_of_the_base(whole: TrainedAdapter) -> None:
-    from safetensors import safe_open
-
-    with safe_open(whole.folder / "adapter_model.safetensors", "pt") as tensors:
-        shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in list(tensors.keys())}
-    assert len(shapes) == 2 * 7 * 2  # layers, linear modules, two matrices each
-    assert {min(shape) for shape in shapes.values()} == {2}
-
-
 def test_the_same_model_in_two_folders_gives_the_same_bytes(
-    tiny_model_folder: Path, examples: list[Example], tmp_path: Path
+    tiny_model_folder: Path, examples: list[Example], short: TrainingSettings, tmp_path: Path
 ) -> None:
     """A local base model is named by its path; that path must not enter what is shared and hashed."""
     adapters = []
     for name in ("one", "two"):
         base = resolve_model(str(shutil.copytree(tiny_model_folder, tmp_path / name / "model")))
-        adapters.append(contents(train_adapter(base, examples, SHORT, tmp_path / name / "adapter").folder))
+        adapters.append(contents(train_adapter(base, examples, short, tmp_path / name / "adapter").folder))
     assert adapters[0] == adapters[1]
 
 
@@ -202,8 +163,10 @@ def test_other_rows_settings_or_seed_give_another_adapter(
     assert len(weights) == len(variants)
 
 
-def test_figures_count_rows_tokens_and_steps(whole: TrainedAdapter, examples: list[Example], tokenizer: Any) -> None:
-    rows, _ = build_rows(tokenizer, examples, LONG.maximum_tokens)
+def test_figures_count_rows_tokens_and_steps(
+    long: TrainingSettings, whole: TrainedAdapter, examples: list[Example], tokenizer: Any
+) -> None:
+    rows, _ = build_rows(tokenizer, examples, long.maximum_tokens)
     assert whole.rows == 12
     assert whole.tokens_seen == 4 * sum(len(row.input_ids) for row in rows)
     assert [step for step, _ in whole.losses] == list(range(1, 25))
@@ -217,10 +180,10 @@ def test_figures_count_rows_tokens_and_steps(whole: TrainedAdapter, examples: li
 
 
 def test_the_first_loss_is_that_of_the_base_model_on_the_completions(
-    tiny_model: ModelReference, examples: list[Example], tokenizer: Any, tmp_path: Path
+    tiny_model: ModelReference, examples: list[Example], short: TrainingSettings, tmp_path: Path
 ) -> None:
     """A new adapter changes nothing, so the first step over all rows has the base model's mean loss a token."""
-    settings = SHORT.model_copy(update={"batch_rows": len(examples), "epochs": 1})
+    settings = short.model_copy(update={"batch_rows": len(examples), "epochs": 1})
     first = train_adapter(tiny_model, examples, settings, tmp_path / "adapter").losses[0]
     scored = TransformersEngine(tiny_model).score([Request(e.key, e.prompt, e.completion) for e in examples])
     log_probabilities = [value for scores in scored for value in (*scores.tokens, scores.end)]
@@ -252,9 +215,12 @@ def test_no_rows_at_all_are_an_error_with_numbers(tiny_model: ModelReference, tm
         train_adapter(tiny_model, [], SHORT, tmp_path / "adapter")
 
 
-def test_a_trained_model_writes_what_it_learned_and_stops(tiny_model: ModelReference, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_trained_model_writes_what_it_learned_and_stops(
+    tiny_model: ModelReference, tmp_path: Path, method: Literal["lora", "full"]
+) -> None:
     lessons = [Example("1", "### Rating:\nA", "good 3"), Example("2", "### Rating:\nB", "bad 1")]
-    settings = TrainingSettings(epochs=150, learning_rate=5e-3, rank=16, batch_rows=2, maximum_tokens=64)
+    settings = TrainingSettings(method=method, epochs=150, learning_rate=5e-3, rank=16, batch_rows=2, maximum_tokens=64)
     trained = train_adapter(tiny_model, lessons, settings, tmp_path / "adapter")
     assert trained.losses[-1][1] < trained.losses[0][1] / 2
     engine = TransformersEngine(tiny_model, trained.folder)
@@ -262,19 +228,24 @@ def test_a_trained_model_writes_what_it_learned_and_stops(tiny_model: ModelRefer
     assert [(c.key, c.text, c.finished) for c in completions] == [("1", "good 3", True), ("2", "bad 1", True)]
 
 
-def test_an_adapter_can_be_continued_and_the_one_before_stays_untouched(
-    tiny_model: ModelReference, examples: list[Example], whole: TrainedAdapter, tmp_path: Path
+def test_a_training_can_be_continued_and_the_one_before_stays_untouched(
+    tiny_model: ModelReference, examples: list[Example], short: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
 ) -> None:
     before = contents(whole.folder)
-    on = train_adapter(tiny_model, examples, SHORT, tmp_path / "on", start_from=whole.folder)
-    fresh = train_adapter(tiny_model, examples, SHORT, tmp_path / "fresh")
+    on = train_adapter(tiny_model, examples, short, tmp_path / "on", start_from=whole.folder)
+    fresh = train_adapter(tiny_model, examples, short, tmp_path / "fresh")
     assert contents(whole.folder) == before
     assert on.losses[0][1] < fresh.losses[0][1]
-    assert contents(on.folder)["adapter_model.safetensors"] != before["adapter_model.safetensors"]
+    assert sorted(contents(on.folder)) == sorted(before)
+    assert all(content != before[name] for name, content in contents(on.folder).items() if "config" not in name)
 
 
 def test_training_and_loading_look_nothing_up_in_the_network(
-    tiny_model: ModelReference, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: ModelReference,
+    examples: list[Example],
+    short: TrainingSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where the user has not asked the hub's client to stay offline."""
     from huggingface_hub import constants
@@ -289,6 +260,6 @@ def test_training_and_loading_look_nothing_up_in_the_network(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
-    trained = train_adapter(tiny_model, examples, SHORT, tmp_path / "adapter")
+    trained = train_adapter(tiny_model, examples, short, tmp_path / "adapter")
     TransformersEngine(tiny_model, trained.folder)
     assert looked_up == []
