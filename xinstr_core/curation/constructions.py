@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import regex
 
@@ -53,20 +54,22 @@ def cut_off(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str
     return (pair.instruction, cut) if cut and cut != pair.response else None
 
 
-def other_ending(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, str]:
+def other_ending(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, str] | None:
     """The first half of the response's sentences and the second half of another's."""
     other = rng.choice(others).response
     first, second = sentences(pair.response), sentences(other)
+    if len(first) < 2:
+        return None
     ending = join_like(other, second[len(second) // 2 :])
     return pair.instruction, f"{join_like(pair.response, first[: len(first) // 2])} {ending}"
 
 
 def near_instruction(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, str]:
     """The instruction that shares most words: the same request about something else, the hardest mistake."""
-    wanted = _words(pair.instruction)
+    wanted = _asked(pair.instruction)
 
     def similarity(other: Pair) -> tuple[float, str]:
-        theirs = _words(other.instruction)
+        theirs = _asked(other.instruction)
         return len(wanted & theirs) / max(1, len(wanted | theirs)), other.key
 
     return max(others, key=similarity).instruction, pair.response
@@ -99,21 +102,21 @@ def echo(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, s
 
 def disordered(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, str] | None:
     """The response's words in random order."""
-    shuffled = words(pair.response)
+    ordered = words(pair.response)
+    shuffled = ordered.copy()
     rng.shuffle(shuffled)
-    text = " ".join(shuffled)
-    return (pair.instruction, text) if text != pair.response else None
+    return (pair.instruction, " ".join(shuffled)) if shuffled != ordered else None
 
 
 def broken_instruction(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, str] | None:
     """An instruction of which the last third or more is missing, or its words' order."""
     parts = pair.instruction.split()
+    broken = parts.copy()
     if rng.random() < 0.5:
-        parts = parts[: rng.randint(1, max(1, 2 * len(parts) // 3))]
+        del broken[rng.randint(1, max(1, 2 * len(parts) // 3)) :]
     else:
-        rng.shuffle(parts)
-    text = " ".join(parts)
-    return (text, pair.response) if text != pair.instruction else None
+        rng.shuffle(broken)
+    return (" ".join(broken), pair.response) if broken != parts else None
 
 
 def quoted_instruction(pair: Pair, others: Sequence[Pair], rng: random.Random) -> tuple[str, str] | None:
@@ -138,6 +141,12 @@ FLAWS: dict[str, Flaw] = {
 
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(text.casefold()))
+
+
+@lru_cache(maxsize=10_000)
+def _asked(instruction: str) -> frozenset[str]:
+    """The words of an instruction, kept: each is compared with all others."""
+    return frozenset(_words(instruction))
 
 
 def _subject(pair: Pair) -> str:

@@ -8,7 +8,7 @@ have not seen, so that surprise means there what it will mean on candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -43,6 +43,7 @@ from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
 YES, NO = "yes", "no"
+_HEAD_DIGITS = slice(16, 20)
 HEADS = ("level", *SCORES)
 # What each score may look at: an instruction is judged without the text, a fit without what hangs together in itself.
 _SEEN = {"instruction_quality": {*ALONE}, "pair_fit": {*GIVEN, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL}}
@@ -123,7 +124,10 @@ def train_evaluator(
     `start_from` continues the adapters of an earlier round. Killed and run again with the same `folder`, it goes on
     where it was.
     """
-    for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=slice(16, 20))
+    for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=_HEAD_DIGITS)
+    material_for_adapters, material_for_heads = split_material(
+        material or Material(), settings.head_share, digits=_HEAD_DIGITS
+    )
     if not for_adapters:
         raise StageError(f"{len(pairs)} seed pairs are too few to train an evaluator on: give 100 or more")
     trained = {
@@ -135,7 +139,7 @@ def train_evaluator(
             start_from=(start_from or {}).get(task),
             progress=progress,
         )
-        for task, examples in _examples(for_adapters, added, settings, material).items()
+        for task, examples in _examples(for_adapters, added, settings, material_for_adapters).items()
     }
     readers = Readers(
         base,
@@ -144,7 +148,7 @@ def train_evaluator(
         RareWords.count(pair.instruction for pair in for_adapters),
         seed_neighbours(base, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
     )
-    rated = build_rating_set(for_heads, settings.constructions, material)
+    rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
     signals = read_signals(readers, rated, SignalLog(folder / "heads")).table
     return Evaluator(readers, fit_heads(signals, rated)), trained
 
@@ -164,7 +168,7 @@ def adapter_tasks(settings: EvaluatorSettings) -> list[str]:
 
 
 def _examples(
-    pairs: Sequence[Pair], added: Sequence[Pair], settings: EvaluatorSettings, material: Material | None
+    pairs: Sequence[Pair], added: Sequence[Pair], settings: EvaluatorSettings, material: Material
 ) -> dict[str, list[Example]]:
     """What each adapter learns: to write the instruction of a text, and to write the level of a pair."""
     reverse, rating = prompt("reverse"), prompt("rating")
@@ -210,3 +214,9 @@ def split_pairs(pairs: Sequence[Pair], share: float, digits: slice = slice(8, 16
     """
     taken = {pair.key for pair in pairs if int(pair.key[digits], 16) / 16 ** len(pair.key[digits]) < share}
     return [pair for pair in pairs if pair.key not in taken], [pair for pair in pairs if pair.key in taken]
+
+
+def split_material(material: Material, share: float, digits: slice = slice(8, 16)) -> tuple[Material, Material]:
+    """The material of either side of `split_pairs`: an English pair is on one of them, too."""
+    others, taken = split_pairs(material.english, share, digits)
+    return replace(material, english=others), replace(material, english=taken)

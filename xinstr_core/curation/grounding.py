@@ -63,7 +63,7 @@ def _words(text: str) -> list[str]:
 
 def _holds(text: str, word: str) -> bool:
     start = text.find(word)
-    while start > 0 and text[start - 1].isalnum() and not _is_unspaced(word):
+    while start > 0 and _WORD.match(text[start - 1]) and not _is_unspaced(word):
         start = text.find(word, start + 1)
     return start >= 0
 

@@ -58,7 +58,8 @@ class Head:
         means, scales = (self.table[name].to_numpy()[:-1] for name in ("mean", "scale"))
         columns = [name for name in self.table.columns if name.startswith(_WEIGHT)]
         weights = self.table.select(columns).to_numpy()
-        logits = (signals.select(names).to_numpy() - means) / scales @ weights[:-1] + weights[-1]
+        values = signals.select(names).to_numpy().reshape(len(signals), len(names))  # no columns have rows, too
+        logits = (values - means) / scales @ weights[:-1] + weights[-1]
         likelihoods = numpy.exp(logits - logits.max(axis=1, keepdims=True, initial=-numpy.inf))
         shares = likelihoods / likelihoods.sum(axis=1, keepdims=True)
         return {name.removeprefix(_WEIGHT): pl.Series(shares[:, index]) for index, name in enumerate(columns)}

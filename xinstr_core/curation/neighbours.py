@@ -42,8 +42,9 @@ class Neighbours:
         return [[keys[index] for index in order] for order in numpy.argsort(-alike, axis=1, kind="stable")[:, :NEAREST]]
 
     def alike(self, first: Any, second: Any) -> list[float]:
-        """Cosine around the seeds' centre of each row of `first` with the same row of `second`."""
-        return [float(value) for value in (_unit(first - self._centre) * _unit(second - self._centre)).sum(axis=1)]
+        """Cosine around the seeds' centre of each row of `first` with the same row of `second`; 0 for what is no number."""
+        cosines = (_unit(first - self._centre) * _unit(second - self._centre)).sum(axis=1)
+        return [float(value) for value in numpy.nan_to_num(cosines)]
 
     def shared_request(self, instruction: str, response: str, nearest: Sequence[str], rare: RareWords) -> float:
         """Share of the request that the nearest seeds' instructions share, each word weighed by its rarity; 1 for no words.

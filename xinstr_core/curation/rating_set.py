@@ -42,40 +42,46 @@ def build_rating_set(
 ) -> list[RatedPair]:
     """Every pair as it stands and with each flaw, no two rows alike. Needs two pairs or more: flaws borrow from others.
 
-    A pair's rows depend on its key, the others and `seed` alone. English pairs become rows in the wrong language.
+    A pair's rows depend on its key, the others and `seed` alone. English pairs become rows in the wrong language. What
+    comes out as one of the pairs is no flaw: several may share an instruction or a response.
     """
     material = material or Material()
-    rated: list[RatedPair] = []
+    right = {(pair.instruction, pair.response) for pair in pairs}
+    rated: dict[tuple[str, str], RatedPair] = {}
     for pair in pairs:
         others = [o for o in pairs if o.instruction != pair.instruction and o.response != pair.response]
-        if not others:
-            continue
-        for construction in (OWN, *constructions):
-            if flaw := FLAWS.get(construction):
-                made = flaw.spoil(pair, others, random.Random(f"rating set {seed} {construction} {pair.key}"))
-                if made is not None and (construction == OWN or made != (pair.instruction, pair.response)):
-                    rated.append(_row(pair.key, *made, flaw.level, construction, flaw.instruction_good, flaw.fits))
-            elif written := material.responses.get(construction, {}).get(pair.key):
-                rated.append(
-                    _row(pair.key, pair.instruction, written, _BROUGHT[construction], construction, True, None)
-                )
+        for construction in (OWN, *constructions) if others else ():
+            row = _rated(pair, others, construction, material, seed)
+            if row is not None and (construction == OWN or (row.instruction, row.response) not in right):
+                rated.setdefault((row.instruction, row.response), row)
     if "wrong_language" in constructions:
-        rated += [
-            _row(pair.key, pair.instruction, pair.response, "1", "wrong_language", True, None)
-            for pair in material.english
-        ]
-    return list({(row.instruction, row.response): row for row in reversed(rated)}.values())[::-1]
+        for pair in material.english:
+            row = _row(pair.key, pair.instruction, pair.response, "1", "wrong_language", True, None)
+            rated.setdefault((row.instruction, row.response), row)
+    return list(rated.values())
 
 
 def shuffled_pairs(pairs: Sequence[Pair]) -> list[RatedPair]:
     """Every response under the instruction of another pair, half the list away: what fits least, for validation."""
     ordered = sorted(pairs, key=lambda pair: pair.key)
+    right = {(pair.instruction, pair.response) for pair in pairs}
     half = len(ordered) // 2
     return [
         _row(pair.key, other.instruction, pair.response, "1", "shuffled", True, False)
         for pair, other in zip(ordered, ordered[half:] + ordered[:half], strict=True)
-        if pair.instruction != other.instruction
+        if (other.instruction, pair.response) not in right
     ]
+
+
+def _rated(pair: Pair, others: Sequence[Pair], construction: str, material: Material, seed: int) -> RatedPair | None:
+    """The pair with one flaw, or None where it cannot have it."""
+    if flaw := FLAWS.get(construction):
+        made = flaw.spoil(pair, others, random.Random(f"rating set {seed} {construction} {pair.key}"))
+        return _row(pair.key, *made, flaw.level, construction, flaw.instruction_good, flaw.fits) if made else None
+    written = material.responses.get(construction, {}).get(pair.key)
+    return (
+        _row(pair.key, pair.instruction, written, _BROUGHT[construction], construction, True, None) if written else None
+    )
 
 
 def _row(

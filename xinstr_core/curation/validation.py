@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ class Validation:
         return {
             "held-out rows": self.rows,
             "accuracy": round(self.accuracy, 4),
-            "log loss": round(self.log_loss, 4),
+            "log loss": round(self.log_loss, 4) if math.isfinite(self.log_loss) else None,
             "expected calibration error": round(self.calibration_error, 4),
             **{name: round(value, 4) for name, value in self.areas.items()},
             "confusion (true level by predicted level)": self.confusion,

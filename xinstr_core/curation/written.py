@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -25,6 +25,22 @@ from xinstr_core.training.rows import Example
 DECODING = Decoding(maximum_new_tokens=256, temperature=0.7, top_p=0.9)
 BATCH_ROWS = 32
 _SCHEMA = pl.Schema({KEY: pl.String, "written": pl.String})
+TABLE_SCHEMA = pl.Schema({"construction": pl.String, "pair_id": pl.String, "written": pl.String})
+
+Written = Mapping[str, Mapping[str, str]]  # by construction and pair key
+
+
+def as_table(written: Written) -> pl.DataFrame:
+    """Responses as a table (TABLE_SCHEMA), sorted; `from_table` gives them back."""
+    rows = [(construction, key, text) for construction, of in written.items() for key, text in of.items()]
+    return pl.DataFrame(sorted(rows), schema=TABLE_SCHEMA, orient="row")
+
+
+def from_table(table: pl.DataFrame) -> Written:
+    written: dict[str, dict[str, str]] = {}
+    for construction, key, text in table.select(TABLE_SCHEMA.names()).iter_rows():
+        written.setdefault(construction, {})[key] = text
+    return written
 
 
 def written_responses(
@@ -34,7 +50,7 @@ def written_responses(
     language: Language,
     folder: Path,
     progress: Progress,
-) -> dict[str, dict[str, str]]:
+) -> Written:
     """What the constructions that need a model need, by construction and pair key; nothing where none is switched on.
 
     A weaker response comes from a model tuned on the other half of the seeds: it has not seen the pair that it answers.

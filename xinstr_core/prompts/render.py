@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-_SECTION_MARK = re.compile("#{3,}")
+import regex
+
+# Number signs, in full width and in small too, with what a reader does not see between them: control and formatting
+# characters, joiners, variation selectors. A tokenizer that normalises makes "###" of all of these.
+_SECTION_MARK = regex.compile(
+    r"[#＃﹟](?:[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}--[\t\n\v\f\r\x85]]*+[#＃﹟]){2,}", regex.V1
+)
+_SIGN = regex.compile("[#＃﹟]")
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,8 @@ class Prompt:
 
 
 def _defused(value: str) -> str:
-    return _SECTION_MARK.sub(lambda mark: " ".join(mark[0]), value)
+    found: str = _SECTION_MARK.sub(lambda mark: " ".join(_SIGN.findall(mark[0])), value)
+    return found
 
 
 @cache

@@ -6,6 +6,7 @@ only if it is better on the held-out seeds and may still gate; else it is discar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -189,9 +190,9 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
 
 
 def _funnel(pairs: pl.DataFrame) -> dict[str, int]:
-    counts = dict(pairs["verdict"].value_counts(sort=True).iter_rows())
-    lost = {f"- {verdict}": count for verdict, count in counts.items() if verdict != "kept"}
-    return {"accepted pairs": len(pairs), **lost, "kept": counts.get("kept", 0)}
+    counts = Counter(pairs["verdict"])
+    lost = {f"- {verdict}": count for verdict, count in counts.most_common() if verdict != "kept"}
+    return {"accepted pairs": len(pairs), **lost, "kept": counts["kept"]}
 
 
 def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSettings) -> float:
