@@ -27,7 +27,7 @@ BUILD = ["build", "sw", *SETTINGS]
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: as soon as `count` finished things of a stage match."""
+    """When to kill: as soon as `count` finished things match `pattern` in what the stage has not finished."""
 
     stage: str
     pattern: str
@@ -36,15 +36,15 @@ class Moment:
     def finished(self, home: Path) -> list[Path]:
         """The finished things: a file that is still written has a leading dot."""
         folder = home / "data" / self.stage / "language=sw" / "unfinished"
-        return sorted(path for path in folder.glob(f"*/{self.pattern}") if not path.name.startswith("."))
+        return sorted(path for path in folder.glob(self.pattern) if not path.name.startswith("."))
 
 
-GENERATING = Moment("candidate_pairs", "raw/*.parquet", 5)
+GENERATING = Moment("candidate_pairs", "rows/raw/*.parquet", 5)
 MOMENTS = [  # in the order in which a run builds them: the evaluator needs the seeds alone, and comes first
-    Moment("evaluator", "adapter-checkpoints/checkpoint-*/complete", 1),
+    Moment("evaluator", "*/adapter-instruction-checkpoints/checkpoint-*/complete", 1),
     GENERATING,
-    Moment("refined_pairs", "candidates/instructions-*/*.parquet", 1),
-    Moment("tuned_model", "adapter-checkpoints/checkpoint-*/complete", 1),
+    Moment("refined_pairs", "rows/candidates/given/*.parquet", 1),
+    Moment("tuned_model", "*/adapter-checkpoints/checkpoint-*/complete", 1),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.conftest import Killed
 from xinstr_core.engines.base import Engine, Request
-from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
+from xinstr_core.engines.resume import KEY, RowLog, Rows, loaded_once, run_rows
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.progress import Progress, silent
 from xinstr_core.store import Partition, ShardLog, StageOutput, Store
@@ -139,6 +139,14 @@ def test_an_engine_is_loaded_once_and_not_at_all_when_every_row_is_there(tmp_pat
     first.run(tmp_path)
     assert again.run(tmp_path).done.rows() == rows(range(7))
     assert (first.loads, again.loads, again.batches) == (1, 0, [])
+
+
+def test_an_engine_loaded_once_is_the_same_for_everybody_and_not_loaded_for_nobody() -> None:
+    worker = Worker()
+    load = loaded_once(worker.load)
+    assert worker.loads == 0
+    assert load() is load()
+    assert worker.loads == 1
 
 
 @pytest.mark.parametrize(
