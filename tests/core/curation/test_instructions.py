@@ -101,12 +101,45 @@ def test_a_text_that_differs_in_its_marks_is_not_copied() -> None:
         "Kuka on Urho Kekkonen?",
         "?!",
         "1 2 3",
-        "\x00\x00",
-        "\ufffd\ufffd",
+        "𝟏𝟐𝟑",
     ],
 )
 def test_what_is_not_english_says_so(raw: str) -> None:
     assert status(raw) == "not_english"
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("\x00\x00", "\ufffd\ufffd"),
+        ("\ufffd\ufffd", "\ufffd\ufffd"),
+        ("How is ugali\x00 cooked?", "How is ugali\ufffd cooked?"),
+        ("How is uga\ufffdli cooked?", "How is uga\ufffdli cooked?"),
+    ],
+    ids=ascii,
+)
+def test_bytes_that_are_no_character_are_not_text_and_can_still_be_stored(raw: str, kept: str) -> None:
+    """The second is what a tokenizer makes of half a character."""
+    assert instruction_status(raw, UGALI, finished=True, maximum_characters=400) == (kept, "not_text")
+
+
+def test_a_lone_surrogate_is_not_text() -> None:
+    assert status("How is ugali \ud800 cooked?") == "not_text"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["\x07", "\x1b[31m", "\x7f", "\u200b", "\u2060", "\ufeff", "\u00ad", "\u202e", "\u2066", "\u200f", "\U000e0041"],
+    ids=ascii,
+)
+def test_what_a_reader_does_not_see_is_a_control_character(mark: str) -> None:
+    """Bells, colours, zero widths, turned directions, tags: none has a place in an English instruction."""
+    assert status(f"How is ugali{mark} cooked?") == "control_characters"
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "ක්\u200dෂ"], ids=ascii)
+def test_the_joiners_of_a_name_are_no_control_characters(name: str) -> None:
+    assert status(f"What is the meaning of {name}?", f"{name} ni neno.") == ACCEPTED
 
 
 def test_a_name_alone_is_no_instruction() -> None:
@@ -140,7 +173,10 @@ def test_a_megabyte_of_instruction_is_too_long() -> None:
 
 
 def test_reasons_are_checked_in_a_fixed_order() -> None:
+    assert status("a\x00\nb", finished=False, maximum=1) == "not_text"
     assert status("a\nb", finished=False, maximum=1) == "several_lines"
+    assert status("Ugali\x07 ni chakula", finished=False, maximum=1) == "unfinished"
+    assert status("Ugali\x07 ni chakula", maximum=1) == "control_characters"
     assert status("Ugali ni chakula", finished=False, maximum=1) == "unfinished"
     assert status("Ugali ni chakula", maximum=1) == "too_long"
     assert status("Ugali ni chakula") == "copied"
