@@ -2,37 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy
 import polars as pl
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.curation.rating_set import Pair
+from xinstr_core.curation.constructions import Pair
+from xinstr_core.curation.evaluator import seed_neighbours
+from xinstr_core.curation.grounding import RareWords
+from xinstr_core.curation.neighbours import Neighbours, halves
 from xinstr_core.curation.signals import (
-    SIGNAL_SCHEMA,
+    ALONE,
+    GIVEN,
+    GROUNDING,
+    LEVEL,
+    NEIGHBOURS,
+    RESPONSE,
     SIGNALS,
-    instruction_signals,
+    Readers,
+    SignalLog,
+    alone_signals,
+    given_signals,
     read_signals,
     response_signals,
 )
-from xinstr_core.engines.base import Request, TokenScores
+from xinstr_core.engines.base import LabelScores, Request, TokenScores
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.prompts.render import prompt
 from xinstr_core.settings import TrainingSettings
+from xinstr_core.store import Partition, StageOutput, Store
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
 
-PAIRS = [Pair(content_key(str(i)), f"What is {i}?", "neno la " * (1 + i % 5) + "mwisho.") for i in range(20)]
+PAIRS = [Pair(content_key(str(i)), f"What is {i}?", "neno la " * (1 + i % 5) + "mwisho. Basi.") for i in range(20)]
+SEEDS = [Pair(content_key(f"seed {i}"), f"How is {i} made?", f"Neno {i} la kwanza. Mwisho wa {i}.") for i in range(10)]
+NOWHERE = ModelReference("gone", Path("gone"), "gone")
+EVERY = ("surprise", "grounding", "neighbours", "level")
 
 
 @pytest.fixture(scope="module")
-def adapter(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def readers(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Readers:
     settings = TrainingSettings(epochs=1, learning_rate=5e-3, rank=4, batch_rows=4, maximum_tokens=128)
-    folder = tmp_path_factory.mktemp("adapters") / "adapter"
-    return train_adapter(tiny_model, [Example("a", "### Text:\n", "What?")], settings, folder).folder
+    folder = tmp_path_factory.mktemp("adapters")
+    examples = {
+        "instruction": Example("a", prompt("reverse").render(text="Maji."), "What?"),
+        "level": Example("a", prompt("rating").render(instruction="What?", text="Maji."), "3"),
+    }
+    adapters = {
+        task: train_adapter(tiny_model, [example], settings, folder / task).folder for task, example in examples.items()
+    }
+    rare = RareWords.count(pair.instruction for pair in SEEDS)
+    return Readers(tiny_model, EVERY, adapters, rare, seed_neighbours(tiny_model, SEEDS))
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """Every call of an engine that reads: its name and its rows."""
+    made: list[tuple[str, int]] = []
+    for name in ("score", "score_labels", "embed"):
+        bare = getattr(TransformersEngine, name)
+
+        def counted(self: Any, rows: Sequence[Any], *rest: Any, name: str = name, bare: Any = bare) -> Any:
+            made.append((name, len(rows)))
+            return bare(self, rows, *rest)
+
+        monkeypatch.setattr(TransformersEngine, name, counted)
+    yield made
+
+
+def shards(folder: Path) -> dict[Path, int]:
+    return {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
 
 
 def test_response_signals_are_those_computed_by_hand() -> None:
@@ -49,54 +95,190 @@ def test_a_response_without_a_token_is_its_end() -> None:
     assert response_signals(TokenScores("a", (), -4.0)) == (-4.0, -4.0, -4.0, -4.0)
 
 
-def test_an_instructions_end_counts_among_its_tokens() -> None:
-    assert instruction_signals(TokenScores("a", (-1.0, -2.0), -6.0)) == (-3.0, -6.0)
+def test_an_instruction_after_its_text_counts_its_end_among_its_tokens_and_by_itself_does_not() -> None:
+    assert given_signals(TokenScores("a", (-1.0, -2.0), -6.0)) == (-3.0, -6.0)
+    assert alone_signals(TokenScores("a", (-1.0, -2.0), -6.0)) == (-1.5, -2.0, -6.0)
+    assert alone_signals(TokenScores("a", (), -6.0)) == (-6.0, -6.0, -6.0)
 
 
 @pytest.mark.parametrize("undefined", [float("nan"), float("-inf")])
 def test_an_infinite_or_undefined_surprise_is_a_flaw_and_not_an_error(undefined: float) -> None:
     """NaN is larger than every number to a comparison of columns: such a pair would be kept."""
-    assert instruction_signals(TokenScores("a", (-1.0, undefined), -1.0)) == (-34.0, -100.0)
+    assert given_signals(TokenScores("a", (-1.0, undefined), -1.0)) == (-34.0, -100.0)
+    assert alone_signals(TokenScores("a", (-1.0, undefined), undefined)) == (-50.5, -100.0, -100.0)
     assert response_signals(TokenScores("a", (-1.0, undefined), undefined)) == (-50.5, -50.5, -50.5, -100.0)
 
 
-def test_signals_are_what_base_and_adapter_say_of_each_pair_alone(
-    tiny_model: ModelReference, adapter: Path, tmp_path: Path
+def test_a_label_without_a_probability_is_a_flaw_too(
+    readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = read_signals(tiny_model, adapter, PAIRS, tmp_path)
-    assert table.schema == SIGNAL_SCHEMA
+    def undefined(self: Any, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
+        return [LabelScores(r.key, (float("nan"), -1.0, float("-inf"))) for r in requests]
+
+    monkeypatch.setattr(TransformersEngine, "score_labels", undefined)
+    table = read_signals(replace(readers, groups=("level",)), PAIRS[:2], SignalLog(tmp_path)).table
+    assert table.select(LEVEL).rows() == [(-100.0, -1.0, -100.0)] * 2
+
+
+def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(readers: Readers, tmp_path: Path) -> None:
+    signals = read_signals(readers, PAIRS, SignalLog(tmp_path))
+    table = signals.table
+    assert table.columns == ["pair_id", *GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL]
+    assert set(table.dtypes[1:]) == {pl.Float64}
     assert table["pair_id"].to_list() == sorted(pair.key for pair in PAIRS)
-    base, adapted = TransformersEngine(tiny_model), TransformersEngine(tiny_model, adapter)
+    assert (signals.failed, table.null_count().sum_horizontal().item()) == ({}, 0)
+    base = TransformersEngine(readers.base)
+    writer, rater = (TransformersEngine(readers.base, readers.adapters[task]) for task in ("instruction", "level"))
+    reverse, near = prompt("reverse"), readers.neighbours
     for pair in PAIRS[::7]:
-        fit = adapted.score([Request("a", prompt("reverse").render(text=pair.response), pair.instruction)])[0]
-        read = base.score([Request("a", "", pair.response)])[0]
+        [given] = writer.score([Request("a", reverse.render(text=pair.response), pair.instruction)])
+        [alone] = writer.score([Request("a", reverse.render(text=""), pair.instruction)])
+        [read] = base.score([Request("a", "", pair.response)])
+        rating = prompt("rating").render(instruction=pair.instruction, text=pair.response)
+        [labels] = rater.score_labels([Request("a", rating)], ("1", "2", "3"))
+        [nearest] = near.nearest(base.embed([pair.response]))
+        first, second = (base.embed([half]) for half in halves(pair.response))
         row = table.row(by_predicate=pl.col("pair_id") == pair.key, named=True)
-        assert [row[name] for name in SIGNALS] == pytest.approx(
-            [*instruction_signals(fit), *response_signals(read)], abs=1e-3
+        assert [row[name] for name in table.columns[1:]] == pytest.approx(
+            [
+                *given_signals(given),
+                *response_signals(read),
+                *alone_signals(alone),
+                readers.rare_words.missing(pair.instruction, pair.response),
+                near.shared_request(pair.instruction, pair.response, nearest, readers.rare_words),
+                *near.alike(first, second),
+                *labels.labels,
+            ],
+            abs=1e-3,
         )
 
 
-def test_a_response_that_many_pairs_share_is_read_once(
-    tiny_model: ModelReference, adapter: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("group", "read"),
+    [
+        ("surprise", ["given", "alone", "response"]),
+        ("grounding", []),
+        ("neighbours", ["neighbours"]),
+        ("level", ["level"]),
+    ],
+)
+def test_only_what_a_signal_needs_is_read(readers: Readers, tmp_path: Path, group: str, read: list[str]) -> None:
+    signals = read_signals(replace(readers, groups=(group,)), PAIRS[:3], SignalLog(tmp_path))
+    assert signals.table.columns == ["pair_id", *SIGNALS[group]]
+    assert sorted(signals.readings) == sorted(path.name for path in tmp_path.iterdir()) == sorted(read)
+
+
+def test_words_alone_need_no_model(readers: Readers, tmp_path: Path) -> None:
+    words = replace(readers, base=NOWHERE, groups=("grounding",), adapters={})
+    [asked] = read_signals(words, [Pair("a", "How is pilau made?", "Pilau.")], SignalLog(tmp_path)).table.rows()
+    assert asked == ("a", readers.rare_words.missing("How is pilau made?", "Pilau."))
+
+
+def test_a_response_that_many_pairs_share_is_read_once(readers: Readers, tmp_path: Path) -> None:
+    readings = read_signals(readers, PAIRS, SignalLog(tmp_path)).readings
+    distinct = len({pair.response for pair in PAIRS})
+    assert {name: rows.height for name, rows in readings.items()} == {
+        "response": distinct, "neighbours": distinct, "given": 20, "alone": 20, "level": 20
+    }  # fmt: skip
+
+
+def test_a_row_is_read_again_only_for_another_text_or_another_reader(
+    readers: Readers, tmp_path: Path, passes: list[tuple[str, int]]
 ) -> None:
-    read_signals(tiny_model, adapter, PAIRS, tmp_path)
-    read = pl.concat([pl.read_parquet(path) for path in (tmp_path / "responses").glob("*.parquet")])
-    assert read.height == len({pair.response for pair in PAIRS}) == 5
+    surprise = replace(readers, groups=("surprise",))
+    first = read_signals(surprise, PAIRS[:3], SignalLog(tmp_path))
+    assert {name for name, _ in passes} == {"score"}
+    passes.clear()
+    again = read_signals(surprise, PAIRS[:3], SignalLog(tmp_path))
+    assert passes == []
+    assert again.table.equals(first.table)
+    other = Pair(PAIRS[0].key, "Why is 0?", PAIRS[0].response)
+    read_signals(surprise, [other, *PAIRS[1:3]], SignalLog(tmp_path))
+    assert passes == [("score", 1), ("score", 1)]  # given and alone; the response is the same
+    passes.clear()
+    retrained = replace(surprise, adapters={"instruction": readers.adapters["level"]})
+    read_signals(retrained, PAIRS[:3], SignalLog(tmp_path))
+    assert passes == [("score", 3), ("score", 3)]  # the base model has read the responses
+
+
+def test_more_pairs_cost_only_their_own_reading(
+    readers: Readers, tmp_path: Path, passes: list[tuple[str, int]]
+) -> None:
+    more = [Pair(content_key(f"more {i}"), f"Why is {i}?", f"Jibu namba {i}. Basi.") for i in range(10)]
+    read_signals(readers, PAIRS, SignalLog(tmp_path))
+    passes.clear()
+    table = read_signals(readers, [*PAIRS, *more], SignalLog(tmp_path)).table
+    assert table.height == 30
+    rows = {name: sum(count for call, count in passes if call == name) for name in ("score", "score_labels", "embed")}
+    assert rows == {"score": 30, "score_labels": 10, "embed": 30}
+
+
+def test_what_the_replaced_partition_holds_is_not_read_again(
+    readers: Readers, tmp_path: Path, passes: list[tuple[str, int]]
+) -> None:
+    first = read_signals(readers, PAIRS, SignalLog(tmp_path / "rows"))
+    tables = {f"{name}_signals": rows for name, rows in first.readings.items()}
+    previous: Partition = Store(tmp_path).commit("refined_pairs", "sw", "f", {}, StageOutput(tables=tables))
+    passes.clear()
+    again = read_signals(readers, PAIRS, SignalLog(tmp_path / "other rows", previous))
+    assert passes == []
+    assert again.table.equals(first.table)
+
+
+def test_one_pair_that_an_engine_cannot_read_costs_itself_and_says_why(
+    readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = TransformersEngine.score
+
+    def faulty(self: TransformersEngine, requests: Sequence[Request]) -> list[TokenScores]:
+        if any(request.completion == "What is 3?" for request in requests):
+            raise RuntimeError("no\x00 memory \ud800")
+        return score(self, requests)
+
+    whole = read_signals(readers, PAIRS, SignalLog(tmp_path / "whole")).table
+    monkeypatch.setattr(TransformersEngine, "score", faulty)
+    for _ in range(2):  # a row that failed is tried again, and fails alone again
+        signals = read_signals(readers, PAIRS, SignalLog(tmp_path / "faulty"))
+        assert signals.failed == {PAIRS[3].key: "RuntimeError: no memory "}
+        others = whole.filter(pl.col("pair_id") != PAIRS[3].key)
+        assert signals.table["pair_id"].to_list() == others["pair_id"].to_list()
+        assert signals.table.drop("pair_id").to_numpy() == pytest.approx(others.drop("pair_id").to_numpy(), abs=1e-5)
+
+
+def test_a_text_that_is_none_costs_itself(readers: Readers, tmp_path: Path) -> None:
+    lone = Pair(content_key("lone"), "What is \ud800?", "Maji \udfff. Moto.")
+    signals = read_signals(readers, [*PAIRS[:4], lone], SignalLog(tmp_path))
+    assert list(signals.failed) == [lone.key]
+    assert signals.table.height == 4
+
+
+def test_no_pairs_give_an_empty_table_and_load_no_model(readers: Readers, tmp_path: Path) -> None:
+    signals = read_signals(replace(readers, base=NOWHERE), [], SignalLog(tmp_path))
+    assert (signals.table.height, signals.table.columns, signals.failed) == (0, ["pair_id", *readers.signals], {})
 
 
 def test_reading_killed_between_two_batches_ends_with_the_same_numbers_to_the_last_bit(
-    tiny_model: ModelReference, adapter: Path, tmp_path: Path
+    readers: Readers, tmp_path: Path
 ) -> None:
     def stop(done: int, total: int, **figures: float) -> None:
         if (done, total) == (2, 3):
             raise Killed
 
-    whole = read_signals(tiny_model, adapter, PAIRS, tmp_path / "whole")
+    whole = read_signals(readers, PAIRS, SignalLog(tmp_path / "whole"))
     with pytest.raises(Killed):
-        read_signals(tiny_model, adapter, PAIRS, tmp_path / "killed", stop)
-    left = sorted(path.relative_to(tmp_path / "killed") for path in (tmp_path / "killed").rglob("*.parquet"))
+        read_signals(readers, PAIRS, SignalLog(tmp_path / "killed"), stop)
+    left = shards(tmp_path / "killed")
     assert len(left) == 3  # the one batch of responses, and two of three batches of instructions
-    times = {path: (tmp_path / "killed" / path).stat().st_mtime_ns for path in left}
-    restarted = read_signals(tiny_model, adapter, PAIRS[::-1], tmp_path / "killed")
-    assert restarted.rows() == whole.rows()
-    assert {path: (tmp_path / "killed" / path).stat().st_mtime_ns for path in left} == times
+    restarted = read_signals(readers, PAIRS[::-1], SignalLog(tmp_path / "killed"))
+    assert restarted.table.equals(whole.table)
+    assert {path: written for path, written in shards(tmp_path / "killed").items() if path in left} == left
+
+
+def test_nearest_seeds_are_of_the_same_table_that_they_were_read_with(readers: Readers, tmp_path: Path) -> None:
+    """Other seeds are another reader: keys of seeds that are gone would name nothing."""
+    near = replace(readers, groups=("neighbours",))
+    read_signals(near, PAIRS, SignalLog(tmp_path))
+    fewer = Neighbours(readers.neighbours.table.head(4))
+    readings = read_signals(replace(near, neighbours=fewer), PAIRS, SignalLog(tmp_path)).readings["neighbours"]
+    assert {key for keys in readings["nearest"] for key in keys} == set(fewer.table["pair_id"])
+    assert numpy.isfinite(readings["halves_alike"].to_numpy()).all()
