@@ -18,15 +18,17 @@ QUERY_ROWS = 1000  # rows of a selection whose nearest neighbour in it is looked
 DIGITS = 4
 
 
-def compare_with_random(selected: pl.DataFrame, pool: pl.DataFrame, vectors: Any, seed: int) -> dict[str, Any]:
+def compare_with_random(
+    selected: pl.DataFrame, pool: pl.DataFrame, vectors: Any, clusters: int, seed: int
+) -> dict[str, Any]:
     """Measures of the selected rows, and of 20 random draws of as many from `pool`: mean, lowest and highest.
 
     `pool` holds the selected rows too and has pair_id, cluster_id, instruction and `position`, a row's place in
-    `vectors`. Empty for no selected rows.
+    `vectors`; `clusters` is how many clusters there are. Empty for no selected rows.
     """
     if selected.is_empty():
         return {}
-    rows = _Rows(pool.sort("pair_id"), vectors)
+    rows = _Rows(pool.sort("pair_id"), vectors, clusters)
     chosen = rows.pair_ids.is_in(selected["pair_id"].implode()).arg_true().to_numpy()
     random = numpy.random.default_rng(seed)
     size, of = len(chosen), len(rows.pair_ids)
@@ -55,9 +57,9 @@ def nearest_neighbour_distance(vectors: Any) -> float:
 class _Rows:
     """What the measures need of every row of the pool, read once."""
 
-    def __init__(self, pool: pl.DataFrame, vectors: Any) -> None:
+    def __init__(self, pool: pl.DataFrame, vectors: Any, clusters: int) -> None:
         self.pair_ids = pool["pair_id"]
-        self._clusters = pool["cluster_id"]
+        self._cluster_ids, self._clusters = pool["cluster_id"], clusters
         self._requests: list[Request | None] = [verb_object(text) for text in pool["instruction"]]
         self._positions = pool["position"].to_numpy()
         self._vectors = vectors
@@ -68,7 +70,7 @@ class _Rows:
         return {
             "distinct verb-object pairs": len({request for request in requests if request.noun}),
             "share of the top verb": max(verbs.values(), default=0) / max(1, len(requests)),
-            "cluster entropy": cluster_entropy(self._clusters[places], self._clusters.n_unique()),
+            "cluster entropy": cluster_entropy(self._cluster_ids[places], self._clusters),
             "nearest-neighbour distance": nearest_neighbour_distance(self._vectors[self._positions[places]]),
         }
 

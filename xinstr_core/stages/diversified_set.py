@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from xinstr_core.diversity.clusters import cluster, cluster_count, cluster_entropy
+from xinstr_core.diversity.clusters import cluster, cluster_count
 from xinstr_core.diversity.embeddings import Embeddings, earlier_embeddings, embed, text_key
 from xinstr_core.diversity.measures import compare_with_random
 from xinstr_core.diversity.projection import project
@@ -93,11 +93,9 @@ def run(run: StageRun) -> StageOutput:
         figures={
             "funnel": _funnel(len(kept), len(rejected), len(held_out), len(pool), selection),
             "clusters": count,
-            "cluster entropy before": round(cluster_entropy(pool["cluster_id"], count), 4),
-            "cluster entropy after": round(cluster_entropy(selection.rows["cluster_id"], count), 4),
             "topics": _shares(selection.rows["topic"].drop_nulls()),
             "embeddings computed": embeddings.computed,
-            "diversity": compare_with_random(selection.rows, pool, embeddings.vectors, settings.seed),
+            "diversity": compare_with_random(selection.rows, pool, embeddings.vectors, count, settings.seed),
         },
     )
 

@@ -26,7 +26,7 @@ FOUR = pool(
 
 def test_measures_are_those_counted_by_hand() -> None:
     """Of a, b and c: two pairs (write poem, name city); two of three verbs are "write"; nearest at 0, 0 and 1."""
-    found = compare_with_random(FOUR.head(3), FOUR, CIRCLE, seed=0)["selected"]
+    found = compare_with_random(FOUR.head(3), FOUR, CIRCLE, 2, seed=0)["selected"]
     assert found == {
         "distinct verb-object pairs": 2,
         "share of the top verb": 0.6667,
@@ -36,12 +36,12 @@ def test_measures_are_those_counted_by_hand() -> None:
 
 
 def test_an_instruction_without_a_verb_counts_for_no_verb() -> None:
-    found = compare_with_random(FOUR.tail(2), FOUR, CIRCLE, seed=0)["selected"]
+    found = compare_with_random(FOUR.tail(2), FOUR, CIRCLE, 2, seed=0)["selected"]
     assert (found["distinct verb-object pairs"], found["share of the top verb"]) == (1, 1.0)
 
 
 def test_a_random_selection_of_all_rows_is_the_selection_of_all_rows() -> None:
-    found = compare_with_random(FOUR, FOUR, CIRCLE, seed=0)
+    found = compare_with_random(FOUR, FOUR, CIRCLE, 2, seed=0)
     assert found["random"] == {
         name: {"mean": value, "low": value, "high": value} for name, value in found["selected"].items()
     }
@@ -53,7 +53,7 @@ def test_random_selections_have_a_range_and_depend_on_the_seed_not_on_the_order(
     vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
 
     def random(seed: int, table: pl.DataFrame = rows) -> Any:
-        return compare_with_random(rows.head(10), table, vectors, seed)["random"]
+        return compare_with_random(rows.head(10), table, vectors, 5, seed)["random"]
 
     entropy = random(0)["cluster entropy"]
     assert entropy["low"] < entropy["mean"] < entropy["high"]
@@ -62,7 +62,7 @@ def test_random_selections_have_a_range_and_depend_on_the_seed_not_on_the_order(
 
 
 def test_nothing_selected_has_no_measures() -> None:
-    assert compare_with_random(FOUR.clear(), FOUR, CIRCLE, seed=0) == {}
+    assert compare_with_random(FOUR.clear(), FOUR, CIRCLE, 2, seed=0) == {}
 
 
 @pytest.mark.parametrize(

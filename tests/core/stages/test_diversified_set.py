@@ -19,7 +19,13 @@ from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
 
 INTENTS = ("cook rice", "reach town", "grow beans", "mend a chair")
-DIVERSITY: dict[str, Any] = {"target_rows": 24, "rows_per_cluster": 6, "held_out_rows": 4, "maximum_similarity": 1.0}
+DIVERSITY: dict[str, Any] = {
+    "target_rows": 24,
+    "rows_per_cluster": 6,
+    "held_out_rows": 4,
+    "maximum_similarity": 1.0,
+    "map_rows": 8,
+}
 asked: list[str] = []
 
 
@@ -74,7 +80,7 @@ def build(home: Path, model: ModelReference, rows: pl.DataFrame, **changed: Any)
 
 
 def test_the_selection_is_even_and_its_tables_tell_all(home: Path, tiny_model: ModelReference) -> None:
-    built = build(home, tiny_model, pairs())
+    built = build(home, tiny_model, pairs(), map_rows=1000)
     rows = built.read("rows")
     assert rows.schema == ROW_SCHEMA
     train, held_out = (rows.filter(pl.col("split") == split) for split in ("train", "heldout"))
