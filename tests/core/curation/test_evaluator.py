@@ -1,41 +1,59 @@
-"""The evaluator's proof: hand-computed figures, a head that learns levels, and trainings that repeat."""
+"""What adapters and heads learn from, that nothing stands on two sides of a split, and trainings that repeat."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.core.conftest import Killed
+from xinstr_core.curation import evaluator as module
+from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import (
-    PROBABILITIES,
-    RATING_SCHEMA,
+    HEADS,
     Evaluator,
-    Head,
-    Validation,
-    accuracy_by_construction,
+    adapter_tasks,
+    fit_heads,
+    seed_neighbours,
+    split_material,
     split_pairs,
     train_evaluator,
-    validate,
 )
-from xinstr_core.curation.rating_set import Pair, build_rating_set
-from xinstr_core.curation.signals import SIGNAL_SCHEMA, SIGNALS
+from xinstr_core.curation.grounding import RareWords
+from xinstr_core.curation.head import Head
+from xinstr_core.curation.neighbours import Neighbours
+from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set
+from xinstr_core.curation.signals import ALONE, GIVEN, GROUNDING, LEVEL, NEIGHBOURS, RESPONSE, Readers, SignalLog
+from xinstr_core.curation.validation import PROBABILITIES, SCORES, validate
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.settings import EvaluatorSettings
+from xinstr_core.store import StageOutput, Store
+from xinstr_core.training.rows import Example
 
-SETTINGS = EvaluatorSettings(epochs=2, learning_rate=5e-3, rank=4, batch_rows=4, maximum_tokens=256)
+SETTINGS = EvaluatorSettings(
+    epochs=1,
+    learning_rate=5e-3,
+    rank=4,
+    batch_rows=8,
+    maximum_tokens=256,
+    constructions=("cut_off", "other_instruction", "echo", "wrong_language", "broken_instruction"),
+)
+WORDS = SETTINGS.model_copy(update={"signals": ("grounding",)})
 NOWHERE = ModelReference("gone", Path("gone"), "gone")
 
 
-def seed_pairs(count: int) -> list[Pair]:
+def seed_pairs(count: int, name: str = "") -> list[Pair]:
     words = ["ugali", "mto", "kazi", "shule", "ndege", "soko"]
     return [
         Pair(
-            content_key(str(i)),
+            content_key(f"{name}{i}"),
             f"Tell me about {words[i % 6]} {i}.",
             f"Hii ni habari ya {words[i % 6]} {i}. Watu wengi hupenda {words[i % 6]} sana. Kila siku huwa na jambo jipya.",
         )
@@ -43,112 +61,15 @@ def seed_pairs(count: int) -> list[Pair]:
     ]
 
 
-def signals(*means: float) -> pl.DataFrame:
-    """Rows whose first signal has the given values and whose other signals are all alike."""
-    others = dict.fromkeys(SIGNALS[1:], -1.0)
-    return pl.DataFrame(
-        [{"pair_id": f"{i:03}", SIGNALS[0]: mean, **others} for i, mean in enumerate(means)], schema=SIGNAL_SCHEMA
-    )
-
-
-def rows(*values: tuple[str, float, float, float]) -> pl.DataFrame:
-    return pl.DataFrame(list(values), schema=["level", *PROBABILITIES], orient="row")
-
-
-def test_figures_of_six_rows_are_those_computed_by_hand() -> None:
-    """Confidences by bin of a tenth, right ones first:
-
-    0.5-0.6: 0.5 right, 0.55 wrong   |1/2 - 0.525| * 2/6 = 0.05/6
-    0.6-0.7: 0.65 wrong              |0 - 0.65| * 1/6    = 0.65/6
-    0.8-0.9: 0.82 right, 0.85 wrong  |1/2 - 0.835| * 2/6 = 0.67/6
-    1.0: right                       0
-    p(level 3) of level 3: 0.82, 0.1, 0.05; of the others: 0.55, 0.15, 0. The first is above three of them, the
-    second and third above one each: 5 of 9.
-    """
-    result = validate(
-        rows(
-            ("1", 0.5, 0.35, 0.15),
-            ("1", 0.2, 0.25, 0.55),
-            ("3", 0.65, 0.25, 0.1),
-            ("3", 0.1, 0.08, 0.82),
-            ("2", 0.0, 1.0, 0.0),
-            ("3", 0.1, 0.85, 0.05),
-        )
-    )
-    assert result.rows == 6
-    assert result.accuracy == pytest.approx(3 / 6)
-    assert result.confusion == [[1, 0, 1], [0, 1, 0], [1, 1, 1]]
-    assert result.area_under_curve == pytest.approx(5 / 9)
-    assert result.calibration_error == pytest.approx((0.05 + 0.65 + 0.67) / 6)
-
-
-def test_ties_count_half_in_the_area_under_the_curve() -> None:
-    """Level 3 has 0.6 and 0.2, the others 0.6 and 0.2: 1/2 + 1 + 0 + 1/2 of four comparisons."""
-    table = rows(("3", 0.3, 0.1, 0.6), ("3", 0.7, 0.1, 0.2), ("1", 0.3, 0.1, 0.6), ("2", 0.1, 0.7, 0.2))
-    assert validate(table).area_under_curve == 0.5
-    assert validate(table.with_row_index("i").filter(pl.col("i") != 1)).area_under_curve == 0.75
-
-
-def test_a_perfect_evaluator_has_perfect_figures() -> None:
-    result = validate(rows(("1", 1.0, 0.0, 0.0), ("2", 0.0, 1.0, 0.0), ("3", 0.0, 0.0, 1.0)))
-    assert result == Validation(3, 1.0, 0.0, 1.0, [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
-
-
-def test_an_evaluator_that_is_surely_wrong_has_the_worst_figures() -> None:
-    result = validate(rows(("3", 1.0, 0.0, 0.0), ("1", 0.0, 0.0, 1.0)))
-    assert result == Validation(2, 0.0, 1.0, 0.0, [[0, 0, 1], [0, 0, 0], [1, 0, 0]])
-
-
-def test_calibration_depends_on_the_number_of_bins() -> None:
-    """A single bin lets a miss at 0.9 and a hit at 0.6 cancel in part."""
-    table = rows(("1", 0.6, 0.2, 0.2), ("2", 0.9, 0.05, 0.05))
-    assert validate(table, bins=1).calibration_error == pytest.approx(abs(1 / 2 - 0.75))
-    assert validate(table, bins=10).calibration_error == pytest.approx((0.4 + 0.9) / 2)
-
-
-def test_the_order_of_the_rows_changes_no_figure() -> None:
-    table = rows(("1", 0.5, 0.3, 0.2), ("2", 0.2, 0.3, 0.5), ("3", 0.2, 0.2, 0.6), ("3", 0.6, 0.2, 0.2))
-    assert validate(table.reverse()) == validate(table)
-
-
-def test_no_rows_are_not_valid() -> None:
-    empty = pl.DataFrame(schema={"level": pl.String, **dict.fromkeys(PROBABILITIES, pl.Float64)})
-    assert validate(empty) == Validation(0, 0.0, 1.0, 0.5, [[0] * 3] * 3)
-
-
-@pytest.mark.parametrize("level", ["1", "2", "3"])
-def test_rows_of_one_level_only_are_not_valid(level: str) -> None:
-    """Whoever always says that level would be right every time; that proves nothing and may not open the gate."""
-    probabilities = {"1": (0.8, 0.1, 0.1), "2": (0.1, 0.8, 0.1), "3": (0.1, 0.1, 0.8)}[level]
-    result = validate(rows((level, *probabilities), (level, *probabilities)))
-    assert result.accuracy == 0.0
-    assert result.area_under_curve == 0.5
-
-
-def test_figures_are_named_and_rounded() -> None:
-    figures = Validation(7, 5 / 7, 1 / 3, 2 / 3, [[1, 0, 0], [0, 1, 0], [0, 0, 5]]).figures()
-    assert figures == {
-        "held-out rows": 7,
-        "accuracy": 0.7143,
-        "expected calibration error": 0.3333,
-        "AUC of level 3": 0.6667,
-        "confusion (true level by predicted level)": [[1, 0, 0], [0, 1, 0], [0, 0, 5]],
-    }
-
-
-@pytest.mark.parametrize(
-    ("rows", "accuracy", "may"), [(30, 0.7, True), (29, 1.0, False), (300, 0.699, False), (0, 0.0, False)]
-)
-def test_an_evaluator_may_gate_that_is_right_often_enough_on_enough_rows(rows: int, accuracy: float, may: bool) -> None:
-    settings = EvaluatorSettings(minimum_accuracy=0.7, minimum_held_out_rows=30)
-    assert Validation(rows, accuracy, 0.0, 1.0, [[0] * 3] * 3).may_gate(settings) is may
+def english(count: int) -> list[Pair]:
+    return [
+        Pair(content_key(f"english {i}"), f"What is {i}?", f"This is number {i}. It is a number.") for i in range(count)
+    ]
 
 
 def test_pairs_are_held_out_by_their_key() -> None:
-    pairs = [
-        Pair(key, "i", "r") for key in ("ffffffff00000000", "ffffffff33333332", "0000000033333334", "00000000ffffffff")
-    ]
-    training, held_out = split_pairs(pairs, 0.2)
+    keys = ("ffffffff00000000", "ffffffff33333332", "0000000033333334", "00000000ffffffff")
+    training, held_out = split_pairs([Pair(key, "i", "r") for key in keys], 0.2)
     assert [pair.key for pair in held_out] == ["ffffffff00000000", "ffffffff33333332"]
     assert [pair.key for pair in training] == ["0000000033333334", "00000000ffffffff"]
 
@@ -171,77 +92,114 @@ def test_two_splits_by_other_digits_do_not_follow_each_other() -> None:
         assert len(taken) / len(side) == pytest.approx(0.25, abs=0.05)
 
 
-def test_a_head_learns_levels_that_a_signal_tells_apart() -> None:
-    head = Head.fit(signals(-9, -8, -7, -4, -3.5, -3, -0.4, -0.3, -0.2), list("111222333"))
-    rated = head.rate(signals(-8.5, -3.3, -0.1))
-    assert rated.schema == RATING_SCHEMA
-    assert rated.select(pl.concat_list(PROBABILITIES).list.arg_max() + 1).to_series().to_list() == [1, 2, 3]
-    assert rated.select(pl.sum_horizontal(PROBABILITIES)).to_series().to_list() == pytest.approx([1.0] * 3)
-    assert rated[SIGNALS[0]].to_list() == [-8.5, -3.3, -0.1]
+def test_an_english_pair_is_on_one_side_and_written_responses_are_on_both() -> None:
+    written = {"base_response": {"a": "maji"}}
+    others, taken = split_material(Material(written, english(50)), 0.2)
+    assert {p.key for p in others.english}.isdisjoint(p.key for p in taken.english)
+    assert sorted([*others.english, *taken.english], key=lambda p: p.key) == sorted(english(50), key=lambda p: p.key)
+    assert 3 < len(taken.english) < 20
+    assert others.responses == taken.responses == written
 
 
-def test_a_heads_probabilities_are_the_softmax_of_its_weighted_standardised_signals() -> None:
-    rows_of_table = [(SIGNALS[0], -2.0, 0.5, 1.0, 0.0, -1.0)]
-    rows_of_table += [(name, 0.0, 1.0, 0.0, 0.0, 0.0) for name in SIGNALS[1:]]
-    rows_of_table += [("intercept", 0.0, 1.0, 0.1, 0.2, 0.3)]
-    columns = ["signal", "mean", "scale", "weight_1", "weight_2", "weight_3"]
-    rated = Head(pl.DataFrame(rows_of_table, schema=columns, orient="row")).rate(signals(-1.0))
-    exponents = [math.exp(2.0 + 0.1), math.exp(0.2), math.exp(-2.0 + 0.3)]
-    assert rated.row(0)[1:4] == pytest.approx([e / sum(exponents) for e in exponents])
+@pytest.mark.parametrize(
+    ("signals", "tasks"),
+    [
+        (("surprise", "grounding", "neighbours"), ["instruction"]),
+        (("level",), ["level"]),
+        (("level", "surprise"), ["instruction", "level"]),
+        (("grounding", "neighbours"), []),
+    ],
+)
+def test_an_adapter_is_trained_only_where_a_signal_needs_it(signals: Any, tasks: list[str]) -> None:
+    assert adapter_tasks(SETTINGS.model_copy(update={"signals": signals})) == tasks
 
 
-def test_a_head_read_back_from_its_table_rates_the_same(tmp_path: Path) -> None:
-    head = Head.fit(signals(-9, -8, -4, -3, -0.4, -0.2), list("112233"))
-    head.table.write_parquet(tmp_path / "head.parquet")
-    again = Head(pl.read_parquet(tmp_path / "head.parquet"))
-    assert again.rate(signals(-5, -1)).rows() == head.rate(signals(-5, -1)).rows()
+def table(rows: Sequence[RatedPair], columns: Sequence[str]) -> pl.DataFrame:
+    """A different number for each row and column."""
+    return pl.DataFrame(
+        [
+            {"pair_id": row.key, **{name: float(n * i + i) for i, name in enumerate(columns)}}
+            for n, row in enumerate(rows)
+        ]
+    )
 
 
-@pytest.mark.parametrize("levels", ["", "1122", "3333"])
-def test_a_head_without_rows_of_every_level_knows_nothing(levels: str) -> None:
-    head = Head.fit(signals(*range(len(levels))), list(levels))
-    assert head.rate(signals(-9, 9)).select(PROBABILITIES).rows() == [pytest.approx([1 / 3] * 3)] * 2
-
-
-def test_an_extreme_signal_overflows_nothing() -> None:
-    head = Head.fit(signals(-9, -8, -4, -3, -0.4, -0.2), list("112233"))
-    probabilities = head.rate(signals(-1e6, 0.0)).select(PROBABILITIES)
-    assert probabilities.null_count().sum_horizontal().item() == 0
-    assert not any(math.isnan(p) for row in probabilities.rows() for p in row)
-
-
-@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e-7])
-def test_a_signal_that_hardly_varies_gives_no_undefined_rating(spread: float) -> None:
-    values = [-1.0, -1.0 + spread, -1.0, -1.0 + spread, -1.0, -1.0 + spread]
-    probabilities = Head.fit(signals(*values), list("112233")).rate(signals(-1.0, -9.0)).select(PROBABILITIES)
-    assert all(0 <= p <= 1 for row in probabilities.rows() for p in row)
-
-
-def test_too_few_seeds_to_train_on_are_told_as_that(tiny_model: ModelReference, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="0 seed pairs are too few"):
-        train_evaluator(tiny_model, [], SETTINGS, tmp_path)
-
-
-def test_accuracy_by_construction_is_the_share_of_rightly_rated_rows() -> None:
-    table = rows(("1", 0.8, 0.1, 0.1), ("1", 0.1, 0.1, 0.8), ("3", 0.1, 0.1, 0.8))
-    rated = table.with_columns(construction=pl.Series(["echo", "echo", "own"]))
-    assert accuracy_by_construction(rated) == {"echo": 0.5, "own": 1.0}
-
-
-def test_the_adapter_learns_from_most_pairs_and_all_added_ones_and_the_head_from_the_others(
-    tiny_model: ModelReference, tmp_path: Path
+def test_each_head_looks_at_its_own_signals_and_learns_from_the_rows_that_say_something_of_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pairs = seed_pairs(24)
+    """An instruction is judged without the text; a fit without what hangs together in itself; the level by all."""
+    rows = build_rating_set(seed_pairs(4), SETTINGS.constructions, Material(english=english(1)))
+    columns = [*GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL]
+    learned: list[tuple[list[str], list[str], tuple[str, ...]]] = []
+    fit = Head.fit
+
+    def remembered(signals: pl.DataFrame, truth: list[str], classes: tuple[str, ...]) -> Head:
+        learned.append((signals.columns, truth, tuple(classes)))
+        return fit(signals, truth, classes)
+
+    monkeypatch.setattr(module.Head, "fit", remembered)
+    assert tuple(fit_heads(table(rows, columns), rows)) == HEADS == ("level", *SCORES)
+    level, quality, fits = learned
+    assert level == (columns, [row.level for row in rows], ("1", "2", "3"))
+    assert quality[0] == list(ALONE)
+    assert quality[1] == ["no" if row.construction == "broken_instruction" else "yes" for row in rows]
+    assert fits[0] == [*GIVEN, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL]
+    assert fits[1] == [
+        "yes" if row.construction == "own" else "no"
+        for row in rows
+        if row.construction in ("own", "echo", "other_instruction")
+    ]
+    assert quality[2] == fits[2] == ("no", "yes")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_seeds_to_train_on_are_told_as_that(count: int, tiny_model: ModelReference, tmp_path: Path) -> None:
+    pairs = [Pair("f" * 16 + "0000", "i", "r")] * count  # the one goes to the heads
+    with pytest.raises(StageError, match=f"{count} seed pairs are too few to train an evaluator on: give 100 or more"):
+        train_evaluator(tiny_model, pairs, SETTINGS, tmp_path)
+
+
+def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
+    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even an English one: surprise must mean in the heads' rows what it will mean on candidates."""
+    by_adapter: dict[str, set[str]] = {}
+    by_heads: set[str] = set()
+    train, fit = module.train_adapter, module.fit_heads
+
+    def remembered(base: ModelReference, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
+        by_adapter[rest[1].name] = {example.key for example in examples}
+        return train(base, examples, *rest, **named)
+
+    def remembered_heads(signals: pl.DataFrame, rated: Sequence[RatedPair]) -> dict[str, Head]:
+        by_heads.update(row.key for row in rated)
+        assert set(signals["pair_id"]) == by_heads
+        return fit(signals, rated)
+
+    monkeypatch.setattr(module, "train_adapter", remembered)
+    monkeypatch.setattr(module, "fit_heads", remembered_heads)
+    pairs, foreign = seed_pairs(24), english(24)
     added = [Pair(content_key("added"), "Tell me about samaki.", "Samaki huishi majini. Watu huvua samaki.")]
-    for_adapter, for_head = split_pairs(pairs, SETTINGS.head_share, digits=slice(16, 20))
-    evaluator, trained = train_evaluator(tiny_model, pairs, SETTINGS, tmp_path, added=added)
-    assert trained.rows == len(for_adapter) + 1
-    read = pl.concat([pl.read_parquet(path) for path in (tmp_path / "head").glob("instructions-*/*.parquet")])
-    assert sorted(read["pair_id"]) == sorted(row.key for row in build_rating_set(for_head))
-    assert evaluator.head.table["signal"].to_list() == [*SIGNALS, "intercept"]
+    settings = SETTINGS.model_copy(update={"signals": ("surprise", "level")})
+    material = Material(english=foreign)
+    evaluator, trained = train_evaluator(tiny_model, pairs, settings, tmp_path, material=material, added=added)
+
+    for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=slice(16, 20))
+    assert by_adapter["adapter-instruction"] == {pair.key for pair in (*for_adapters, *added)}
+    foreign_rows = {content_key("rated", pair.key, "wrong_language") for pair in foreign}
+    assert len(by_adapter["adapter-level"] & foreign_rows) > 10
+    assert len(by_heads & foreign_rows) > 2
+    assert foreign_rows <= by_heads | by_adapter["adapter-level"]
+    assert by_heads.isdisjoint(by_adapter["adapter-level"])
+    own = {content_key("rated", pair.key, "own"): pair for pair in pairs}
+    assert {own[key].key for key in by_heads & own.keys()} == {pair.key for pair in for_heads}
+    assert by_adapter["adapter-level"] >= {pair.key for pair in added}
+    assert set(evaluator.readers.adapters) == set(trained) == {"instruction", "level"}
+    rare = evaluator.readers.rare_words.table
+    assert rare.filter(word="")["instructions"].to_list() == [len(for_adapters)]
 
 
-def test_a_training_killed_after_its_adapter_ends_with_the_same_head(
+def test_a_training_killed_after_its_adapter_ends_with_the_same_heads(
     tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "whole")
@@ -250,25 +208,85 @@ def test_a_training_killed_after_its_adapter_ends_with_the_same_head(
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(Head, "fit", killed)
+        patched.setattr(module, "fit_heads", killed)
         train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "killed")
     restarted, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "killed")
-    assert restarted.head.table.rows() == whole.head.table.rows()
+    assert restarted.fingerprint == whole.fingerprint
+    assert [restarted.heads[name].table.rows() for name in HEADS] == [whole.heads[name].table.rows() for name in HEADS]
 
 
-def test_rated_rows_keep_their_order_beside_their_ratings(tiny_model: ModelReference, tmp_path: Path) -> None:
-    evaluator, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path)
-    rated = build_rating_set(seed_pairs(30)[24:])
-    table = evaluator.rate_rated(tiny_model, rated[::-1], tmp_path / "held_out")
-    assert table.columns == ["pair_id", "level", "construction", *RATING_SCHEMA.names()[1:]]
-    assert table.select("pair_id", "level", "construction").rows() == [
-        (row.key, row.level, row.construction) for row in rated[::-1]
+def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_model: ModelReference, tmp_path: Path) -> None:
+    evaluator, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "training")
+    pairs = seed_pairs(6, "other")
+    first, signals = evaluator.rate(pairs, SignalLog(tmp_path / "first"))
+    assert first.columns == ["pair_id", *PROBABILITIES, *SCORES, *evaluator.readers.signals]
+    assert first["pair_id"].to_list() == sorted(pair.key for pair in pairs)
+    assert first.select(pl.sum_horizontal(PROBABILITIES)).to_series().to_list() == pytest.approx([1.0] * 6)
+    assert signals.table.equals(first.select(signals.table.columns))
+    told = evaluator.fingerprint
+    output = StageOutput(tables=evaluator.tables(), folders=evaluator.folders())
+    partition = Store(tmp_path / "data").commit("evaluator", "sw", "f", {}, output)
+    again = Evaluator.load(tiny_model, partition, SETTINGS)
+    assert again.fingerprint == told
+    assert again.rate(pairs, SignalLog(tmp_path / "again"))[0].equals(first)
+
+
+def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_path: Path) -> None:
+    evaluator, trained = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path)
+    assert trained == {}  # words need no model, and so no training
+    rated = build_rating_set(seed_pairs(6, "other"), WORDS.constructions)[::-1]
+    table = evaluator.rate_rated(rated, SignalLog(tmp_path / "held_out"))
+    truth = ["pair_id", "level", "construction", "instruction_good", "fits"]
+    assert table.columns == [*truth, *PROBABILITIES, *SCORES, *GROUNDING]
+    assert table.select(truth).rows() == [
+        (row.key, row.level, row.construction, row.instruction_good, row.fits) for row in rated
     ]
-    assert table.null_count().sum_horizontal().item() == 0
+    assert table.select(PROBABILITIES).null_count().sum_horizontal().item() == 0
+
+
+def test_without_a_signal_of_the_instruction_alone_its_quality_is_open(tmp_path: Path) -> None:
+    """And every pair has it, as its other ratings."""
+    evaluator, _ = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path)
+    ratings, _ = evaluator.rate(seed_pairs(5, "other"), SignalLog(tmp_path / "rows"))
+    assert ratings["instruction_quality"].to_list() == [0.5] * 5
+
+
+def test_grounding_alone_tells_a_response_from_that_to_something_else(tmp_path: Path) -> None:
+    settings = WORDS.model_copy(update={"constructions": ("cut_off", "other_instruction", "broken_instruction")})
+    evaluator, _ = train_evaluator(NOWHERE, seed_pairs(60), settings, tmp_path)
+    [pair, other] = seed_pairs(2, "other")
+    wrong = Pair(content_key("wrong"), pair.instruction, other.response)
+    ratings, _ = evaluator.rate([pair, wrong], SignalLog(tmp_path / "rows"))
+    fit = dict(ratings.select("pair_id", "pair_fit").iter_rows())
+    assert fit[pair.key] > 0.8
+    assert fit[wrong.key] < 0.2
 
 
 def test_no_pairs_give_an_empty_table_and_load_no_model(tmp_path: Path) -> None:
-    evaluator = Evaluator(Path("gone"), Head.fit(signals(), []))
-    ratings = evaluator.rate(NOWHERE, [], tmp_path)
-    assert (ratings.height, ratings.schema) == (0, RATING_SCHEMA)
-    assert validate(evaluator.rate_rated(NOWHERE, [], tmp_path)).accuracy == 0.0
+    readers = Readers(NOWHERE, ("grounding", "neighbours"), {}, RareWords.count([]), Neighbours.of([], []))
+    heads = {
+        name: Head.fit(pl.DataFrame(), [], ("1", "2", "3") if name == "level" else ("no", "yes")) for name in HEADS
+    }
+    evaluator = Evaluator(readers, heads)
+    ratings, signals = evaluator.rate([], SignalLog(tmp_path))
+    assert (ratings.height, signals.failed) == (0, {})
+    rated = evaluator.rate_rated([], SignalLog(tmp_path))
+    assert validate(rated, rated).log_loss == math.inf
+
+
+def test_neighbours_do_not_depend_on_the_order_of_the_seeds(tiny_model: ModelReference) -> None:
+    pairs = seed_pairs(12)
+    one, two = (seed_neighbours(tiny_model, ordered).table for ordered in (pairs, pairs[::-1]))
+    assert one.equals(two)
+    assert one["pair_id"].to_list() == sorted(pair.key for pair in pairs)
+
+
+def test_evaluators_with_other_adapters_are_told_apart(tiny_model: ModelReference, tmp_path: Path) -> None:
+    evaluator, _ = train_evaluator(tiny_model, seed_pairs(16), SETTINGS, tmp_path / "one")
+    folder = evaluator.readers.adapters["instruction"]
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in folder.iterdir():
+        (other / path.name).write_bytes(path.read_bytes() + b" ")
+    readers = replace(evaluator.readers, adapters={"instruction": other})
+    assert Evaluator(readers, evaluator.heads).fingerprint != evaluator.fingerprint
