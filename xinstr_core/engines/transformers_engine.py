@@ -91,7 +91,9 @@ class TransformersEngine:
 
         ids, mask = self._padded([self._prompt(text) for text in texts])
         with torch.inference_mode():
-            states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+            states = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions(mask), output_hidden_states=True
+            ).hidden_states[-1]
         weights = mask.unsqueeze(-1)
         means = (states * weights).sum(1) / weights.sum(1)
         return torch.nn.functional.normalize(means, dim=-1).float().cpu().numpy()

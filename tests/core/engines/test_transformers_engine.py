@@ -314,6 +314,34 @@ def test_an_embedding_is_the_normalised_mean_of_the_last_states(
         assert vector == pytest.approx((mean / mean.norm()).numpy(), abs=1e-4)
 
 
+def test_padding_takes_no_place_in_a_model_of_absolute_positions(tokenizer: Any, tmp_path: Path) -> None:
+    """A short row is padded on its left; such a model would otherwise read it as the end of a long text."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=2, initializer_range=1.0
+    )
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    reference = resolve_model(str(tmp_path))
+    engine, bare = TransformersEngine(reference), load_causal_model(reference)
+    long, short = Request("long", "neno " * 60, "tena"), Request("short", "Habari", "1")
+    ids = encode_prompt(tokenizer, short.prompt)
+
+    shares = torch.log_softmax(last_logits(bare, ids).double(), -1)
+    labels = [encode(tokenizer, label)[0] for label in LABELS]
+    assert engine.score_labels([long, short], LABELS)[1].labels == pytest.approx(shares[labels].tolist(), abs=1e-3)
+    (one,) = encode(tokenizer, "1")
+    assert engine.score([long, short])[1].tokens == pytest.approx((float(shares[one]),), abs=1e-3)
+    written = greedy_ids(bare, [*ids, one], GREEDY.maximum_new_tokens, tokenizer.eos_token_id)
+    assert engine.generate([long, short], GREEDY)[1].text == "1" + tokenizer.decode(written)
+    with torch.inference_mode():
+        mean = bare(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0].mean(0)
+    assert engine.embed([long.prompt, short.prompt])[1] == pytest.approx((mean / mean.norm()).numpy(), abs=1e-4)
+
+
 def test_tokens_are_counted_as_they_are_encoded(engine: TransformersEngine, tokenizer: Any) -> None:
     assert engine.count_tokens(f"quoted {END} mark") == len(encode(tokenizer, f"quoted {END} mark"))
     assert engine.count_tokens("") == 0
