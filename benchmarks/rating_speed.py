@@ -3,9 +3,10 @@
     python benchmarks/rating_speed.py [--pairs 256] [--repeats 5] [--threads 2]
 
 The label scorer reads the probabilities of the three levels after a prompt that asks for one, in one forward pass. The
-generator writes an answer to the same prompt, greedily, and takes the first digit of it; it may write as many tokens as
-prompted raters get to reason before they rate (Humpback's rating prompt asks for a reason and then a score). Both run
-batch by batch on pairs of the pocket world. Prints the median of paired ratios, and how many rows could not be parsed.
+generator writes an answer to the same prompt, greedily, and the first digit of it counts. It writes a given number of
+tokens, as prompted raters do who give a reason and then a score (Humpback's prompt asks for that): 1 is a rater that
+was taught to write the level alone. Both run batch by batch on pairs of the pocket world. Prints the median of paired
+ratios, and how many answers held no level.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.seeds import SeedPair, read_seeds
 
 BATCH_ROWS = 32
-REASONING_TOKENS = (4, 64, 256)
+REASONING_TOKENS = (1, 64, 256, 512)
 
 
 def pairs(count: int) -> list[Request]:
@@ -81,6 +82,7 @@ def timed_scores(engine: TransformersEngine, batches: list[list[Request]]) -> tu
 def timed_ratings(engine: TransformersEngine, batches: list[list[Request]], tokens: int) -> tuple[int, int, float]:
     """(rows with a rating, rows asked, seconds)."""
     started = time.perf_counter()
+    engine.model.generation_config.min_new_tokens = tokens  # the pocket model would not reason, but stop
     answers = [answer.text for batch in batches for answer in engine.generate(batch, Decoding(tokens))]
     parsed = [match for answer in answers if (match := re.search(r"[1-3]", answer))]
     return len(parsed), len(answers), time.perf_counter() - started
