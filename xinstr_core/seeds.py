@@ -85,8 +85,10 @@ def read_seeds(
         if key in seen:
             yield Reject(record.place, "duplicate", fields.instruction[:EXCERPT_CHARACTERS], key, seen[key])
             continue
-        seen[key] = record.place
-        yield _judged(fields, language, translate_responses)
+        outcome = _judged(fields, language, translate_responses)
+        if not isinstance(outcome, Reject):  # what was refused may stand once more, with what it lacked
+            seen[key] = record.place
+        yield outcome
 
 
 def translated_seeds(
@@ -130,7 +132,9 @@ class _Fields:
 
 
 def _fields(record: Record, language: str, names: set[str]) -> _Fields | Reject:
-    aya = not record.values.keys() & {"instruction", "response"}
+    # By what has a value: tables put together from both layouts have all four columns.
+    aya = not any(record.values.get(field) for field in ("instruction", "response"))
+    aya = aya and bool(record.values.keys() & {"inputs", "targets"})
     wanted = ("inputs", "targets") if aya else ("instruction", "response")
     values = [_text(record, field) for field in (*wanted, "source", "licence", "annotation_type")]
     if not all(is_storable(value) for value in values):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -227,7 +227,7 @@ class EvaluatorSettings(TrainingSettings):
         default=0.7,
         ge=0,
         le=1,
-        description="held-out accuracy on three levels below which the evaluator may not gate; chance is about 0.4",
+        description="held-out accuracy on three levels below which the evaluator may not gate, each level weighing the same; chance is a third",
     )
     minimum_held_out_rows: int = Field(
         default=30,
@@ -237,6 +237,14 @@ class EvaluatorSettings(TrainingSettings):
     maximum_seed_pairs: int = Field(
         default=2000, ge=1, description="seed pairs that the rating set is built from, chosen by key"
     )
+
+    @field_validator("constructions")
+    @classmethod
+    def _both_levels_are_shown(cls, chosen: tuple[Construction, ...]) -> tuple[Construction, ...]:
+        reasonable = {"cut_off", "other_ending", "weaker_response"}
+        if not reasonable.intersection(chosen) or reasonable.issuperset(chosen):
+            raise ValueError(f"one of {', '.join(sorted(reasonable))} is needed, and one of the others")
+        return chosen
 
 
 class CurationSettings(Section):

@@ -19,6 +19,7 @@ from xinstr_dagster.cli_output import console, plain
 
 audit_app = typer.Typer(no_args_is_help=True, help="Pairs that a person labels blind in a spreadsheet, in audit/.")
 Tag = Annotated[str, typer.Argument(help="language key, e.g. sw")]
+FEW = 30  # labels: under that a bootstrap sees too few answers that differ
 _SHOWN_KEYS = 5
 
 
@@ -74,6 +75,8 @@ def _read(path: Path, pairs: pl.LazyFrame) -> LabelledAudit:
     """The labels of a file, with everything said that is wrong with it."""
     audit = read_audit(path)
     console.print(f"{path}: {audit.labelled} of {len(audit.labels)} pairs labelled", soft_wrap=True, highlight=False)
+    if audit.labelled < FEW:
+        console.print(f"Fewer than {FEW} labels: the intervals below are narrower than what is known.")
     for trouble in audit.troubles:
         console.print(f"  [yellow]not counted:[/] {plain(trouble)}", soft_wrap=True, highlight=False)
     if unknown := unknown_pairs(audit.labels, pairs):

@@ -351,3 +351,21 @@ def test_a_byte_order_mark_and_long_fields_are_no_error(tmp_path: Path) -> None:
     assert whole == Untranslated("seeds.jsonl:1", QUESTION, long.strip(), "", "unknown", "instruction")
     assert isinstance(cut, Reject)
     assert (cut.reason, cut.threshold) == ("line_too_long", f"{MAXIMUM_LINE_BYTES} bytes")
+
+
+def test_a_pair_that_was_refused_does_not_make_the_next_one_a_duplicate(tmp_path: Path) -> None:
+    """Of a short response only the record's own word tells the language: the second record says what the first lacks."""
+    plain = {"instruction": "How many towns are there?", "response": "42"}
+    labelled = {"inputs": plain["instruction"], "targets": "42", "language_code": "sw"}
+    refused, pair = seeds_of(tmp_path, plain, labelled)
+    assert isinstance(refused, Reject)
+    assert refused.reason == "wrong_language"
+    assert isinstance(pair, SeedPair)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_the_layout_of_a_record_is_that_of_the_fields_with_a_value(tmp_path: Path, empty: str | None) -> None:
+    row = {"instruction": empty, "response": empty, "inputs": "What are human rights?", "targets": SWAHILI}
+    (pair,) = seeds_of(tmp_path, row)
+    assert isinstance(pair, SeedPair)
+    assert (pair.instruction, pair.response) == ("What are human rights?", SWAHILI)

@@ -55,6 +55,9 @@ def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) ->
         ("tuning", "rank", 2.5),
         ("curation", "rounds", 6),
         ("evaluator", "held_out_share", 1),
+        ("evaluator", "constructions", []),
+        ("evaluator", "constructions", ["cut_off", "other_ending"]),
+        ("evaluator", "constructions", ["echo"]),
         ("diversity", "seed", -1),
         ("evaluation", "bootstrap_samples", None),
     ],
@@ -94,3 +97,9 @@ def test_settings_cannot_be_changed_after_loading() -> None:
     with pytest.raises(ValidationError):
         settings.corpus.minimum_characters = 1
     assert settings.corpus.minimum_characters == 200
+
+
+def test_a_word_where_a_list_is_wanted_is_told_how_a_list_looks() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides={"evaluator": {"signals": "level"}})
+    assert str(caught.value) == "setting evaluator.signals: a list is wanted, such as ['level']"

@@ -43,7 +43,7 @@ GENERATING = Moment("candidate_pairs", "rows/raw/*.parquet", 5)
 MOMENTS = [  # in the order in which a run builds them: the evaluator needs the seeds alone, and comes first
     Moment("evaluator", "*/adapter-instruction-checkpoints/checkpoint-*/complete", 1),
     GENERATING,
-    Moment("refined_pairs", "rows/candidates/given/*.parquet", 1),
+    Moment("refined_pairs", "rows/signals/given/*.parquet", 1),
     Moment("tuned_model", "*/adapter-checkpoints/checkpoint-*/complete", 1),
 ]
 

@@ -7,7 +7,7 @@ have not seen, so that surprise means there what it will mean on candidates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.store import Partition
-from xinstr_core.training.adapter import TrainedAdapter, train_adapter
+from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
 YES, NO = "yes", "no"
@@ -114,14 +114,16 @@ def train_evaluator(
     settings: EvaluatorSettings,
     folder: Path,
     *,
+    log: SignalLog | None = None,
     material: Material | None = None,
     added: Sequence[Pair] = (),
-    start_from: dict[str, Path] | None = None,
+    start_from: Mapping[str, Path] | None = None,
+    earlier: Mapping[str, Earlier | None] | None = None,
     progress: Progress = silent,
 ) -> tuple[Evaluator, dict[str, TrainedAdapter]]:
     """Train the adapters on most `pairs` and on all `added`, and the heads on the rating set of the others.
 
-    `start_from` continues the adapters of an earlier round. Killed and run again with the same `folder`, it goes on
+    `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed and run again with the same `folder`, it goes on
     where it was.
     """
     for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=_HEAD_DIGITS)
@@ -137,6 +139,7 @@ def train_evaluator(
             settings,
             folder / f"adapter-{task}",
             start_from=(start_from or {}).get(task),
+            earlier=(earlier or {}).get(task),
             progress=progress,
         )
         for task, examples in _examples(for_adapters, added, settings, material_for_adapters).items()
@@ -149,7 +152,7 @@ def train_evaluator(
         seed_neighbours(base, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
     )
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
-    signals = read_signals(readers, rated, SignalLog(folder / "heads")).table
+    signals = read_signals(readers, rated, log or SignalLog(folder / "heads")).table
     return Evaluator(readers, fit_heads(signals, rated)), trained
 
 

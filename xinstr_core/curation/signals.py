@@ -12,7 +12,7 @@ level       The label that an adapter would write which has learned to write the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,12 @@ class SignalLog:
 
     folder: Path
     previous: Partition | None = None
+    read: dict[str, list[pl.DataFrame]] = field(default_factory=dict, compare=False)
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """All that was read through this log, by table: a later run that rates the same rows does not read them again."""
+        return {f"{name}_signals": pl.concat(found).unique(KEY).sort(KEY) for name, found in self.read.items()}
 
     def open(self, reading: str, columns: Sequence[str]) -> RowLog:
         kinds = {name: pl.List(pl.String) if name == "nearest" else pl.Float64 for name in columns}
@@ -124,6 +130,7 @@ def read_signals(readers: Readers, pairs: Sequence[Pair], log: SignalLog, progre
         requests = {pair.key: reading.request(pair) for pair in pairs}
         rows = _read(reading, requests.values(), log, progress)
         readings[reading.name] = rows.done
+        log.read.setdefault(reading.name, []).append(rows.done)
         keys = pl.DataFrame(
             {"pair_id": list(requests), KEY: [request.key for request in requests.values()]},
             schema={"pair_id": pl.String, KEY: pl.String},

@@ -148,6 +148,9 @@ def load_translator(name: str, source: Language, target: Language) -> Translator
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging
 
+    if name.startswith(("/", ".", "~")) and not Path(name).is_dir():
+        raise InputError(f"seeds.translator: there is no folder {name}")
+
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)

@@ -56,6 +56,8 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(error: Any) -> str:
     """One line for one pydantic error; an unknown key lists the known ones of its section."""
     location = [str(part) for part in error["loc"]]
+    if error["type"] == "tuple_type":
+        return f"setting {'.'.join(location)}: a list is wanted, such as [{error['input']!r}]"
     if error["type"] != "extra_forbidden":
         return f"setting {'.'.join(location)}: {error['msg']} (got {error['input']!r})"
     section: Any = Settings

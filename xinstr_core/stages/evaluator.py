@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.evaluator import Evaluator, split_material, split_pairs, train_evaluator
+from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import accuracy_by_construction, validate
@@ -16,7 +16,7 @@ from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
 from xinstr_core.engines.models import load_tokenizer
 from xinstr_core.stages.reverse_model import choose_seeds
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.training.adapter import TrainedAdapter
 
@@ -38,11 +38,18 @@ class RatingSeeds:
 
 def run(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
-    seeds = rating_seeds(run)
+    seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
     evaluator, trained = train_evaluator(
-        run.model, seeds.training, settings, run.unfinished, material=seeds.material, progress=run.progress
+        run.model,
+        seeds.training,
+        settings,
+        run.unfinished,
+        log=log,
+        material=seeds.material,
+        earlier={task: run.earlier(f"adapter-{task}") for task in adapter_tasks(settings)},
+        progress=run.progress,
     )
-    rated, shuffled = rate_held_out(run, evaluator, seeds)
+    rated, shuffled = rate_held_out(run, evaluator, seeds, log)
     validation = validate(rated, shuffled)
     first, *others = trained.values() or [NO_TRAINING]
     return StageOutput(
@@ -51,6 +58,7 @@ def run(run: StageRun) -> StageOutput:
             "shuffled": shuffled,
             "written": as_table(seeds.material.responses),
             **evaluator.tables(),
+            **log.tables,
         },
         folders=evaluator.folders(),
         figures={
@@ -62,13 +70,15 @@ def run(run: StageRun) -> StageOutput:
             "advice": validation.advice(settings),
             **first.figures(),
             **{f"training of {other.folder.name}": other.figures() for other in others},
+            TRAINED_ON: {f"adapter-{task}": adapter.identity for task, adapter in trained.items()},
         },
     )
 
 
-def rate_held_out(run: StageRun, evaluator: Evaluator, seeds: RatingSeeds) -> tuple[pl.DataFrame, pl.DataFrame]:
+def rate_held_out(
+    run: StageRun, evaluator: Evaluator, seeds: RatingSeeds, log: SignalLog
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The held-out rows of the rating set, and held-out pairs shuffled, rated: what an evaluator is validated on."""
-    log = SignalLog(run.rows / "held_out")
     rated = build_rating_set(seeds.held_out, run.settings.evaluator.constructions, seeds.held_out_material)
     return evaluator.rate_rated(rated, log), evaluator.rate_rated(shuffled_pairs(seeds.held_out), log)
 

@@ -7,21 +7,23 @@ only if it is better on the held-out seeds and may still gate; else it is discar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from xinstr_core.curation.evaluator import Evaluator, train_evaluator
+from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, train_evaluator
 from xinstr_core.curation.instructions import ACCEPTED
 from xinstr_core.curation.signals import SignalLog, Signals
-from xinstr_core.curation.validation import PROBABILITIES, Validation, validate
-from xinstr_core.engines.resume import KEY
+from xinstr_core.curation.validation import PROBABILITIES, SCORES, Validation, validate
 from xinstr_core.settings import CurationSettings, Settings
 from xinstr_core.stages.evaluator import RatingSeeds, as_pairs, rate_held_out, rating_seeds
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import StageOutput
+from xinstr_core.training.adapter import TrainedAdapter
+
+TEACHES = 0.9  # probability of level 3 from which a pair whose scores are good may teach: far from a mistake
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Round:
     ratings: pl.DataFrame
     signals: Signals
     outcome: str = "used"
+    trained: Mapping[str, TrainedAdapter] = field(
+        default_factory=dict
+    )  # what a round after the first has trained, by task
+
+    @property
+    def folders(self) -> dict[str, TrainedAdapter]:
+        """Its trainings by the names under which a later run finds them."""
+        return {_folder(self.number, task): adapter for task, adapter in self.trained.items()}
 
     @property
     def used(self) -> bool:
@@ -57,44 +67,53 @@ def run(run: StageRun) -> StageOutput:
     first = run.inputs["evaluator"]
     # A rater that may not gate may not teach either: its "best" pairs are no better than others.
     trusted = bool(first.figures["may gate"])
-    rounds = _rounds(run, candidates, settings.rounds if trusted else 1)
+    log = SignalLog(run.rows / "signals", run.previous)
+    rounds = _rounds(run, candidates, settings.rounds if trusted else 1, log)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
     pairs = _keep(candidates, final, settings, trusted=trusted)
     return StageOutput(
         tables={
             "pairs": pairs,
             "ratings": pl.concat([r.ratings.with_columns(round=pl.lit(r.number)) for r in rounds if r.used]),
-            **_readings(rounds),
+            **log.tables,
         },
+        folders={name: adapter.folder for round_ in rounds for name, adapter in round_.folders.items()},
         figures={
             "funnel": _funnel(pairs),
             "curated": trusted,
             "advice": first.figures["advice"],
             "rounds": [round_.figures() for round_ in rounds],
+            TRAINED_ON: {name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
         },
     )
 
 
-def _rounds(run: StageRun, candidates: pl.DataFrame, most: int) -> list[Round]:
+def _rounds(run: StageRun, candidates: pl.DataFrame, most: int, log: SignalLog) -> list[Round]:
     """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
     first = run.inputs["evaluator"]
     seeds = rating_seeds(run, first)
     validation = validate(first.read("held_out"), first.read("shuffled"))
-    rounds = [_rate(run, 1, Evaluator.load(run.model, first, run.settings.evaluator), validation, candidates)]
+    rounds = [_rate(run, 1, Evaluator.load(run.model, first, run.settings.evaluator), validation, candidates, log)]
     for number in range(2, most + 1):
         before = rounds[-1]
-        evaluator = _retrain(run, number, before, candidates, seeds)
-        validation = validate(*rate_held_out(run, evaluator, seeds))
-        after = _rate(run, number, evaluator, validation, candidates)
+        evaluator, trained = _retrain(run, number, before, candidates, seeds, log)
+        validation = validate(*rate_held_out(run, evaluator, seeds, log))
+        after = _rate(run, number, evaluator, validation, candidates, log)
         outcome, last = _outcome(before, after, run.settings)
-        rounds.append(replace(after, outcome=outcome))
+        rounds.append(replace(after, outcome=outcome, trained=trained))
         if last:
             break
     return rounds
 
 
-def _rate(run: StageRun, number: int, evaluator: Evaluator, validation: Validation, candidates: pl.DataFrame) -> Round:
-    log = SignalLog(run.rows / "candidates", run.previous)
+def _rate(
+    run: StageRun,
+    number: int,
+    evaluator: Evaluator,
+    validation: Validation,
+    candidates: pl.DataFrame,
+    log: SignalLog,
+) -> Round:
     ratings, signals = evaluator.rate(as_pairs(candidates), log, run.progress)
     return Round(number, evaluator, validation, ratings, signals)
 
@@ -111,30 +130,38 @@ def _outcome(before: Round, after: Round, settings: Settings) -> tuple[str, bool
     return f"{said}: the last" if last else said, last
 
 
-def _retrain(run: StageRun, number: int, before: Round, candidates: pl.DataFrame, seeds: RatingSeeds) -> Evaluator:
+def _retrain(
+    run: StageRun, number: int, before: Round, candidates: pl.DataFrame, seeds: RatingSeeds, log: SignalLog
+) -> tuple[Evaluator, dict[str, TrainedAdapter]]:
     """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
 
-    Of each text only the best pair is taken, as only one will be kept.
+    Of each text only the best pair is taken, as only one will be kept. The limits of what is kept do not enter: to move
+    them must not cost a training.
     """
     settings = run.settings.curation
     best = (
         candidates.join(before.ratings, on="pair_id")
-        .filter(_passes(settings))
+        .filter((pl.col("p_level_3") >= TEACHES) & pl.all_horizontal(pl.col(SCORES) >= 0.5))
         .sort(["p_level_3", "pair_id"], descending=[True, False])
         .unique("doc_id", keep="first", maintain_order=True)
         .head(settings.maximum_added_pairs)
     )
-    evaluator, _ = train_evaluator(
+    return train_evaluator(
         run.model,
         seeds.training,
         run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs}),
         run.unfinished / f"evaluator-{number}",
+        log=log,
         material=seeds.material,
         added=as_pairs(best),
         start_from=before.evaluator.readers.adapters,
+        earlier={task: run.earlier(_folder(number, task)) for task in adapter_tasks(run.settings.evaluator)},
         progress=run.progress,
     )
-    return evaluator
+
+
+def _folder(number: int, task: str) -> str:
+    return f"round-{number}-{task}"
 
 
 def _passes(settings: CurationSettings) -> pl.Expr:
@@ -200,14 +227,6 @@ def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSett
     keeps = [ratings.select("pair_id", keep=_passes(settings)) for ratings in (before, after)]
     both = keeps[0].join(keeps[1], on="pair_id")
     return int((both["keep"] == both["keep_right"]).sum()) / len(both) if len(both) else 1.0
-
-
-def _readings(rounds: Sequence[Round]) -> dict[str, pl.DataFrame]:
-    """What was read in all rounds, by table: a later run that rates the same rows does not read them again."""
-    return {
-        f"{name}_signals": pl.concat([round_.signals.readings[name] for round_ in rounds]).unique(KEY).sort(KEY)
-        for name in rounds[0].signals.readings
-    }
 
 
 STAGE = Stage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from xinstr_core.prompts.render import prompt
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
@@ -19,12 +19,14 @@ def run(run: StageRun) -> StageOutput:
         Example(row["pair_id"], reverse.render(text=row["response"]), row["instruction"])
         for row in seeds.iter_rows(named=True)
     ]
-    trained = train_adapter(run.model, examples, settings, run.unfinished / "adapter", progress=run.progress)
+    folder, earlier = run.unfinished / "adapter", run.earlier("adapter")
+    trained = train_adapter(run.model, examples, settings, folder, earlier=earlier, progress=run.progress)
     return StageOutput(
         folders={"adapter": trained.folder},
         figures={
             "seed pairs by origin": dict(seeds["origin"].value_counts(sort=True).iter_rows()),
             **trained.figures(),
+            TRAINED_ON: {"adapter": trained.identity},
         },
     )
 

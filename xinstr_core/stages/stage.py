@@ -19,7 +19,10 @@ from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.settings import Settings
 from xinstr_core.store import LOCK, Partition, StageOutput
+from xinstr_core.training.adapter import Earlier
 from xinstr_core.workspace import Workspace
+
+TRAINED_ON = "trained on"  # the figure that names, for each folder of a stage's trainings, what it learned from
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class StageRun:
     @property
     def model(self) -> ModelReference:
         return self.workspace.model
+
+    def earlier(self, name: str) -> Earlier | None:
+        """The training that the replaced partition holds under `name`, if it says what that learned from."""
+        if self.previous is None or name not in self.previous.manifest["folders"]:
+            return None
+        identity = self.previous.figures.get(TRAINED_ON, {}).get(name)
+        return Earlier(self.previous.folder(name), identity) if identity else None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from xinstr_core.prompts.render import prompt
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
@@ -18,7 +18,8 @@ def run(run: StageRun) -> StageOutput:
     seeds = run.inputs["seed_pairs"].scan("seeds").filter(pl.col("origin") != "english").sort("pair_id").collect()
     seeds = seeds if settings.include_seeds else seeds.clear()
     examples += _examples("response_seed", seeds, run.language.name)
-    trained = train_adapter(run.model, examples, settings, run.unfinished / "adapter", progress=run.progress)
+    folder, earlier = run.unfinished / "adapter", run.earlier("adapter")
+    trained = train_adapter(run.model, examples, settings, folder, earlier=earlier, progress=run.progress)
     return StageOutput(
         tables={"training_rows": _provenance(rows, seeds, trained)},
         folders={"adapter": trained.folder},
@@ -30,6 +31,7 @@ def run(run: StageRun) -> StageOutput:
             "base model fingerprint": run.model.fingerprint,
             "data fingerprint": run.inputs["diversified_set"].version,
             **trained.figures(),
+            TRAINED_ON: {"adapter": trained.identity},
         },
     )
 

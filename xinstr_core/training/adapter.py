@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
@@ -19,27 +20,42 @@ from xinstr_core.engines.models import (
     load_trained_model,
     training_method,
 )
+from xinstr_core.engines.transformers_engine import adapter_hash
 from xinstr_core.errors import StageError
+from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.store import write_text
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows, collate
 
 SUMMARY = "training.json"
+_VERSION = "1"  # of this module: raised by hand when the same rows train another model
 _COMPLETE = "complete"
 _SHARD_SIZE = "5GB"  # of the files that all weights are written to; a float32 model of 7B parameters has six
 _GROUPED_BATCHES = 8  # batches whose rows are sorted by length together: little padding, and still a random order
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What an earlier run left of a training: its folder, and the identity of what it was trained on."""
+
+    folder: Path
+    identity: str
+
+
+@dataclass(frozen=True)
 class TrainedAdapter:
-    """The folder of a finished adapter or model, its loss curve as [step, mean loss], and the [key, reason, tokens] of rejected rows."""
+    """The folder of a finished adapter or model, its loss curve as [step, mean loss], and the [key, reason, tokens] of rejected rows.
+
+    `identity` is of everything that it learned from: see training_identity().
+    """
 
     folder: Path
     losses: list[list[float]]
     rows: int
     tokens_seen: int
     rejected: list[list[Any]]
+    identity: str = ""
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -57,17 +73,22 @@ def train_adapter(
     folder: Path,
     *,
     start_from: Path | None = None,
+    earlier: Earlier | None = None,
     progress: Progress = silent,
 ) -> TrainedAdapter:
     """Train on `examples` and write what is learned to `folder`; `start_from`, such a folder, continues that training.
 
     `settings.method` decides what is trained and written: a LoRA adapter, or all weights in float32 with their
     configuration. load_trained_model() reads both; the tokenizer is the base's. Checkpoints go beside `folder`, so a
-    killed training goes on where it stopped and ends with the same bytes; a finished `folder` is taken as it is. Raises
+    killed training goes on where it stopped and ends with the same bytes; a finished `folder` is taken as it is, and so
+    is what `earlier` left, where it learned from the same. Raises
     StageError when no example can be trained on, or when `start_from` was trained by the other method.
     """
+    identity = training_identity(base, examples, settings, start_from)
+    if earlier is not None and earlier.identity == identity and not folder.exists():
+        _copy(earlier.folder, folder)
     if folder.exists():
-        return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")))
+        return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")), identity=identity)
     import torch
     from transformers import Trainer, TrainingArguments, set_seed
 
@@ -118,7 +139,33 @@ def train_adapter(
     }
     _save(trainer.model, base, settings, summary, folder)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return TrainedAdapter(folder, **summary)
+    return TrainedAdapter(folder, **summary, identity=identity)
+
+
+def training_identity(
+    base: ModelReference, examples: Sequence[Example], settings: TrainingSettings, start_from: Path | None
+) -> str:
+    """What a training learns from: base model, rows in their order, settings, and what it goes on from."""
+    rows = hashlib.sha256()
+    for example in examples:
+        rows.update(content_key(example.key, example.prompt, example.completion).encode())
+    return fingerprint(
+        {
+            "version": _VERSION,
+            "base": base.fingerprint,
+            "rows": rows.hexdigest(),
+            "settings": settings.model_dump(include=set(TrainingSettings.model_fields)),
+            "start from": adapter_hash(start_from) if start_from else None,
+        }
+    )
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """A folder's copy, whole or not at all."""
+    partial_folder = folder.with_name(folder.name + "-partial")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    shutil.copytree(source, partial_folder)
+    partial_folder.replace(folder)
 
 
 def training_order(rows: Sequence[TrainingRow], settings: TrainingSettings) -> list[TrainingRow]:

@@ -140,7 +140,6 @@ def test_a_rendered_prompt_has_no_control_token_but_its_begin(kind: str, chat_to
     assert chat_tokenizer.decode(ids, clean_up_tokenization_spaces=False) == rendered
 
 
-@pytest.mark.xfail(strict=True, reason="load_tokenizer() leaves added tokens whole that no tokenizer calls special")
 def test_a_control_token_that_its_tokenizer_does_not_call_special_stays_text(
     tiny_model: ModelReference, tmp_path: Path
 ) -> None:

@@ -142,7 +142,7 @@ def test_at_most_so_many_seeds_are_taken_native_ones_first(make_run: MakeRun) ->
 def test_what_models_write_is_taken_from_the_evaluator_that_is_built(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = make_run(seeds(12), constructions=["base_response"])
+    run = make_run(seeds(12), constructions=["cut_off", "base_response"])
     written = {"base_response": {key: f"uh {key}" for key in seeds(12)["pair_id"]}}
     calls: list[int] = []
 
@@ -183,14 +183,6 @@ def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[.
     assert figures["minimum accuracy"] == 0.7
     assert figures["may gate"] == (figures["accuracy"] >= 0.7)
     assert (figures["advice"] == "") == figures["may gate"]
-
-
-def test_an_evaluator_without_a_flaw_to_learn_from_may_not_gate_and_says_so(
-    workspace: Callable[..., Workspace],
-) -> None:
-    figures = built(workspace(signals=["grounding"], constructions=[]), seeds(120)).figures
-    assert (figures["may gate"], figures["accuracy"], figures["log loss"]) == (False, 0.0, None)
-    assert figures["advice"].startswith("Not curated: ")
 
 
 def test_too_few_held_out_rows_may_not_gate_however_good(workspace: Callable[..., Workspace]) -> None:

@@ -73,6 +73,7 @@ class Rater:
         schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES), pl.Float64)}
         rows = [(key, *self.ratings.get(key, GOOD)) for key in keys]
         read = pl.DataFrame({"row_key": [f"{self.name} {key}" for key in keys]}, schema={"row_key": pl.String})
+        log.read.setdefault("given", []).append(read)
         table = pl.DataFrame(rows, schema=schema, orient="row")
         return table, Signals(table.select("pair_id"), self.failed, {"given": read})
 
@@ -131,7 +132,7 @@ def refine(home: Path, tiny_model: ModelReference, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(module.Evaluator, "load", lambda base, partition, settings: by.raters[0])
         monkeypatch.setattr(module, "train_evaluator", by.train)
         monkeypatch.setattr(module, "rating_seeds", lambda run, evaluator: NO_SEEDS)
-        monkeypatch.setattr(module, "rate_held_out", lambda run, evaluator, seeds: evaluator.held_out)
+        monkeypatch.setattr(module, "rate_held_out", lambda run, evaluator, seeds, log: evaluator.held_out)
         held_out, shuffled = by.raters[0].held_out
         advice = "" if trusted else "Not curated: give more seeds."
         outputs = {
@@ -306,16 +307,16 @@ def test_a_round_learns_from_one_pair_a_text_the_best_ones_first_and_no_more_tha
     ratings = {
         "a": (0.0, 0.2, 0.8, 0.9, 0.9),
         "b": (0.0, 0.0, 1.0, 0.9, 0.9),
-        "c": (0.0, 0.3, 0.7, 0.9, 0.9),
+        "c": (0.0, 0.08, 0.92, 0.9, 0.9),
         "d": (0.0, 0.1, 0.9, 0.9, 0.9),
         "e": (0.0, 0.0, 1.0, 0.9, 0.1),  # does not fit
     }
     rounds = Rounds([Rater("first", ratings), Rater("second", ratings, proof(0.9))])
     refine(rounds, pairs)
-    assert rounds.taught == [["b", "d", "c"]]
+    assert rounds.taught == [["b", "c", "d"]]
     fewer = Rounds(rounds.raters)
     refine(fewer, pairs, maximum_added_pairs=2)
-    assert fewer.taught == [["b", "d"]]
+    assert fewer.taught == [["b", "c"]]
 
 
 def test_what_was_read_in_every_round_is_stored_the_discarded_one_too(refine: Refine) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +18,8 @@ from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.errors import StageError
-from xinstr_core.settings import TrainingSettings
-from xinstr_core.training.adapter import TrainedAdapter, train_adapter
+from xinstr_core.settings import EvaluatorSettings, TrainingSettings
+from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter, training_identity
 from xinstr_core.training.rows import Example, build_rows
 
 
@@ -132,7 +133,8 @@ def test_a_finished_training_is_taken_as_it_is(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
     nowhere = ModelReference("gone", Path("gone"), "gone")
-    assert train_adapter(nowhere, examples, long, whole.folder, progress=killed_at(0)) == whole
+    taken = train_adapter(nowhere, examples, long, whole.folder, progress=killed_at(0))
+    assert replace(taken, identity=whole.identity) == whole
     assert {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()} == before
 
 
@@ -263,3 +265,38 @@ def test_training_and_loading_look_nothing_up_in_the_network(
     trained = train_adapter(tiny_model, examples, short, tmp_path / "adapter")
     TransformersEngine(tiny_model, trained.folder)
     assert looked_up == []
+
+
+def test_what_an_earlier_run_learned_from_the_same_rows_is_taken_as_it_is(
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter, tmp_path: Path
+) -> None:
+    earlier = Earlier(whole.folder, whole.identity)
+    taken = train_adapter(tiny_model, examples, long, tmp_path / "new", earlier=earlier, progress=killed_at(0))
+    assert contents(taken.folder) == contents(whole.folder)
+    assert (taken.identity, taken.losses) == (whole.identity, whole.losses)
+    assert whole.folder.is_dir()
+
+
+def test_other_rows_settings_or_beginnings_are_another_training(
+    tiny_model: ModelReference, examples: list[Example], long: TrainingSettings, whole: TrainedAdapter
+) -> None:
+    changed = [replace(examples[0], completion="other"), *examples[1:]]
+    seeded = long.model_copy(update={"seed": 1})
+    identities = {
+        training_identity(tiny_model, examples, long, None),
+        training_identity(tiny_model, changed, long, None),
+        training_identity(tiny_model, examples[::-1], long, None),
+        training_identity(tiny_model, examples, seeded, None),
+        training_identity(tiny_model, examples, long, whole.folder),
+        training_identity(replace(tiny_model, fingerprint="other"), examples, long, None),
+    }
+    assert len(identities) == 6
+    assert whole.identity in identities
+
+
+def test_settings_that_train_nothing_do_not_make_another_training(
+    tiny_model: ModelReference, examples: list[Example]
+) -> None:
+    lenient, strict = (EvaluatorSettings(minimum_accuracy=limit) for limit in (0.5, 0.9))
+    one, other = (training_identity(tiny_model, examples, settings, None) for settings in (lenient, strict))
+    assert one == other
