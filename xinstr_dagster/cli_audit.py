@@ -57,6 +57,8 @@ def read_file(tag: Tag, preset: Preset = "pocket", override: Overrides = None) -
     if not results:
         raise InputError(f"{path}: none of its labels can be compared with the ratings of now: write a new file")
     _print_results(results)
+    if first.labelled < FEW:
+        console.print(f"Fewer than {FEW} labels: the intervals are narrower than what is known.")
 
 
 def _workspace(preset: str, override: list[str] | None) -> Workspace:
@@ -75,8 +77,6 @@ def _read(path: Path, pairs: pl.LazyFrame) -> LabelledAudit:
     """The labels of a file, with everything said that is wrong with it."""
     audit = read_audit(path)
     console.print(f"{path}: {audit.labelled} of {len(audit.labels)} pairs labelled", soft_wrap=True, highlight=False)
-    if audit.labelled < FEW:
-        console.print(f"Fewer than {FEW} labels: the intervals below are narrower than what is known.")
     for trouble in audit.troubles:
         console.print(f"  [yellow]not counted:[/] {plain(trouble)}", soft_wrap=True, highlight=False)
     if unknown := unknown_pairs(audit.labels, pairs):

@@ -72,7 +72,7 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
             metadata[name] = dg.MetadataValue.bool(value)
         elif isinstance(value, (int, float)):  # plotted over time by the UI
             metadata[name] = dg.MetadataValue.float(float(value))
-        elif isinstance(value, str):
+        elif isinstance(value, str) and value:
             metadata[name] = dg.MetadataValue.text(value)
     metadata["fingerprint"] = dg.MetadataValue.text(partition.fingerprint)
     # Last, since the UI spreads JSON over the page.

@@ -32,7 +32,7 @@ ASSETS = {
     "raw_corpus": ("1_text", "languages", []),
     "seed_pairs": ("1_text", "languages", []),
     "reverse_model": ("2_pairs", "languages", ["seed_pairs"]),
-    "candidate_pairs": ("2_pairs", "languages", ["raw_corpus", "reverse_model"]),
+    "candidate_pairs": ("2_pairs", "languages", ["raw_corpus", "reverse_model", "seed_pairs"]),
     "evaluator": ("3_curation", "languages", ["seed_pairs"]),
     "refined_pairs": ("3_curation", "languages", ["candidate_pairs", "evaluator", "seed_pairs"]),
     "diversified_set": ("3_curation", "languages", ["refined_pairs"]),

@@ -47,7 +47,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(*constructions: Construction) -> EvaluatorSettings:
     return EvaluatorSettings(
-        constructions=constructions, epochs=1, learning_rate=5e-3, rank=2, batch_rows=4, maximum_tokens=256
+        constructions=("cut_off", "echo", *constructions),
+        epochs=1,
+        learning_rate=5e-3,
+        rank=2,
+        batch_rows=4,
+        maximum_tokens=256,
     )
 
 

@@ -243,7 +243,7 @@ def test_codes_of_no_known_family_are_an_input_error(tmp_path: Path) -> None:
 def test_what_is_no_translation_model_is_an_input_error(tiny_model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"seeds\.translator .* cannot be loaded \(Unrecognized configuration class"):
         load_translator(str(tiny_model_folder), SWAHILI, ENGLISH)
-    with pytest.raises(InputError, match=r"seeds\.translator '/no/such/model' cannot be loaded"):
+    with pytest.raises(InputError, match=r"seeds\.translator: there is no folder /no/such/model"):
         load_translator("/no/such/model", SWAHILI, ENGLISH)
 
 

@@ -79,8 +79,9 @@ def test_rows_without_a_label_a_rating_or_a_pair_do_not_count() -> None:
 
 def test_scores_are_compared_with_yes() -> None:
     """.9 and .3 are a yes, .8 and .2 none: 3 of 4 comparisons are right, at 0.5 two of four rows."""
+    settings = Settings.model_validate({"curation": {"minimum_instruction_quality": 0.5}})
     said = [{"instruction_clear": word} for word in ("yes", "no", "yes", "no")]
-    found = agreement(labels(*said), pairs([3] * 4, instruction_quality=[0.9, 0.8, 0.3, 0.2]), SETTINGS)
+    found = agreement(labels(*said), pairs([3] * 4, instruction_quality=[0.9, 0.8, 0.3, 0.2]), settings)
     assert value(found, "instruction_clear", "AUC of instruction_quality") == (0.75, 4)
     assert value(found, "instruction_clear", "same answer of instruction_quality >= 0.5") == (0.5, 4)
     assert [row.aspect for row in found] == ["instruction_clear"] * 2
