@@ -8,6 +8,13 @@ _SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
 _NOT_STORABLE = regex.compile("[\x00\ud800-\udfff]")
 _JOINERS = "\u200c\u200d"
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# The words that English instructions can hardly do without: they tell more of a short one than letters do.
+ENGLISH_FUNCTION_WORDS = frozenset((
+    "a", "about", "an", "and", "are", "as", "at", "be", "by", "can", "describe", "do", "does", "explain", "for",
+    "from", "give", "has", "have", "how", "i", "in", "is", "it", "me", "my", "of", "or", "should", "tell", "that",
+    "the", "their", "they", "this", "to", "use", "was", "were", "what", "when", "where", "which", "who", "why",
+    "will", "with", "write", "you", "your",
+))  # fmt: skip
 _LONGEST_WORD = 30  # characters; longer ones are runs of a script without spaces
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Reject
 from xinstr_core.engines.translators import Translation
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
-from xinstr_core.seeds import SeedPair, Untranslated, read_seeds, translated_seeds, untranslated
+from xinstr_core.seeds import (
+    SeedPair,
+    Untranslated,
+    _instruction_language,
+    read_seeds,
+    translated_seeds,
+    untranslated,
+)
 
 SWAHILI = "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa. Wote wamejaliwa akili na dhamiri."
 ENGLISH = "All human beings are born free and equal in dignity and rights."
@@ -369,3 +377,16 @@ def test_the_layout_of_a_record_is_that_of_the_fields_with_a_value(tmp_path: Pat
     (pair,) = seeds_of(tmp_path, row)
     assert isinstance(pair, SeedPair)
     assert (pair.instruction, pair.response) == ("What are human rights?", SWAHILI)
+
+
+def test_real_instructions_are_told_from_sentences_of_the_languages() -> None:
+    """One English instruction in a thousand, and one sentence in a hundred, may be taken for the other."""
+    data = Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not data.is_dir():
+        pytest.skip("no real data beside the checkout")
+    english = [json.loads(line)["instruction"] for line in (data / "seed_en.jsonl").open(encoding="utf-8")]
+    taken = [text for text in english if _instruction_language(text, "sw") != "en"]
+    assert len(taken) <= len(english) / 1000
+    for tag in ("bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi"):
+        lines = islice((data / "eval" / f"parallel_{tag}.jsonl").open(encoding="utf-8"), 300)
+        assert sum(_instruction_language(json.loads(line)["text"], tag) == "en" for line in lines) <= 3, tag

@@ -6,9 +6,9 @@ import random
 from itertools import pairwise
 from pathlib import Path
 
-from xinstr_core.curation.instructions import _FUNCTION_WORDS
 from xinstr_core.pocket.base_model import train_tokenizer
 from xinstr_core.pocket.documents import draw_topics, write_document, write_instruction
+from xinstr_core.text import ENGLISH_FUNCTION_WORDS
 
 HIDDEN = 64
 STEPS = 4  # words of an instruction: each word has a set of its own, so that the last word tells what follows
@@ -63,7 +63,9 @@ def write_asking_model(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     tokenizer = train_tokenizer(_texts(), vocabulary=700)
-    words = sorted(word for word in _FUNCTION_WORDS if len(tokenizer.encode(f" {word}", add_special_tokens=False)) == 1)
+    words = sorted(
+        word for word in ENGLISH_FUNCTION_WORDS if len(tokenizer.encode(f" {word}", add_special_tokens=False)) == 1
+    )
     ids = [tokenizer.encode(f" {word}", add_special_tokens=False)[0] for word in words]
     (line_break,) = tokenizer.encode("\n", add_special_tokens=False)
     chain = [[line_break], *(ids[step::STEPS] for step in range(STEPS)), [tokenizer.eos_token_id]]

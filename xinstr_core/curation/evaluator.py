@@ -123,8 +123,8 @@ def train_evaluator(
 ) -> tuple[Evaluator, dict[str, TrainedAdapter]]:
     """Train the adapters on most `pairs` and on all `added`, and the heads on the rating set of the others.
 
-    `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed and run again with the same `folder`, it goes on
-    where it was.
+    `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed
+    and run again with the same `folder`, it goes on where it was.
     """
     for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=_HEAD_DIGITS)
     material_for_adapters, material_for_heads = split_material(

@@ -6,67 +6,11 @@ import regex
 
 from xinstr_core.corpus.identification import identify
 from xinstr_core.identity import normalised
-from xinstr_core.text import is_storable, printable
+from xinstr_core.text import ENGLISH_FUNCTION_WORDS, is_storable, printable
 
 ACCEPTED = "accepted"
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _COPIED_RUN = 8  # words: no instruction of ours or of the published sets quotes eight words of its answer
-
-# The words that English instructions can hardly do without. They decide for texts too short for identification.
-_FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "about",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "can",
-        "describe",
-        "do",
-        "does",
-        "explain",
-        "for",
-        "from",
-        "give",
-        "has",
-        "have",
-        "how",
-        "i",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "of",
-        "or",
-        "should",
-        "tell",
-        "that",
-        "the",
-        "their",
-        "they",
-        "this",
-        "to",
-        "use",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-        "will",
-        "with",
-        "write",
-        "you",
-        "your",
-    ]
-)
 
 
 def instruction_status(raw: str, response: str, *, finished: bool, maximum_characters: int) -> tuple[str, str]:
@@ -101,9 +45,11 @@ def _is_copied(instruction: str, response: str) -> bool:
 def _is_english(instruction: str, response: str) -> bool:
     """English once the names it takes over from the response, in whatever script, are left out."""
     names = set(_WORD.findall(response.casefold()))
-    words = [word for word in _WORD.findall(instruction.casefold()) if word not in names or word in _FUNCTION_WORDS]
+    words = [
+        word for word in _WORD.findall(instruction.casefold()) if word not in names or word in ENGLISH_FUNCTION_WORDS
+    ]
     if not words:
         return False
     latin = sum(word.isascii() for word in words) / len(words)
-    function = sum(word in _FUNCTION_WORDS for word in words) / len(words)
+    function = sum(word in ENGLISH_FUNCTION_WORDS for word in words) / len(words)
     return latin >= 0.8 and (function >= 0.2 or identify(" ".join(words)).label == "en")

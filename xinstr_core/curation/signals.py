@@ -64,7 +64,10 @@ class Readers:
 
 @dataclass(frozen=True)
 class SignalLog:
-    """Where read signals are kept: shards in `folder`, one table a reading, and those of the replaced partition."""
+    """Where read signals are kept: shards in `folder`, one table a reading, and those of the replaced partition.
+
+    `read` gathers what was asked for through this log, by reading.
+    """
 
     folder: Path
     previous: Partition | None = None
@@ -83,14 +86,10 @@ class SignalLog:
 
 @dataclass(frozen=True)
 class Signals:
-    """`table`: pair_id and every signal, sorted, of the pairs that could be read; `failed`: why the others could not.
-
-    `readings` holds what was read of each kind by row key, for whoever rates again.
-    """
+    """`table`: pair_id and every signal, sorted, of the pairs that could be read; `failed`: why the others could not."""
 
     table: pl.DataFrame
     failed: dict[str, str]
-    readings: dict[str, pl.DataFrame]
 
 
 def response_signals(scores: TokenScores) -> tuple[float, ...]:
@@ -125,11 +124,9 @@ def read_signals(readers: Readers, pairs: Sequence[Pair], log: SignalLog, progre
     """Every signal of every pair. A row's key names text and reader: what has been read is not read again."""
     tables = [pl.DataFrame({"pair_id": [pair.key for pair in pairs]}, schema={"pair_id": pl.String})]
     failed: dict[str, str] = {}
-    readings: dict[str, pl.DataFrame] = {}
     for reading in _readings(readers):
         requests = {pair.key: reading.request(pair) for pair in pairs}
         rows = _read(reading, requests.values(), log, progress)
-        readings[reading.name] = rows.done
         log.read.setdefault(reading.name, []).append(rows.done)
         keys = pl.DataFrame(
             {"pair_id": list(requests), KEY: [request.key for request in requests.values()]},
@@ -143,7 +140,7 @@ def read_signals(readers: Readers, pairs: Sequence[Pair], log: SignalLog, progre
     for table in tables[1:]:
         joined = joined.join(table, on="pair_id")
     joined = _with_words(joined, readers, pairs)
-    return Signals(joined.select("pair_id", *readers.signals).sort("pair_id"), failed, readings)
+    return Signals(joined.select("pair_id", *readers.signals).sort("pair_id"), failed)
 
 
 def _with_words(read: pl.DataFrame, readers: Readers, pairs: Sequence[Pair]) -> pl.DataFrame:
@@ -207,11 +204,12 @@ def _readings(readers: Readers) -> list[_Reading]:
             _Reading("alone", ALONE, told, load),
         ]
     if "neighbours" in readers.groups:
-        identity = content_key(base.fingerprint, *readers.neighbours.table["pair_id"])
-        seeds = readers.neighbours
-        found.append(
-            _Reading("neighbours", ("nearest", "halves_alike"), identity, lambda: TransformersEngine(base), seeds)
+        seeds = readers.neighbours.table
+        identity = content_key(
+            base.fingerprint, *(text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
         )
+        columns = ("nearest", "halves_alike")
+        found.append(_Reading("neighbours", columns, identity, lambda: TransformersEngine(base), readers.neighbours))
     if "level" in readers.groups:
         rater = readers.adapters["level"]
         identity = f"{base.fingerprint} {adapter_hash(rater)}"

@@ -10,7 +10,7 @@ import numpy
 import polars as pl
 
 from xinstr_core.engines.encoders import Encode
-from xinstr_core.engines.resume import ROW_FAULTS
+from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
@@ -93,17 +93,21 @@ def embed(
 
 
 def _encoded(encode: Encode, keys: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
-    """The vector of each text, or the reason why it has none: a chunk that fails is halved."""
-    try:
-        vectors = encode(texts)
-    except ROW_FAULTS as error:
-        if len(texts) == 1:
-            fault = f"{type(error).__name__}: {error}"
-            return frame([{"text_key": keys[0], "vector": None, "reason": fault}], _SHARD_SCHEMA)
-        middle = len(texts) // 2
-        return pl.concat(
-            _encoded(encode, keys[half], texts[half]) for half in (slice(None, middle), slice(middle, None))
-        )
+    """The vector of each text, or the reason why it has none."""
+    frames = [_SHARD_SCHEMA.to_frame()]
+    for piece, vectors in isolated(
+        lambda rows: encode([text for _, text in rows]), list(zip(keys, texts, strict=True))
+    ):
+        of_piece = [key for key, _ in piece]
+        if isinstance(vectors, Fault):
+            frames.append(frame([{"text_key": of_piece[0], "vector": None, "reason": vectors.reason}], _SHARD_SCHEMA))
+        else:
+            frames.append(_vectors(of_piece, vectors))
+    return pl.concat(frames)
+
+
+def _vectors(keys: Sequence[str], vectors: Any) -> pl.DataFrame:
+    """_SHARD_SCHEMA: what is no vector has a reason in its place."""
     finite = pl.Series(numpy.isfinite(vectors).all(axis=1))
     return pl.DataFrame({"text_key": keys, "vector": pl.Series(vectors).arr.to_list(), "finite": finite}).select(
         "text_key",

@@ -13,16 +13,13 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.engines.base import Engine, Request, length_sorted_batches
+from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.store import Partition, ShardLog
 
 KEY = "row_key"
-# What a row of text can do to an engine, memory that ran out included (torch's is a RuntimeError). Not in it: a full
-# disk, a signal, an error that the user can mend.
-ROW_FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError)
-
 Load = Callable[[], Engine]
 Work = Callable[[Engine, list[Request]], pl.DataFrame]
 
@@ -87,7 +84,7 @@ def run_rows(
         missing = [request for request in batch if request.key not in finished]
         if missing:
             engine = engine or load()
-            rows, faults = _isolated(engine, missing, work, log.schema)
+            rows, faults = _made(engine, missing, work, log.schema)
             if rows.is_empty():
                 good = next((request for key, request in wanted.items() if key in finished), None)
                 _check_engine(engine, missing, faults, work, good)
@@ -110,21 +107,15 @@ def _finished(shards: ShardLog, schema: pl.Schema) -> pl.DataFrame:
     return pl.concat([schema.to_frame(), *(rows for rows in found if rows.schema == schema)])
 
 
-def _isolated(
-    engine: Engine, batch: list[Request], work: Work, schema: pl.Schema
-) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The rows of a batch, and the faults of those that fail by themselves: a batch that fails is halved."""
-    try:
-        return _whole(engine, batch, work), {}
-    except ROW_FAULTS as error:
-        if len(batch) == 1:
-            return schema.to_frame(), {batch[0].key: f"{type(error).__name__}: {error}"}
-    # Not in the handler: the error holds on to the memory that the halves need.
-    middle = len(batch) // 2
-    (first, faults), (second, more) = (
-        _isolated(engine, half, work, schema) for half in (batch[:middle], batch[middle:])
-    )
-    return pl.concat([first, second]), faults | more
+def _made(engine: Engine, batch: list[Request], work: Work, schema: pl.Schema) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The rows of a batch, and the faults of those that fail by themselves."""
+    frames, faults = [schema.to_frame()], dict[str, str]()
+    for piece, rows in isolated(lambda part: _whole(engine, list(part), work), batch):
+        if isinstance(rows, Fault):
+            faults[piece[0].key] = rows.reason
+        else:
+            frames.append(rows)
+    return pl.concat(frames), faults
 
 
 def _whole(engine: Engine, batch: list[Request], work: Work) -> pl.DataFrame:
@@ -141,9 +132,11 @@ def _check_engine(
 
     The longest rows share a batch, and so do rows that failed in the run before: they may all fail by their own fault.
     """
-    if good is None and len(batch) == 1:
-        return
-    if good is None or _isolated(engine, [good], work, pl.Schema())[1]:
+    if good is None:  # a single row may fail by its own fault
+        broken = len(batch) > 1
+    else:
+        broken = any(isinstance(made, Fault) for _, made in isolated(lambda part: work(engine, list(part)), [good]))
+    if broken:
         raise StageError(f"the engine failed on every row of a batch of {len(batch)}, the first: {_first(faults)}")
 
 

@@ -17,6 +17,7 @@ import regex
 
 from xinstr_core.engines.base import Request, length_sorted_batches
 from xinstr_core.engines.encoding import encode, padded_length
+from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key, files_hash
 from xinstr_core.languages import Language
@@ -47,7 +48,6 @@ RAW_SCHEMA = pl.Schema({"key": pl.String, "text": pl.String, "finished": pl.Bool
 
 _LETTER = regex.compile(r"\p{L}")
 _RELATIVE_PLACES = 512  # tokens of a text that T5 models, whose positions have no end, were trained on
-_FAULTS = (ValueError, RuntimeError, IndexError)  # what tokenizers and models raise on a row; memory that is full, too
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Translator(Protocol):
     """A loaded model for one direction."""
 
     def translate(self, texts: Sequence[str], maximum_new_tokens: int) -> list[Translation]:
-        """One batch, in order. ValueError, RuntimeError or IndexError when a text is more than the model can take."""
+        """One batch, in order. Raises one of ROW_FAULTS when a text is more than the model can take."""
 
 
 def translator_identity(name: str) -> str:
@@ -126,16 +126,18 @@ def _raw_rows(translator: Translator, batch: Sequence[Request], maximum: int) ->
 
 
 def _translated(translator: Translator, texts: Sequence[str], maximum: int) -> list[Translation]:
-    """A batch; where it fails, each of its texts alone."""
-    try:
-        translations = translator.translate(texts, maximum)
-        if len(translations) != len(texts):
-            raise ValueError(f"{len(translations)} translations of {len(texts)} texts")
-    except _FAULTS as error:
-        if len(texts) == 1:
-            return [Translation("", False, f"{type(error).__name__}: {error}"[:200])]
-        return [one for text in texts for one in _translated(translator, [text], maximum)]
-    return [one if is_storable(one.text) else Translation("", False, "NUL or lone surrogate") for one in translations]
+    """A batch, in order; what a text does to the engine is its own error."""
+
+    def work(part: Sequence[str]) -> list[Translation]:
+        translations = translator.translate(part, maximum)
+        if len(translations) != len(part):
+            raise ValueError(f"{len(translations)} translations of {len(part)} texts")
+        return translations
+
+    done: list[Translation] = []
+    for _, made in isolated(work, texts):
+        done += [Translation("", False, made.reason[:200])] if isinstance(made, Fault) else made
+    return [one if is_storable(one.text) else Translation("", False, "NUL or lone surrogate") for one in done]
 
 
 def load_translator(name: str, source: Language, target: Language) -> Translator:

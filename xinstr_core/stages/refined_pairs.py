@@ -28,7 +28,10 @@ TEACHES = 0.9  # probability of level 3 from which a pair whose scores are good 
 
 @dataclass(frozen=True)
 class Round:
-    """One evaluator, how it does on the held-out seeds, what it says of every candidate, and what becomes of it."""
+    """One evaluator, how it does on the held-out seeds, what it says of every candidate, and what becomes of it.
+
+    `trained` is what a round after the first has trained, by task.
+    """
 
     number: int
     evaluator: Evaluator
@@ -36,9 +39,7 @@ class Round:
     ratings: pl.DataFrame
     signals: Signals
     outcome: str = "used"
-    trained: Mapping[str, TrainedAdapter] = field(
-        default_factory=dict
-    )  # what a round after the first has trained, by task
+    trained: Mapping[str, TrainedAdapter] = field(default_factory=dict)
 
     @property
     def folders(self) -> dict[str, TrainedAdapter]:
@@ -164,13 +165,15 @@ def _folder(number: int, task: str) -> str:
     return f"round-{number}-{task}"
 
 
-def _passes(settings: CurationSettings) -> pl.Expr:
-    """Whether a rated pair is good enough by its level and by both scores."""
-    return (
-        (pl.col("p_level_3") >= settings.minimum_top_probability)
-        & (pl.col("instruction_quality") >= settings.minimum_instruction_quality)
-        & (pl.col("pair_fit") >= settings.minimum_pair_fit)
-    )
+def _shortfall(settings: CurationSettings) -> pl.Expr:
+    """What a rated pair falls short in, the level first, then the instruction, then the fit; empty for one that passes."""
+    limits = {
+        "below_level_3": ("p_level_3", settings.minimum_top_probability),
+        "poor_instruction": ("instruction_quality", settings.minimum_instruction_quality),
+        "poor_fit": ("pair_fit", settings.minimum_pair_fit),
+    }
+    short = [pl.when(pl.col(score) < limit).then(pl.lit(name)) for name, (score, limit) in limits.items()]
+    return pl.coalesce(*short, pl.lit(""))
 
 
 def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *, trusted: bool) -> pl.DataFrame:
@@ -178,17 +181,8 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
     failed = pl.DataFrame(
         sorted(final.signals.failed.items()), schema={"pair_id": pl.String, "failure": pl.String}, orient="row"
     )
-    verdict = (
-        pl.when(pl.col("failure").is_not_null())
-        .then(pl.lit("rating_failed"))
-        .when(pl.lit(trusted) & (pl.col("p_level_3") < settings.minimum_top_probability))
-        .then(pl.lit("below_level_3"))
-        .when(pl.lit(trusted) & (pl.col("instruction_quality") < settings.minimum_instruction_quality))
-        .then(pl.lit("poor_instruction"))
-        .when(pl.lit(trusted) & (pl.col("pair_fit") < settings.minimum_pair_fit))
-        .then(pl.lit("poor_fit"))
-        .otherwise(pl.lit(""))
-    )
+    fell_short = _shortfall(settings) if trusted else pl.lit("")
+    verdict = pl.when(pl.col("failure").is_not_null()).then(pl.lit("rating_failed")).otherwise(fell_short)
     rating = pl.sum_horizontal(
         *(level * pl.col(name) for level, name in enumerate(PROBABILITIES, start=1)), ignore_nulls=False
     )
@@ -224,7 +218,7 @@ def _funnel(pairs: pl.DataFrame) -> dict[str, int]:
 
 def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSettings) -> float:
     """Share of the pairs that two rounds keep alike or drop alike; 1 for no pairs."""
-    keeps = [ratings.select("pair_id", keep=_passes(settings)) for ratings in (before, after)]
+    keeps = [ratings.select("pair_id", keep=_shortfall(settings) == "") for ratings in (before, after)]
     both = keeps[0].join(keeps[1], on="pair_id")
     return int((both["keep"] == both["keep_right"]).sum()) / len(both) if len(both) else 1.0
 

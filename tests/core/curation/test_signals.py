@@ -163,9 +163,10 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
     ],
 )
 def test_only_what_a_signal_needs_is_read(readers: Readers, tmp_path: Path, group: str, read: list[str]) -> None:
-    signals = read_signals(replace(readers, groups=(group,)), PAIRS[:3], SignalLog(tmp_path))
+    log = SignalLog(tmp_path)
+    signals = read_signals(replace(readers, groups=(group,)), PAIRS[:3], log)
     assert signals.table.columns == ["pair_id", *SIGNALS[group]]
-    assert sorted(signals.readings) == sorted(path.name for path in tmp_path.iterdir()) == sorted(read)
+    assert sorted(log.read) == sorted(path.name for path in tmp_path.iterdir()) == sorted(read)
 
 
 def test_words_alone_need_no_model(readers: Readers, tmp_path: Path) -> None:
@@ -175,10 +176,12 @@ def test_words_alone_need_no_model(readers: Readers, tmp_path: Path) -> None:
 
 
 def test_a_response_that_many_pairs_share_is_read_once(readers: Readers, tmp_path: Path) -> None:
-    readings = read_signals(readers, PAIRS, SignalLog(tmp_path)).readings
+    log = SignalLog(tmp_path)
+    read_signals(readers, PAIRS, log)
     distinct = len({pair.response for pair in PAIRS})
-    assert {name: rows.height for name, rows in readings.items()} == {
-        "response": distinct, "neighbours": distinct, "given": 20, "alone": 20, "level": 20
+    assert {name: rows.height for name, rows in log.tables.items()} == {
+        "response_signals": distinct, "neighbours_signals": distinct,
+        "given_signals": 20, "alone_signals": 20, "level_signals": 20,
     }  # fmt: skip
 
 
@@ -216,9 +219,9 @@ def test_more_pairs_cost_only_their_own_reading(
 def test_what_the_replaced_partition_holds_is_not_read_again(
     readers: Readers, tmp_path: Path, passes: list[tuple[str, int]]
 ) -> None:
-    first = read_signals(readers, PAIRS, SignalLog(tmp_path / "rows"))
-    tables = {f"{name}_signals": rows for name, rows in first.readings.items()}
-    previous: Partition = Store(tmp_path).commit("refined_pairs", "sw", "f", {}, StageOutput(tables=tables))
+    log = SignalLog(tmp_path / "rows")
+    first = read_signals(readers, PAIRS, log)
+    previous: Partition = Store(tmp_path).commit("refined_pairs", "sw", "f", {}, StageOutput(tables=log.tables))
     passes.clear()
     again = read_signals(readers, PAIRS, SignalLog(tmp_path / "other rows", previous))
     assert passes == []
@@ -279,6 +282,8 @@ def test_nearest_seeds_are_of_the_same_table_that_they_were_read_with(readers: R
     near = replace(readers, groups=("neighbours",))
     read_signals(near, PAIRS, SignalLog(tmp_path))
     fewer = Neighbours(readers.neighbours.table.head(4))
-    readings = read_signals(replace(near, neighbours=fewer), PAIRS, SignalLog(tmp_path)).readings["neighbours"]
+    log = SignalLog(tmp_path)
+    read_signals(replace(near, neighbours=fewer), PAIRS, log)
+    readings = log.tables["neighbours_signals"]
     assert {key for keys in readings["nearest"] for key in keys} == set(fewer.table["pair_id"])
     assert numpy.isfinite(readings["halves_alike"].to_numpy()).all()

@@ -75,7 +75,7 @@ class Rater:
         read = pl.DataFrame({"row_key": [f"{self.name} {key}" for key in keys]}, schema={"row_key": pl.String})
         log.read.setdefault("given", []).append(read)
         table = pl.DataFrame(rows, schema=schema, orient="row")
-        return table, Signals(table.select("pair_id"), self.failed, {"given": read})
+        return table, Signals(table.select("pair_id"), self.failed)
 
 
 @dataclass
