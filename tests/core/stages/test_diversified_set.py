@@ -49,12 +49,6 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diversified_set, "load_encoder", lambda name, base: encode)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
-    return tmp_path
-
-
 def pairs(count: int = 100, *instructions: str) -> pl.DataFrame:
     """Four fifths of the rows ask for the first intent."""
     texts = [f"How to {INTENTS[0 if i % 5 else 1 + i // 5 % 3]} number {i}?" for i in range(count)]
