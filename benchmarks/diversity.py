@@ -28,7 +28,7 @@ import polars as pl
 
 from xinstr_core.diversity.clusters import KMEANS_ITERATIONS, POINTS_PER_CENTROID, cluster
 from xinstr_core.diversity.embeddings import EMBEDDING_SCHEMA, embed
-from xinstr_core.diversity.selection import select_evenly
+from xinstr_core.diversity.selection import select_rows
 from xinstr_core.engines.encoders import BATCH_TEXTS, load_encoder
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.progress import silent
@@ -70,7 +70,7 @@ def ours(vectors: Any, clusters: int, method: str) -> dict[str, float]:
         }
     )
     settings = DiversitySettings.model_validate({"target_rows": clusters * ROWS_A_CLUSTER, "method": method})
-    selection = select_evenly(rows, vectors, settings)
+    selection = select_rows(rows, vectors, settings)
     return {
         "seconds": time.monotonic() - started,
         "processor": time.process_time() - processor,

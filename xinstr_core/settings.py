@@ -303,7 +303,7 @@ class DiversitySettings(Section):
     )
     method: Literal["clusters", "mmr"] = Field(
         default="clusters",
-        description="even quotas of the clusters, best rated first; or maximal marginal relevance within them",
+        description="even quotas of the clusters, best rated first; or maximal marginal relevance over all rows, which costs more and is more varied",
     )
     relevance_weight: float = Field(
         default=0.5, ge=0, le=1, description="of the rating against novelty, for method 'mmr'; 0.5 weighs both alike"
@@ -312,7 +312,7 @@ class DiversitySettings(Section):
         default=0.92,
         gt=0,
         le=1,
-        description="cosine of two instructions of a cluster above which only the better-rated is taken; 1 takes both",
+        description="cosine to a taken instruction (for method 'clusters' of the same cluster) above which a row is passed over; 1 takes both",
     )
     maximum_topic_share: float = Field(
         default=1.0,

@@ -1,7 +1,7 @@
-"""Choose rows evenly across clusters of instruction embeddings: the same rows every time.
+"""Choose rows that differ in what is asked: evenly across clusters, or by marginal relevance. The same rows every time.
 
-Every cluster gives its best row before any gives its second: that is the even quota with its leftovers refilled round
-robin. What a cluster's next row is depends on what was taken of it, so only taken rows cost comparisons.
+Evenly: every cluster gives its best row before any gives its second, which is the even quota with its leftovers refilled
+round robin. By marginal relevance there is no quota: a row has to be unlike everything that was taken before it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy
 import polars as pl
@@ -19,6 +19,7 @@ from xinstr_core.settings import DiversitySettings
 
 HIGHEST_RATING = 3.0  # of the three levels
 LOWEST_RATING = 1.0
+REFRESHED_TOGETHER = 8  # rows: with fewer the calls cost more than the work, with more there is more work
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Selection:
     of_full_topics: int
 
 
-def select_evenly(rows: pl.DataFrame, vectors: Any, settings: DiversitySettings) -> Selection:
-    """At most `target_rows` of the rows, as even as the clusters allow, the best-rated of each. Ties go by pair_id.
+def select_rows(rows: pl.DataFrame, vectors: Any, settings: DiversitySettings) -> Selection:
+    """At most `target_rows` of the rows by `settings.method`. Ties go to the better rated row, then by pair_id.
 
     `rows` has pair_id, cluster_id, rating, topic and `position`, its row in `vectors`: unit vectors, (n, dimensions).
-    A row that is too similar to one already taken of its cluster is passed over, and so is one whose topic has its
-    share of the selection. Topics that many rows lack can make the selection smaller, but no share larger (a topic may
-    always have one row).
+    A row that is too similar to one already taken is passed over, and so is one whose topic has its share of the
+    selection. Topics that many rows lack can make the selection smaller, but no share larger (a topic may always have
+    one row).
     """
     # `priority` is a row's place by rating and key: comparing these numbers is comparing rows.
     ranked = (
@@ -56,116 +57,152 @@ def select_evenly(rows: pl.DataFrame, vectors: Any, settings: DiversitySettings)
     selected = ranked[pl.Series(taken, dtype=pl.UInt32)].with_columns(
         rank_in_cluster=pl.int_range(1, pl.len() + 1).over("cluster_id")  # `taken` is in the order of taking
     )
-    return Selection(
-        selected.drop("priority").sort("pair_id"), sum(c.near_duplicates for c in draw.clusters), draw.of_full_topics
-    )
+    return Selection(selected.drop("priority").sort("pair_id"), draw.offers.near_duplicates, draw.of_full_topics)
 
 
 class _Draw:
-    """One pass over the clusters, rank by rank, with `topic_rows` as the most that a topic may have."""
+    """One pass over the ranked rows, with `topic_rows` as the most that a topic may have."""
 
     def __init__(self, ranked: pl.DataFrame, vectors: Any, settings: DiversitySettings, topic_rows: int) -> None:
-        kind = _MarginalCluster if settings.method == "mmr" else _Cluster
-        positions, ratings = ranked["position"].to_numpy(), ranked["rating"].fill_null(LOWEST_RATING).to_numpy()
-        self.clusters = [
-            kind(first, positions[first:end], ratings[first:end], vectors, settings) for first, end in _runs(ranked)
-        ]
+        kind = _MarginalOffers if settings.method == "mmr" else _EvenOffers
+        self.offers: _Offers = kind(ranked, vectors, settings)
         self.topics: Counter[str] = Counter()
         self.of_full_topics = 0
-        self._priorities = ranked["priority"].to_numpy()
         self._topic_of = ranked["topic"] if settings.maximum_topic_share < 1 else None
         self._topic_rows = topic_rows
 
     def take(self, size: int) -> list[int]:
         """At most `size` rows of the ranked frame, in the order of taking."""
         taken: list[int] = []
-        going = self.clusters
-        while going and len(taken) < size:
-            offers = [offer for cluster in going if (offer := self._offer(cluster))]
-            heapq.heapify(offers)
-            going = []
-            while offers and len(taken) < size:
-                _, row, cluster = heapq.heappop(offers)
-                if self._is_full(row):
+        while len(taken) < size and (row := self.offers.next()) is not None:
+            if self._topic_of is not None:
+                topic = self._topic_of[row]
+                if self.topics[topic] >= self._topic_rows:
                     self.of_full_topics += 1
-                    if other := self._offer(cluster):
-                        heapq.heappush(offers, other)
                     continue
-                taken.append(row)
-                cluster.take(row)
-                if self._topic_of is not None:
-                    self.topics[self._topic_of[row]] += 1
-                going.append(cluster)
+                self.topics[topic] += 1
+            self.offers.take(row)
+            taken.append(row)
         return taken
 
-    def _offer(self, cluster: _Cluster) -> tuple[int, int, _Cluster] | None:
-        row = cluster.offer()
-        return None if row is None else (int(self._priorities[row]), row, cluster)
 
-    def _is_full(self, row: int) -> bool:
-        return self._topic_of is not None and self.topics[self._topic_of[row]] >= self._topic_rows
+class _Offers(Protocol):
+    """Rows of the ranked frame, one after the other, but for near-duplicates of taken ones."""
 
+    near_duplicates: int
 
-class _Cluster:
-    """The rows of one cluster, best rated first, those near to a taken one passed over.
+    def __init__(self, ranked: pl.DataFrame, vectors: Any, settings: DiversitySettings) -> None: ...
 
-    `first` is the place of its first row in the ranked frame; `positions` and `ratings` are of its rows in that order.
-    """
-
-    def __init__(self, first: int, positions: Any, ratings: Any, vectors: Any, settings: DiversitySettings) -> None:
-        self._first, self._positions, self._vectors, self._settings = first, positions, vectors, settings
-        self._next = 0
-        self._taken: list[int] = []
-        self.near_duplicates = 0
-
-    def offer(self) -> int | None:
+    def next(self) -> int | None:
         """The next row, or None when there is no more. It is not offered again, taken or not."""
-        while (index := self._best()) is not None:
-            if self._settings.maximum_similarity == 1 or self._similarity(index) <= self._settings.maximum_similarity:
-                return self._first + index
-            self.near_duplicates += 1
-        return None
 
     def take(self, row: int) -> None:
-        self._taken.append(int(self._positions[row - self._first]))
-
-    def _best(self) -> int | None:
-        self._next += 1
-        return self._next - 1 if self._next <= len(self._positions) else None
-
-    def _similarity(self, index: int) -> float:
-        """Cosine to the most similar taken row; -1 while none is taken."""
-        return float(_cosines(self._vectors[self._taken], self._vectors[self._positions[index]]).max(initial=-1))
+        """The row that was offered last is taken."""
 
 
-class _MarginalCluster(_Cluster):
-    """The rows of one cluster by maximal marginal relevance (Carbonell and Goldstein 1998).
+class _EvenOffers:
+    """Rank by rank: the best row that each cluster still has, those of a rank by priority."""
+
+    def __init__(self, ranked: pl.DataFrame, vectors: Any, settings: DiversitySettings) -> None:
+        self.near_duplicates = 0
+        self._vectors, self._limit = vectors, settings.maximum_similarity
+        self._positions, self._priorities = ranked["position"].to_numpy(), ranked["priority"].to_numpy()
+        self._left = [_Left(iter(range(*run)), []) for run in _runs(ranked)]  # clusters that wait for the next rank
+        self._rank: list[tuple[int, int, _Left]] = []  # a heap of what clusters offer in this one
+        self._last = _Left(iter(()), [])  # the cluster of the last offer, until that is taken
+
+    def next(self) -> int | None:
+        self._offer(self._last)
+        if not self._rank:
+            waiting, self._left = self._left, []
+            for cluster in waiting:
+                self._offer(cluster)
+        if not self._rank:
+            return None
+        _, row, self._last = heapq.heappop(self._rank)
+        return row
+
+    def take(self, row: int) -> None:
+        self._last.taken.append(int(self._positions[row]))
+        self._left.append(self._last)
+        self._last = _Left(iter(()), [])
+
+    def _offer(self, cluster: _Left) -> None:
+        for row in cluster.rows:
+            vector = self._vectors[self._positions[row]]
+            if self._limit == 1 or _cosines(self._vectors[cluster.taken], vector).max(initial=-1) <= self._limit:
+                heapq.heappush(self._rank, (int(self._priorities[row]), row, cluster))
+                return
+            self.near_duplicates += 1
+
+
+@dataclass
+class _Left:
+    """The rows of a cluster that were not offered yet, best first, and the positions of those that were taken."""
+
+    rows: Iterator[int]
+    taken: list[int]
+
+
+class _MarginalOffers:
+    """All rows by maximal marginal relevance (Carbonell and Goldstein 1998).
 
     The next row is that of the largest weight * relevance - (1 - weight) * (cosine to the most similar taken row), where
     relevance is the rating between 0 and 1. The first is the best rated.
+
+    Scores only fall as more is taken. So one that is out of date is still a bound, and only rows that reach the top of
+    the heap are compared with what was taken since they were last there: a small part of all comparisons.
     """
 
-    def __init__(self, first: int, positions: Any, ratings: Any, vectors: Any, settings: DiversitySettings) -> None:
-        super().__init__(first, positions, ratings, vectors, settings)
+    def __init__(self, ranked: pl.DataFrame, vectors: Any, settings: DiversitySettings) -> None:
+        self.near_duplicates = 0
+        self._vectors, self._settings = vectors, settings
+        self._positions, self._priorities = ranked["position"].to_numpy(), ranked["priority"].to_numpy()
+        ratings = ranked["rating"].fill_null(LOWEST_RATING).to_numpy()
         self._relevance = (ratings - LOWEST_RATING) / (HIGHEST_RATING - LOWEST_RATING)
-        self._nearest = numpy.full(len(positions), -1, numpy.float32)
-        self._left = numpy.ones(len(positions), bool)
+        self._similarity = numpy.full(len(ranked), -1, numpy.float32)  # to the most similar taken row
+        self._compared = numpy.zeros(len(ranked), numpy.int64)  # with how many of the taken rows
+        self._taken = numpy.empty((min(settings.target_rows, len(ranked)), vectors.shape[1]), numpy.float32)
+        self._count = 0
+        self._heap = self._entries(numpy.arange(len(ranked)))
+        heapq.heapify(self._heap)
+
+    def next(self) -> int | None:
+        limit = self._settings.maximum_similarity
+        while self._heap:
+            _, _, row = heapq.heappop(self._heap)
+            if self._compared[row] < self._count:
+                self._refresh(row)
+            elif limit == 1 or self._similarity[row] <= limit:
+                return row
+            else:
+                self.near_duplicates += 1
+        return None
 
     def take(self, row: int) -> None:
-        cosines = _cosines(self._vectors[self._positions], self._vectors[self._positions[row - self._first]])
-        numpy.maximum(self._nearest, cosines, out=self._nearest)
+        self._taken[self._count] = self._vectors[self._positions[row]]
+        self._count += 1
 
-    def _best(self) -> int | None:
-        if not self._left.any():
-            return None
+    def _refresh(self, row: int) -> None:
+        """Put the row back with its true score, and with it some of those that would be next."""
+        import faiss
+
+        rows = [row]
+        while self._heap and len(rows) < REFRESHED_TOGETHER and self._compared[self._heap[0][2]] < self._count:
+            rows.append(heapq.heappop(self._heap)[2])
+        since = self._taken[self._compared[rows].min() : self._count]
+        # For so few rows faiss takes no matrix product, whose last bits would depend on which rows come together.
+        found, _ = faiss.knn(self._vectors[self._positions[rows]], since, 1, metric=faiss.METRIC_INNER_PRODUCT)
+        self._similarity[rows] = numpy.maximum(self._similarity[rows], found[:, 0])
+        self._compared[rows] = self._count
+        for entry in self._entries(numpy.array(rows)):
+            heapq.heappush(self._heap, entry)
+
+    def _entries(self, rows: Any) -> list[tuple[float, int, int]]:
+        """What the heap sorts by: the highest score first, then the better rated row."""
         weight = self._settings.relevance_weight
-        score = weight * self._relevance - (1 - weight) * self._nearest
-        index = int(numpy.where(self._left, score, -numpy.inf).argmax())
-        self._left[index] = False
-        return index
-
-    def _similarity(self, index: int) -> float:
-        return float(self._nearest[index])
+        falling = (1 - weight) * self._similarity[rows] - weight * self._relevance[rows]
+        return list(zip(falling.tolist(), self._priorities[rows].tolist(), rows.tolist(), strict=True))
 
 
 def _cosines(vectors: Any, vector: Any) -> Any:

@@ -1,4 +1,4 @@
-"""diversified_set: the kept pairs, drawn evenly across clusters of what is asked, and a held-out part."""
+"""diversified_set: kept pairs that differ in what is asked, and a held-out part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xinstr_core.diversity.clusters import cluster, cluster_count
 from xinstr_core.diversity.embeddings import Embeddings, earlier_embeddings, embed, text_key
 from xinstr_core.diversity.measures import compare_with_random
 from xinstr_core.diversity.projection import project
-from xinstr_core.diversity.selection import Selection, select_evenly
+from xinstr_core.diversity.selection import Selection, select_rows
 from xinstr_core.diversity.topics import TOPICS_FILE, nearest_topics
 from xinstr_core.engines.encoders import encoder_identity, load_encoder
 from xinstr_core.stages.stage import Stage, StageRun
@@ -72,7 +72,7 @@ def run(run: StageRun) -> StageOutput:
     # Keys are hashes: the first ones are a random sample, drawn before selection so that it favours no cluster.
     held_out = rows.head(min(settings.held_out_rows, int(len(rows) * HELD_OUT_SHARE_AT_MOST)))
     pool = rows.tail(len(rows) - len(held_out))
-    selection = select_evenly(pool, embeddings.vectors, settings)
+    selection = select_rows(pool, embeddings.vectors, settings)
     table = pl.concat(
         [
             selection.rows.with_columns(split=pl.lit("train")),
@@ -164,7 +164,7 @@ def _shares(topics: pl.Series) -> dict[str, float]:
 
 STAGE = Stage(
     "diversified_set",
-    "3",
+    "4",
     run,
     upstream=("refined_pairs",),
     settings=("diversity",),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xinstr_core.diversity.clusters import cluster
-from xinstr_core.diversity.selection import Selection, select_evenly
+from xinstr_core.diversity.selection import Selection, select_rows
 from xinstr_core.settings import DiversitySettings
 
 APART = numpy.eye(400, dtype=numpy.float32)  # rows with nothing in common
@@ -32,7 +32,7 @@ def rows(*values: tuple[str, int, float], topics: list[str] | None = None) -> pl
 
 
 def select(table: pl.DataFrame, target: int, vectors: Any = APART, **changed: Any) -> Selection:
-    return select_evenly(table, vectors, DiversitySettings.model_validate({"target_rows": target, **changed}))
+    return select_rows(table, vectors, DiversitySettings.model_validate({"target_rows": target, **changed}))
 
 
 def chosen(table: pl.DataFrame, target: int, vectors: Any = APART, **changed: Any) -> list[tuple[str, int]]:
@@ -244,10 +244,59 @@ def test_weight_one_goes_by_rating_alone_and_weight_zero_by_novelty_alone(weight
     assert selected.sort("rank_in_cluster")["pair_id"].to_list() == expected
 
 
-def test_marginal_relevance_stays_even_across_clusters() -> None:
-    table = rows(*((f"{i:02}", i // 10, 2.0) for i in range(30)))
-    selected = select(table, 9, APART, method="mmr").rows
-    assert Counter(selected["cluster_id"]) == {0: 3, 1: 3, 2: 3}
+def test_marginal_relevance_looks_across_clusters() -> None:
+    """Three kinds, 120° apart, over two clusters: each gives its best row first; a3 is near to a1 of the other cluster."""
+    table = rows(
+        ("a1", 0, 2.9), ("a2", 0, 2.8), ("b1", 0, 2.5), ("b2", 0, 2.5), ("a3", 1, 2.9), ("c1", 1, 2.4), ("c2", 1, 2.4)
+    )  # fmt: skip
+    vectors = at(0, 30, 121, 120, 1, 240, 280)
+    assert [key for key, _ in chosen(table, 3, vectors, method="mmr")] == ["a1", "b1", "c1"]
+    selection = select(table, 7, vectors, method="mmr")
+    assert selection.rows["pair_id"].to_list() == ["a1", "a2", "b1", "c1", "c2"]
+    assert selection.near_duplicates == 2
+
+
+def by_definition(table: pl.DataFrame, vectors: Any, size: int, weight: float) -> list[str]:
+    """Keys in the order of taking: every row is compared with every taken one, every time."""
+    left = table.sort(["rating", "pair_id"], descending=[True, False]).rows(named=True)
+    taken: list[dict[str, Any]] = []
+    while left and len(taken) < size:
+
+        def score(row: dict[str, Any]) -> float:
+            cosines = [float(vectors[row["position"]] @ vectors[other["position"]]) for other in taken]
+            return weight * (row["rating"] - 1) / 2 - (1 - weight) * max(cosines, default=-1)
+
+        taken.append(max(left, key=score))  # the first of equal ones
+        left.remove(taken[-1])
+    return [row["pair_id"] for row in taken]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_only_stale_scores_are_made_anew_and_the_rows_are_those_of_the_definition(seed: int, weight: float) -> None:
+    """Numbers of which every sum is exact, so that ties abound and nothing is rounded."""
+    rng = random.Random(seed)
+    vectors = numpy.array([[rng.choice([-0.25, 0.25]) for _ in range(16)] for _ in range(120)], dtype=numpy.float32)
+    table = rows(*((f"{i:03}", 0, 1 + rng.randrange(9) / 4) for i in range(120)))
+    free = {"method": "mmr", "maximum_similarity": 1.0, "relevance_weight": weight}
+    selected = select(table, 40, vectors, **free).rows.sort("rank_in_cluster")
+    assert selected["pair_id"].to_list() == by_definition(table, vectors, 40, weight)
+
+
+def test_most_rows_are_hardly_ever_compared(unit_vectors: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By definition it would be 20,000 * 40 comparisons."""
+    import faiss
+
+    compared, knn = [], faiss.knn
+
+    def counting(queries: Any, taken: Any, *rest: Any, **named: Any) -> Any:
+        compared.append(len(queries) * len(taken))
+        return knn(queries, taken, *rest, **named)
+
+    monkeypatch.setattr(faiss, "knn", counting)
+    table = rows(*((f"{i:05}", i % 10, 1 + (i % 7) / 3) for i in range(20_000)))
+    assert select(table, 40, unit_vectors(20_000), method="mmr").rows.height == 40
+    assert sum(compared) < 20_000 * 40 / 4
 
 
 # Coverage.
@@ -262,16 +311,17 @@ def skewed(seed: int) -> tuple[pl.DataFrame, Any, list[int]]:
     vectors = (vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)).astype(numpy.float32)
     cluster_of, _ = cluster(vectors, 192 // 16, seed=0)
     table = rows(
-        *((f"{i:04}", int(c), float(r)) for i, (c, r) in enumerate(zip(cluster_of, rng.random(3000), strict=True)))
+        *((f"{i:04}", int(c), 2.5 + r / 2) for i, (c, r) in enumerate(zip(cluster_of, rng.random(3000), strict=True)))
     )
     return table, vectors, intents.tolist()
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("method", ["clusters", "mmr"])
-def test_all_intents_of_a_skewed_set_are_in_the_selection(method: str, seed: int) -> None:
+@pytest.mark.parametrize(("method", "share"), [("clusters", 0.65), ("mmr", 0.75)])
+def test_all_intents_of_a_skewed_set_are_in_the_selection(method: str, share: float, seed: int) -> None:
+    """Intents as wide as they are apart: rows of one differ as much as rows of two, so novelty evens them out less."""
     table, vectors, intents = skewed(seed)
     selected = select(table, 192, vectors, method=method).rows
     found = Counter(intents[position] for position in selected["position"])
     assert set(found) == set(range(12))
-    assert sum(found[intent] for intent in range(3)) / 192 < 0.65
+    assert sum(found[intent] for intent in range(3)) / 192 < share
