@@ -1,7 +1,7 @@
 """What the selection is worth, over languages: `python benchmarks/arms.py --languages sw,fi` writes benchmarks/arms.md.
 
 Reads what builds with `--set 'evaluation.arms=[...]'` left in data/. Every language weighs the same; its cases are
-resampled within it, the same ones for the selected arm and the other.
+resampled within it, the same ones for both arms.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.evaluation.arms import ARMS, paired_cases
+from xinstr_core.evaluation.arms import ARMS, COMPARED, paired_cases
 from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
 from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.store import Partition, Store
@@ -41,18 +41,20 @@ def verdict(gap: Estimate, better: str) -> str:
 
 
 def gap_rows(cases: pl.DataFrame, tags: list[str]) -> list[str]:
-    """Markdown rows: arm, measure, prompts, pooled gap, verdict, cases, gap of every language."""
+    """Markdown rows: arm, the other, measure, prompts, pooled gap, verdict, cases, gap of every language."""
     rows = []
-    for arm in ARMS:
-        of_arm = cases.filter(pl.col("arm") == arm).sort("metric", "asked", "language", "case")
-        for one in of_arm.partition_by("metric", "asked", "better", maintain_order=True):
+    for reference, arm in COMPARED:
+        of_arms = cases.filter((pl.col("reference") == reference) & (pl.col("arm") == arm))
+        for one in of_arms.sort("metric", "asked", "language", "case").partition_by(
+            "metric", "asked", "better", maintain_order=True
+        ):
             metric, asked, better = one.select("metric", "asked", "better").row(0)
             groups = [one.filter(pl.col("language") == tag)["difference"].to_list() for tag in tags]
             gap = mean_over_groups([group for group in groups if group], SAMPLES, seed=0)
             alone = " | ".join(f"{sum(group) / len(group):+.3f}" if group else "-" for group in groups)
             pooled = f"{gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
             rows.append(
-                f"| {arm} | {metric} ({better} is better) | {asked} | {pooled} | {verdict(gap, better)} | {gap.n} | {alone} |"
+                f"| {reference} | {arm} | {metric} ({better} is better) | {asked} | {pooled} | {verdict(gap, better)} | {gap.n} | {alone} |"
             )
     return rows
 
@@ -76,7 +78,7 @@ def main() -> None:
     tags = arguments.languages.split(",")
     found = reports(Store(home_folder() / "data"), tags)
     cases = by_prompts(paired_cases(pl.concat([partition.read("scores") for partition in found.values()])))
-    cases = cases.with_columns(difference=pl.col("selected") - pl.col("value"))
+    cases = cases.with_columns(difference=pl.col("reference_value") - pl.col("value"))
     sizes = "; ".join(
         f"{tag} "
         + ", ".join(f"{arm} {s['pairs']} + {s['seeds']} in {s['rows']}" for arm, s in p.figures["arms"].items())
@@ -85,13 +87,13 @@ def main() -> None:
     lines = [
         "# What the selection is worth",
         "",
-        f"`.venv/bin/python benchmarks/arms.py --languages {arguments.languages}`, Python {platform.python_version()}. Selected minus each arm at equal rows and steps, "
+        f"`.venv/bin/python benchmarks/arms.py --languages {arguments.languages}`, Python {platform.python_version()}. One arm minus another at equal rows and steps, "
         f"paired by case; means over languages with 95 % bootstrap intervals ({SAMPLES} resamples of the cases within every language). Each arm was trained once a language: what another training seed would change is not in the intervals.",
         "",
         f"Distinct pairs + distinct seeds in training rows: {sizes}.",
         "",
-        f"| against | measure | prompts | selected minus arm | selected better | cases | {' | '.join(tags)} |",
-        "|---|---|---|---|---|---|" + "---|" * len(tags),
+        f"| arm | against | measure | prompts | difference | better | cases | {' | '.join(tags)} |",
+        "|---|---|---|---|---|---|---|" + "---|" * len(tags),
         *gap_rows(cases, tags),
         "",
         "## Values",

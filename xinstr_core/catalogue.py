@@ -101,7 +101,10 @@ def pair_lineage(store: Store, pair_id: str) -> dict[str, Any]:
         }
         if "lineage" not in views:
             raise InputError("no language has been built as far as diversified_set: there is no lineage yet")
-        cursor = connection.execute("SELECT * FROM lineage WHERE pair_id = ?", [pair_id])
+        try:
+            cursor = connection.execute("SELECT * FROM lineage WHERE pair_id = ?", [pair_id])
+        except duckdb.IOException as error:  # the folder was copied, or a build was killed at the wrong moment
+            raise InputError(f"{path} names files that are gone: build any language, and it is made anew") from error
         names = [column[0] for column in cursor.description]
         row = cursor.fetchone()
     if row is None:

@@ -211,7 +211,6 @@ class EvaluatorSettings(TrainingSettings):
     )
     signals: tuple[Literal["surprise", "grounding", "neighbours", "level"], ...] = Field(
         default=("surprise", "grounding", "neighbours"),
-        min_length=1,
         description="what ratings are read from: surprise of model and adapter, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
     )
     held_out_share: float = Field(
@@ -237,6 +236,13 @@ class EvaluatorSettings(TrainingSettings):
     maximum_seed_pairs: int = Field(
         default=2000, ge=1, description="seed pairs that the rating set is built from, chosen by key"
     )
+
+    @field_validator("constructions", "signals")
+    @classmethod
+    def _each_is_named_once(cls, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise ValueError("at least one is needed, and none twice")
+        return chosen
 
     @field_validator("constructions")
     @classmethod

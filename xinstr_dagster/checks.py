@@ -84,6 +84,11 @@ def _may_gate(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
     return bool(figures["may gate"]), {name: figures[name] for name in shown}
 
 
+def _keeps(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    funnel = partition.figures["funnel"]
+    return funnel["kept"] > 0, {step.removeprefix("- "): count for step, count in funnel.items()}
+
+
 def _selective(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
     kept = partition.scan("pairs").select(pl.col("kept").mean()).collect().item() or 0.0
     return 0.02 <= kept <= 0.98, {"share kept": kept}
@@ -123,6 +128,13 @@ CHECKS = (
     ),
     Check(
         "evaluator", "may_gate", "Held-out accuracy is high enough, on enough rows, to curate with", False, _may_gate
+    ),
+    Check(
+        "refined_pairs",
+        "has_kept_pairs",
+        "At least one pair was kept. Lower the limit of curation.* that drops most",
+        True,
+        _keeps,
     ),
     Check("refined_pairs", "selective", "Between 2 % and 98 % of the rated pairs were kept", False, _selective),
     Check("diversified_set", "has_rows", "At least one pair was selected", True, _has_rows("rows")),

@@ -57,6 +57,9 @@ def read_file(tag: Tag, preset: Preset = "pocket", override: Overrides = None) -
     if not results:
         raise InputError(f"{path}: none of its labels can be compared with the ratings of now: write a new file")
     _print_results(results)
+    console.print(
+        "Of the labelled rows as they were drawn, half of them kept pairs; the [bold]recall[/] alone weighs kept and dropped as all rated pairs have them."
+    )
     if first.labelled < FEW:
         console.print(f"Fewer than {FEW} labels: the intervals are narrower than what is known.")
 

@@ -91,15 +91,22 @@ def _print_outcome(outcome: Outcome) -> None:
 
 
 def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
-    """What each stage took, lost for which reasons, and kept."""
+    """What each stage took, lost for which reasons, and kept; what came of rounds; and what a user should do."""
+    told = set()
     for stage in stages:
         partition = workspace.store.get(stage, tag)
-        funnel = partition.figures.get("funnel", {}) if partition else {}
+        figures = partition.figures if partition else {}
+        funnel = figures.get("funnel", {})
         if funnel:
             (first, taken), *_, (last, kept) = funnel.items()
             lost = [f"{count} {step[2:]}" for step, count in funnel.items() if step.startswith("- ") and count]
             reasons = f" [dim]({', '.join(map(plain, lost))})[/]" if lost else ""
             console.print(f"  {stage}: {taken} {plain(first)} -> {kept} {plain(last)}{reasons}", soft_wrap=True)
+        for later in figures.get("rounds", [])[1:]:
+            console.print(f"    round {later['round']} {plain(later['outcome'])}", soft_wrap=True, highlight=False)
+        if (advice := figures.get("advice")) and advice not in told:
+            told.add(advice)
+            console.print(f"    [yellow]{plain(advice)}[/]", soft_wrap=True, highlight=False)
 
 
 def _print_measures(workspace: Workspace, tags: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import dagster as dg
 
+from xinstr_core.catalogue import build_catalogue
 from xinstr_core.errors import XinstrError
 from xinstr_core.stages.stage import Stage, run_stage
 from xinstr_core.store import Partition
@@ -52,14 +53,16 @@ def materialize(
 
     An error that the user can mend fails the step with its one line and is not retried.
     """
-    language = context.partition_key
+    language, workspace = context.partition_key, xinstr.workspace()
     try:
-        result = run_stage(xinstr.workspace(), stage, language, inputs, _Reporter(context, stage.name, language))
+        result = run_stage(workspace, stage, language, inputs, _Reporter(context, stage.name, language))
     except XinstrError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     partition = result.partition
     if result.reused:
         context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
+    else:
+        build_catalogue(workspace.store)  # it names files that are replaced now, and this run may end in failure
     yield dg.Output(
         partition,
         data_version=dg.DataVersion(partition.version),

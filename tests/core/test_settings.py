@@ -58,6 +58,8 @@ def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) ->
         ("evaluator", "constructions", []),
         ("evaluator", "constructions", ["cut_off", "other_ending"]),
         ("evaluator", "constructions", ["echo"]),
+        ("evaluator", "constructions", ["cut_off", "echo", "echo"]),
+        ("evaluator", "signals", []),
         ("diversity", "seed", -1),
         ("evaluation", "bootstrap_samples", None),
     ],

@@ -64,6 +64,7 @@ BLOCKING = {
     "candidate_pairs:responses_untouched": True,
     "candidate_pairs:mostly_accepted": False,
     "evaluator:may_gate": False,
+    "refined_pairs:has_kept_pairs": True,
     "refined_pairs:selective": False,
     "diversified_set:has_rows": True,
     "diversified_set:splits_disjoint": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import dagster as dg
 import duckdb
 import pytest
 
-from xinstr_core.catalogue import CATALOGUE
+from xinstr_core.catalogue import CATALOGUE, build_catalogue, pair_lineage
+from xinstr_core.errors import InputError
 from xinstr_core.stages import LINE
 from xinstr_core.store import MANIFEST, Store
-from xinstr_dagster.checks import CHECKS
+from xinstr_core.workspace import Workspace
+from xinstr_dagster.checks import CHECKS, failed_blocking_check
 from xinstr_dagster.definitions import build_definitions
 
 STAGES = [stage.name for stage in LINE]
@@ -46,9 +49,10 @@ class Built:
         return manifest
 
 
-def _execute(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def _execute(instance: dg.DagsterInstance, **overrides: Any) -> dg.ExecuteInProcessResult:
     job = build_definitions().resolve_job_def("build_language")
-    return job.execute_in_process(instance=instance, partition_key="sw", raise_on_error=False)
+    config = {"resources": {"xinstr": {"config": {"overrides": overrides}}}}
+    return job.execute_in_process(instance=instance, partition_key="sw", run_config=config, raise_on_error=False)
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +184,27 @@ def test_the_board_shows_each_language_by_stage(built: Built) -> None:
     assert set(cells["Finnish \\(fi\\)"]) == {"·"}
     assert set(cells["Thai \\(th, retired\\)"]) == {"·"}
     assert {cell.split()[0] for cell in cells["Swahili \\(sw\\)"]} == {"✓"}
+
+
+def test_a_run_that_ends_in_a_failed_check_says_why_and_leaves_a_catalogue_that_can_be_read(built: Built) -> None:
+    """The last test of this module: it leaves refined_pairs with nothing kept."""
+    failed = _execute(built.instance, curation={"minimum_top_probability": 1.0})
+    assert not failed.success
+    store = Store(built.home / "data")
+    workspace = Workspace(built.home, overrides={"curation": {"minimum_top_probability": 1.0}})
+    assert failed_blocking_check(workspace, STAGES, "sw").startswith(
+        "refined_pairs: check has_kept_pairs failed (accepted pairs 40, below_level_3 40, kept 0). It asks: "
+    )
+    pairs = store.get("refined_pairs", "sw")
+    assert pairs is not None
+    found = pair_lineage(store, pairs.read("pairs")["pair_id"][0])
+    assert (found["verdict"], found["kept"], found["language"]) == ("below_level_3", False, "sw")
+
+
+def test_lineage_says_what_to_do_where_files_of_the_catalogue_are_gone(built: Built, tmp_path: Path) -> None:
+    home = shutil.copytree(built.home, tmp_path / "home")
+    store = Store(home / "data")
+    build_catalogue(store)
+    next((home / "data" / "raw_corpus").rglob("documents-*.parquet")).unlink()
+    with pytest.raises(InputError, match="names files that are gone: build any language"):
+        pair_lineage(store, "x")

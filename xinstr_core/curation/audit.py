@@ -192,17 +192,23 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise InputError(f"there is no {path}: xinstr audit write makes one")
     text = _decoded(path.read_bytes())
     try:
-        for separator in ",;\t":
-            rows = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), start=1)
-            header = next((row for _, row in rows if any(cell.strip() for cell in row)), [])
-            names = ["_".join(printable(cell).casefold().split()) for cell in header]
-            if "pair_id" in names:
-                break
-        places = _places(path, names)
+        separator = max(",;\t", key=lambda separator: len({"pair_id", *ANSWERS} & set(_header(_rows(text, separator)))))
+        rows = _rows(text, separator)
+        places = _places(path, _header(rows))
         for number, row in rows:
             yield number, {name: row[place] if place < len(row) else "" for name, place in places.items()}
     except csv.Error as error:
         raise InputError(f"{path} is not CSV or tab-separated text ({error}): save the sheet as CSV") from error
+
+
+def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    return enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), start=1)
+
+
+def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """The names of the columns: the first row that is not empty, which is taken from `rows`."""
+    cells = next((row for _, row in rows if any(cell.strip() for cell in row)), [])
+    return ["_".join(printable(cell).casefold().split()) for cell in cells]
 
 
 def _places(path: Path, names: list[str]) -> dict[str, int]:

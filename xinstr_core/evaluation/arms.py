@@ -27,11 +27,17 @@ T = TypeVar("T")
 SELECTED: Arm = "selected"
 SEED_ONLY: Arm = "seed_only"
 ARMS: tuple[Arm, ...] = get_args(Arm)
+# (an arm, the one it is compared with): what the selection is worth, and what the ratings are.
+COMPARED: tuple[tuple[Arm, Arm], ...] = (
+    *((SELECTED, arm) for arm in ARMS if arm != SELECTED),
+    ("top_half", "bottom_half"),
+)
 SEED_TAG, WEB_TAG = "seed", "web"
 ARM_SCHEMA = pl.Schema({"pair_id": pl.String, "instruction": pl.String, "response": pl.String, "source_tag": pl.String})
 GAP_SCHEMA = pl.Schema(
     {
         "language": pl.String,
+        "reference": pl.String,
         "arm": pl.String,
         "metric": pl.String,
         "prompts": pl.String,
@@ -104,9 +110,10 @@ def repeated(items: Sequence[T], count: int) -> list[T]:
 
 @dataclass(frozen=True)
 class Gap:
-    """The selected arm minus another on the same cases of one measure, with the interval of that difference."""
+    """An arm (`reference`) minus another (`arm`) on the same cases of one measure, with the difference's interval."""
 
     language: str
+    reference: str
     arm: str
     metric: str
     prompts: str
@@ -118,45 +125,57 @@ class Gap:
 
     @property
     def advantage(self) -> tuple[float, float, float]:
-        """(difference, low, high) with the sign by which more than 0 speaks for the selected arm."""
+        """(difference, low, high) with the sign by which more than 0 speaks for the reference."""
         if self.better == "higher":
             return self.difference, self.low, self.high
         return -self.difference, -self.high, -self.low
 
     @property
     def clear(self) -> bool:
-        """Whether the selected arm is better and the interval holds no zero."""
+        """Whether the reference is better and the interval holds no zero."""
         return self.advantage[1] > 0
 
     @property
     def verdict(self) -> str:
         """What a reader may conclude."""
         if self.clear:
-            return "selected is better"
+            return f"{self.reference} is better"
         if self.low <= 0 <= self.high:
             return "not shown: the interval holds zero"
-        return f"selected is worse than {self.arm}"
+        return f"{self.reference} is worse than {self.arm}"
 
 
 def paired_cases(scores: pl.DataFrame) -> pl.DataFrame:
-    """Every case (SCORE_SCHEMA) of every arm beside the selected one's value of it: arm, selected and value, sorted."""
+    """Every case (SCORE_SCHEMA) of two arms that are COMPARED: reference, arm, reference_value and value, sorted."""
     of_case = ["language", "metric", "prompts", "better", "case"]
-    selected = scores.filter(pl.col("model") == SELECTED).select(*of_case, selected="value")
-    others = scores.filter(pl.col("model").is_in([arm for arm in ARMS if arm != SELECTED]))
-    paired = others.rename({"model": "arm"}).join(selected, on=of_case)
-    return paired.sort(pl.col("arm").cast(pl.Enum(ARMS)), *of_case)
+    pairs = pl.DataFrame(COMPARED, schema={"reference": pl.Enum(ARMS), "arm": pl.Enum(ARMS)}, orient="row")
+    values = scores.filter(pl.col("model").is_in(ARMS)).with_columns(pl.col("model").cast(pl.Enum(ARMS)))
+    others = pairs.join(values, left_on="arm", right_on="model")
+    references = values.select(*of_case, reference="model", reference_value="value")
+    return others.join(references, on=[*of_case, "reference"]).sort("reference", "arm", *of_case)
 
 
 def gaps(scores: pl.DataFrame, settings: EvaluationSettings) -> list[Gap]:
-    """The gap of every other arm on every measure that both have, from scores in SCORE_SCHEMA."""
+    """The gaps of all arms that are COMPARED, on every measure that both have, from scores in SCORE_SCHEMA."""
     found = []
-    by = ["language", "arm", "metric", "prompts", "better"]
+    by = ["language", "reference", "arm", "metric", "prompts", "better"]
     for cases in paired_cases(scores).partition_by(by, maintain_order=True):
-        language, arm, metric, prompts, better = cases.select(by).row(0)
+        language, reference, arm, metric, prompts, better = cases.select(by).row(0)
         estimate = paired_difference(
-            cases["selected"].to_list(), cases["value"].to_list(), settings.bootstrap_samples, settings.seed
+            cases["reference_value"].to_list(), cases["value"].to_list(), settings.bootstrap_samples, settings.seed
         )
         found.append(
-            Gap(language, arm, metric, prompts, estimate.value, estimate.low, estimate.high, estimate.n, better)
+            Gap(
+                language,
+                reference,
+                arm,
+                metric,
+                prompts,
+                estimate.value,
+                estimate.low,
+                estimate.high,
+                estimate.n,
+                better,
+            )
         )
     return found

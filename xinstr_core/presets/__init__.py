@@ -59,7 +59,8 @@ def _explain(error: Any) -> str:
     if error["type"] == "tuple_type":
         return f"setting {'.'.join(location)}: a list is wanted, such as [{error['input']!r}]"
     if error["type"] != "extra_forbidden":
-        return f"setting {'.'.join(location)}: {error['msg']} (got {error['input']!r})"
+        said = error["msg"].removeprefix("Value error, ")
+        return f"setting {'.'.join(location)}: {said} (got {error['input']!r})"
     section: Any = Settings
     for part in location[:-1]:
         annotation = section.model_fields[part].annotation

@@ -106,11 +106,11 @@ def histogram(values: pl.Series, title: str, kind: str = "svg") -> Any:
 
 
 def gap_plot(gaps: Sequence[Gap], kind: str = "svg") -> Any:
-    """Selected minus each arm with intervals, one line a measure and arm. To the right, the selected arm is better."""
+    """One arm minus another with intervals, a line a measure and pair of arms. To the right, the first is better."""
     import altair as alt
 
     rows = pl.DataFrame(
-        [(f"{gap.metric} ({gap.prompts})", gap.arm, *gap.advantage) for gap in gaps],
+        [(f"{gap.metric} ({gap.prompts})", f"{gap.reference} - {gap.arm}", *gap.advantage) for gap in gaps],
         schema={"measure": pl.String, "arm": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64},
         orient="row",
     )
@@ -119,7 +119,7 @@ def gap_plot(gaps: Sequence[Gap], kind: str = "svg") -> Any:
         yOffset=alt.YOffset("arm:N", sort=None),
         color=alt.Color("arm:N", sort=None),
     )
-    bars = base.mark_rule().encode(x=alt.X("low:Q", title="selected is better →"), x2="high:Q")
+    bars = base.mark_rule().encode(x=alt.X("low:Q", title="the first is better →"), x2="high:Q")
     points = base.mark_point(filled=True, size=60).encode(x="value:Q")
     zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color="#999", strokeDash=[4, 4]).encode(x="x:Q")
     height = 14 * len(rows) + 12 * rows["measure"].n_unique()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from xinstr_core.engines.models import load_tokenizer
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, WEB_TAG, arm_rows, arm_size, drawable, repeated
 from xinstr_core.prompts.render import prompt
-from xinstr_core.settings import Arm
+from xinstr_core.settings import Arm, TuningSettings
 from xinstr_core.stages.stage import StageRun
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example, build_rows
@@ -29,6 +30,7 @@ class ArmModel:
     pairs: int
     seeds: int
     rows: int
+    identity: str = ""  # of what it was trained on; empty for the tuned model itself
 
 
 def train_arms(run: StageRun) -> list[ArmModel]:
@@ -80,12 +82,26 @@ def _train(run: StageRun, arm: Arm, rows: pl.DataFrame, count: int) -> ArmModel:
         raise StageError(
             f"none of the {len(examples)} rows of arm {arm} can be trained on: raise tuning.maximum_tokens"
         )
-    folder = run.unfinished / f"arm-{arm}"
-    trained = train_adapter(run.model, repeated(usable, count), settings, folder, progress=run.progress)
+    name = arm_folder(arm)
+    folder, earlier = run.unfinished / name, run.earlier(name)
+    trained = train_adapter(
+        run.model, repeated(usable, count), settings, folder, earlier=earlier, progress=run.progress
+    )
     tags = rows.filter(~pl.col("pair_id").is_in(list(rejected)))["source_tag"]
     seeds = int((tags == SEED_TAG).sum())
     template = _template(SEED_TAG if seeds else tags[0])
-    return ArmModel(arm, trained.folder, template, len(tags) - seeds, seeds, trained.rows)
+    return ArmModel(arm, trained.folder, template, len(tags) - seeds, seeds, trained.rows, trained.identity)
+
+
+def arm_folder(arm: Arm) -> str:
+    """Under what name a partition keeps the training of an arm."""
+    return f"arm-{arm}"
+
+
+def kept_folders(arms: Sequence[ArmModel], settings: TuningSettings) -> dict[str, Path]:
+    """What a partition keeps, so that a further arm costs one training: adapters. Whole models are too large for that."""
+    trained = [arm for arm in arms if arm.identity and settings.method == "lora"]
+    return {arm_folder(arm.arm): arm.adapter for arm in trained}
 
 
 def _template(source_tag: str) -> str:

@@ -14,6 +14,7 @@ from xinstr_core.diversity.projection import project
 from xinstr_core.diversity.selection import Selection, select_rows
 from xinstr_core.diversity.topics import TOPICS_FILE, nearest_topics
 from xinstr_core.engines.encoders import encoder_identity, load_encoder
+from xinstr_core.settings import DiversitySettings
 from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import ShardLog, StageOutput
 
@@ -94,6 +95,7 @@ def run(run: StageRun) -> StageOutput:
             "funnel": _funnel(len(kept), len(rejected), len(held_out), len(pool), selection),
             "clusters": count,
             "topics": _shares(selection.rows["topic"].drop_nulls()),
+            "advice": _advice(selection, len(pool), settings),
             "embeddings computed": embeddings.computed,
             "diversity": compare_with_random(selection.rows, pool, embeddings.vectors, count, settings.seed),
         },
@@ -154,6 +156,18 @@ def _funnel(kept: int, rejected: int, held_out: int, pool: int, selection: Selec
         "- not selected": rest,
         "selected": len(selection.rows),
     }
+
+
+def _advice(selection: Selection, pool: int, settings: DiversitySettings) -> str:
+    """What to do where topics that many rows lack left the selection smaller than it could be; else nothing."""
+    wanted, topics = min(settings.target_rows, pool), selection.rows["topic"].n_unique()
+    if not selection.of_full_topics or len(selection.rows) == wanted:
+        return ""
+    never = f", which {topics} topics cannot have" if settings.maximum_topic_share * topics < 1 else ""
+    return (
+        f"At most {settings.maximum_topic_share} of the selection for a topic{never}, so {len(selection.rows)} pairs were "
+        f"selected where {wanted} could be: raise diversity.maximum_topic_share for more."
+    )
 
 
 def _shares(topics: pl.Series) -> dict[str, float]:

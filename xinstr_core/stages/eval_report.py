@@ -19,7 +19,7 @@ from xinstr_core.engines.resume import Load, RowLog, loaded_once
 from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement
-from xinstr_core.evaluation.arms import GAP_SCHEMA, gaps
+from xinstr_core.evaluation.arms import GAP_SCHEMA, SELECTED, gaps
 from xinstr_core.evaluation.gold import held_out_documents, judge_instruction, judge_pairs, judge_replies
 from xinstr_core.evaluation.measures import MEASURE_SCHEMA, Measures, compare
 from xinstr_core.evaluation.replies import (
@@ -36,8 +36,8 @@ from xinstr_core.pocket.documents import write_instruction
 from xinstr_core.prompts.render import prompt
 from xinstr_core.reporting.page import Findings, write_page
 from xinstr_core.schemas import frame
-from xinstr_core.stages.arms import train_arms
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.arms import arm_folder, kept_folders, train_arms
+from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
@@ -86,7 +86,7 @@ def run(run: StageRun) -> StageOutput:
         audit_note=audit_note,
     )
     page = write_page(run.unfinished / "report", run.language, run.settings, run.inputs, findings)
-    comparisons = compare(measures.rows)
+    comparisons, kept = compare(measures.rows), kept_folders(arms, run.settings.tuning)
     return StageOutput(
         tables={
             "measures": frame([asdict(row) for row in measures.rows], MEASURE_SCHEMA),
@@ -94,16 +94,17 @@ def run(run: StageRun) -> StageOutput:
             "gaps": frame([{**asdict(gap), "clear": gap.clear} for gap in found], GAP_SCHEMA),
             "replies": replies,
         },
-        folders={"report": page},
+        folders={"report": page, **kept},
         figures={
             "measures": {f"{row.metric} | {row.model} | {row.prompts}": round(row.value, 4) for row in measures.rows},
             "clearly better than base": sum(c.clear for c in comparisons),
             "compared": len(comparisons),
             "arms": {arm.arm: {"pairs": arm.pairs, "seeds": arm.seeds, "rows": arm.rows} for arm in arms},
-            "gaps clearly in favour of the selection": sum(gap.clear for gap in found),
-            "gaps": len(found),
+            "gaps clearly in favour of the selection": sum(gap.clear for gap in found if gap.reference == SELECTED),
+            "gaps": sum(gap.reference == SELECTED for gap in found),
             "training instructions": taught,
             "training instructions not in English": foreign,
+            TRAINED_ON: {arm_folder(arm.arm): arm.identity for arm in arms if arm_folder(arm.arm) in kept},
         },
     )
 
@@ -270,7 +271,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
 
 STAGE = Stage(
     "eval_report",
-    "3",
+    "4",
     run,
     upstream=(
         "raw_corpus",

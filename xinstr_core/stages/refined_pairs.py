@@ -23,6 +23,8 @@ from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import TrainedAdapter
 
+KEPT = "kept"
+NOT_CURATED = "not_curated"  # goes on too: no rater was good enough to say anything against it
 TEACHES = 0.9  # probability of level 3 from which a pair whose scores are good may teach: far from a mistake
 
 
@@ -177,7 +179,7 @@ def _shortfall(settings: CurationSettings) -> pl.Expr:
 
 
 def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *, trusted: bool) -> pl.DataFrame:
-    """Every candidate with its rating and `verdict`: kept, what it fell short in, or that its text has a better one."""
+    """Every candidate with its rating and `verdict`: kept (or not curated), what it fell short in, or that its text has a better one."""
     failed = pl.DataFrame(
         sorted(final.signals.failed.items()), schema={"pair_id": pl.String, "failure": pl.String}, orient="row"
     )
@@ -204,16 +206,17 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
         pl.when(pl.col("verdict") != "")
         .then(pl.col("verdict"))
         .when(best)
-        .then(pl.lit("kept"))
+        .then(pl.lit(KEPT if trusted else NOT_CURATED))
         .otherwise(pl.lit("not_best"))
     )
-    return rated.with_columns(verdict=beaten).with_columns(kept=pl.col("verdict") == "kept").sort("pair_id")
+    goes_on = pl.col("verdict").is_in([KEPT, NOT_CURATED])
+    return rated.with_columns(verdict=beaten).with_columns(kept=goes_on).sort("pair_id")
 
 
 def _funnel(pairs: pl.DataFrame) -> dict[str, int]:
-    counts = Counter(pairs["verdict"])
-    lost = {f"- {verdict}": count for verdict, count in counts.most_common() if verdict != "kept"}
-    return {"accepted pairs": len(pairs), **lost, "kept": counts["kept"]}
+    counts = Counter(pairs.filter(~pl.col("kept"))["verdict"])
+    lost = {f"- {verdict}": count for verdict, count in counts.most_common()}
+    return {"accepted pairs": len(pairs), **lost, "kept": int(pairs["kept"].sum())}
 
 
 def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSettings) -> float:
@@ -225,7 +228,7 @@ def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSett
 
 STAGE = Stage(
     "refined_pairs",
-    "7",
+    "8",
     run,
     upstream=("seed_pairs", "candidate_pairs", "evaluator"),
     settings=("curation", "evaluator"),

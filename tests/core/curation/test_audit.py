@@ -362,7 +362,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 BAD = {
     "missing columns": (b"pair_id,answers\nab,yes\n", "has no column instruction_clear, natural, level"),
-    "no key": (b"id,answers\nab,yes\n", "has no column pair_id"),
+    "no key": (b"id,instruction_clear,answers,natural,level\nab,yes\n", "has no column pair_id: keep"),
     "a workbook": (b"PK\x03\x04\x14\x00\x08\x00\xff\xfe", "save the sheet as CSV"),
     "empty": (b"", "has no column pair_id"),
     "a column twice": (

@@ -159,18 +159,26 @@ def test_a_gap_pairs_the_cases_whatever_their_order() -> None:
         ),
         EvaluationSettings(),
     )
-    assert found == [Gap("sw", "random", "a rate", "en", -1.0, -1.0, -1.0, 3, "lower")]
-    assert {"language", "arm", "metric", "prompts", "difference", "low", "high", "n", "better"} == set(
+    assert found == [Gap("sw", "selected", "random", "a rate", "en", -1.0, -1.0, -1.0, 3, "lower")]
+    assert {"language", "reference", "arm", "metric", "prompts", "difference", "low", "high", "n", "better"} == set(
         Gap.__dataclass_fields__
     )
     assert set(GAP_SCHEMA.names()) == {*Gap.__dataclass_fields__, "clear"}
 
 
 def test_arms_stand_in_the_order_of_the_settings_and_only_shared_cases_count() -> None:
-    table = scores(selected={"x": 1.0, "y": 1.0}, bottom_half={"x": 0.0, "lost": 1.0}, uncurated={"y": 0.0})
-    assert paired_cases(table).select("arm", "case", "selected", "value").rows() == [
-        ("uncurated", "y", 1.0, 0.0),
-        ("bottom_half", "x", 1.0, 0.0),
+    table = scores(
+        selected={"x": 1.0, "y": 1.0},
+        top_half={"x": 0.5},
+        bottom_half={"x": 0.0, "lost": 1.0},
+        uncurated={"y": 0.0},
+        tuned={"x": 1.0},
+    )
+    assert paired_cases(table).select("reference", "arm", "case", "reference_value", "value").rows() == [
+        ("selected", "uncurated", "y", 1.0, 0.0),
+        ("selected", "top_half", "x", 1.0, 0.5),
+        ("selected", "bottom_half", "x", 1.0, 0.0),
+        ("top_half", "bottom_half", "x", 0.5, 0.0),
     ]
 
 
@@ -197,6 +205,6 @@ BETTER, UNCLEAR, WORSE = "selected is better", "not shown: the interval holds ze
 def test_a_gap_is_clear_when_the_selected_arm_is_better_and_zero_is_outside(
     interval: tuple[float, float], better: str, verdict: str
 ) -> None:
-    gap = Gap("sw", "random", "a rate", "en", sum(interval) / 2, *interval, 96, better)
+    gap = Gap("sw", "selected", "random", "a rate", "en", sum(interval) / 2, *interval, 96, better)
     found: Any = (gap.verdict, gap.clear)
     assert found == (verdict, verdict == BETTER)

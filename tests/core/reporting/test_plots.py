@@ -15,14 +15,14 @@ def labels(svg: str) -> list[str]:
 def test_gaps_lie_on_the_side_that_they_speak_for() -> None:
     svg = gap_plot(
         [
-            Gap("sw", "random", "wrong-language rate", "en", -0.25, -0.5, -0.125, 9, "lower"),
-            Gap("sw", "uncurated", "right intent of reply", "sw", -0.25, -0.5, -0.125, 9, "higher"),
+            Gap("sw", "selected", "random", "wrong-language rate", "en", -0.25, -0.5, -0.125, 9, "lower"),
+            Gap("sw", "top_half", "bottom_half", "right intent of reply", "sw", -0.25, -0.5, -0.125, 9, "higher"),
         ]
     )
     found = labels(svg)
-    assert "value: 0.25; measure: wrong-language rate (en); arm: random" in found
-    assert "value: -0.25; measure: right intent of reply (sw); arm: uncurated" in found
-    assert "selected is better →: 0.125; measure: wrong-language rate (en); high: 0.5; arm: random" in found
+    assert "value: 0.25; measure: wrong-language rate (en); arm: selected - random" in found
+    assert "value: -0.25; measure: right intent of reply (sw); arm: top_half - bottom_half" in found
+    assert "the first is better →: 0.125; measure: wrong-language rate (en); high: 0.5; arm: selected - random" in found
     assert "x: 0" in found
 
 

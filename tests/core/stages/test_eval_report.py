@@ -16,7 +16,7 @@ from xinstr_core.stages import arms
 from xinstr_core.stages.eval_report import STAGE
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
-from xinstr_core.training.adapter import train_adapter
+from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 from xinstr_core.workspace import Workspace
 
@@ -60,7 +60,7 @@ SELECTION = (
     )
     .select("language", "pair_id", "doc_id", "instruction", "response", "rating", "rank_in_cluster", "split")
 )
-ROUND = {"round": 1, "accuracy": 0.9, "AUC of level 3": 0.99, "used": True}
+ROUND = {"round": 1, "log loss": 0.1, "accuracy": 0.9, "AUC of level 3": 0.99, "outcome": "used"}
 FIGURES: dict[str, dict[str, Any]] = {
     "raw_corpus": {"funnel": {"records": 12, "- too_short": 2, "kept": 10}},
     "seed_pairs": {"funnel": {"records": 3, "kept": 3}, "english only": False},
@@ -111,8 +111,10 @@ def adapter(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory
 def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
     """Run the stage in a home of its own, with these arms and tables."""
 
-    def run(wanted: Sequence[str] = (), seeds: pl.DataFrame = SEEDS, audit: str = "") -> Partition:
-        home = tmp_path_factory.mktemp("home")
+    def run(
+        wanted: Sequence[str] = (), seeds: pl.DataFrame = SEEDS, audit: str = "", home: Path | None = None
+    ) -> Partition:
+        home = home or tmp_path_factory.mktemp("home")
         (home / "languages.toml").write_text(
             '[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "sw.jsonl"\nprompts = "prompts.jsonl"\n', "utf-8"
         )
@@ -152,7 +154,7 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
 def _copied(folder: Path, to: Path) -> Path:
     import shutil
 
-    return Path(shutil.copytree(folder, to))
+    return Path(shutil.copytree(folder, to, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +193,25 @@ def test_gaps_compare_the_selected_arm_with_every_other_on_the_same_cases(with_a
     assert set(likelihood["case"]) == {"p0", "p1"}
     found = gaps.filter((pl.col("arm") == "seed_only") & pl.col("metric").str.contains("likelihood"))
     assert found["difference"].item() == pytest.approx(means["selected"] - means["seed_only"], abs=1e-12)
+
+
+def test_the_better_half_is_compared_with_the_worse_and_a_further_arm_costs_one_training(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evaluate(["top_half", "bottom_half"], home=tmp_path).read("gaps")
+    assert set(found.select("reference", "arm").rows()) == {
+        ("selected", "top_half"), ("selected", "bottom_half"), ("top_half", "bottom_half"),
+    }  # fmt: skip
+    trained = {}
+
+    def recorded(*given: Any, earlier: Earlier | None, **named: Any) -> TrainedAdapter:
+        adapter = train_adapter(*given, earlier=earlier, **named)
+        trained[adapter.folder.name] = earlier is None or earlier.identity != adapter.identity
+        return adapter
+
+    monkeypatch.setattr("xinstr_core.stages.arms.train_adapter", recorded)
+    evaluate(["top_half", "bottom_half", "random"], home=tmp_path)
+    assert trained == {"arm-selected": False, "arm-top_half": False, "arm-bottom_half": False, "arm-random": True}
 
 
 def test_without_arms_nothing_is_tuned_and_base_and_tuned_are_measured_the_same(

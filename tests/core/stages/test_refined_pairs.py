@@ -200,7 +200,9 @@ def test_a_rater_that_may_not_gate_teaches_no_round_and_lets_everything_go_on_wi
     pairs = candidates(("a", "d1", 0), ("b", "d1", 1), ("c", "d2", 0))
     rounds = one({"a": POOR, "c": (1.0, 0.0, 0.0, 0.0, 0.0)})
     partition = refine(rounds, pairs, trusted=False)
-    assert verdicts(partition) == {"a": "not_best", "b": "kept", "c": "kept"}
+    assert verdicts(partition) == {"a": "not_best", "b": "not_curated", "c": "not_curated"}
+    assert partition.read("pairs")["kept"].to_list() == [False, True, True]
+    assert partition.figures["funnel"] == {"accepted pairs": 3, "- not_best": 1, "kept": 2}
     assert partition.read("pairs")["rating"].to_list() == pytest.approx([1.3, 2.85, 1.0])
     assert (partition.figures["curated"], partition.figures["advice"]) == (False, "Not curated: give more seeds.")
     assert (rounds.taught, len(partition.figures["rounds"])) == ([], 1)
