@@ -73,5 +73,4 @@ def test_every_intent_of_a_skewed_corpus_is_selected(skewed: Path) -> None:
     counts = dict(selected["intent"].value_counts().iter_rows())
     assert len(counts) == INTENTS
     largest = sum(sorted(counts.values())[-3:]) / len(selected)
-    kept = dict(pairs.filter("kept")["intent"].value_counts().iter_rows())
-    assert largest < sum(sorted(kept.values())[-3:]) / sum(kept.values())
+    assert largest <= 0.55  # measured 0.514; of all kept pairs 0.78
