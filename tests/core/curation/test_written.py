@@ -61,7 +61,7 @@ def write(base: ModelReference, folder: Path, *constructions: Construction, prog
 
 
 def test_nothing_is_written_where_no_construction_needs_it(tmp_path: Path) -> None:
-    assert write(ModelReference("gone", Path("gone"), "gone"), tmp_path, "echo", "cut_off") == {}
+    assert write(ModelReference("gone", Path("gone"), "gone"), tmp_path, "disordered") == {}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,6 +20,7 @@ from xinstr_core.workspace import Workspace
 
 INTENTS = ("cook rice", "reach town", "grow beans", "mend a chair")
 DIVERSITY: dict[str, Any] = {
+    "method": "clusters",
     "target_rows": 24,
     "rows_per_cluster": 6,
     "held_out_rows": 4,
