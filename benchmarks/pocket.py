@@ -125,7 +125,7 @@ def main() -> None:
     lines = [
         "# Pocket figures",
         "",
-        f"`make demo LANGUAGES={arguments.languages} && .venv/bin/python benchmarks/pocket.py --languages {arguments.languages}`, "
+        f"`xinstr build {' '.join(tags)}`, then `.venv/bin/python benchmarks/pocket.py --languages {arguments.languages}`, "
         f"Python {platform.python_version()}, 2 shared cores, no GPU. Means over languages; held-out subjects never occur in any training text.",
         "",
         f"| measure | target | mean | reached | {' | '.join(tags)} |",
