@@ -156,6 +156,17 @@ def test_near_duplicates_are_counted_and_topics_named(home: Path, tiny_model: Mo
     assert sum(capped.figures["topics"].values()) == pytest.approx(1, abs=0.01)
 
 
+def test_a_selection_that_topics_made_smaller_says_so(home: Path, tiny_model: ModelReference) -> None:
+    assert build(home, tiny_model, pairs()).figures["advice"] == ""
+    starved = build(home, tiny_model, pairs(), maximum_topic_share=0.01)
+    topics = len(starved.figures["topics"])
+    assert starved.figures["funnel"]["selected"] == topics < 24
+    assert starved.figures["advice"] == (
+        f"At most 0.01 of the selection for a topic, which {topics} topics cannot have, so {topics} pairs were selected "
+        "where 24 could be: raise diversity.maximum_topic_share for more."
+    )
+
+
 def test_no_kept_pairs_give_empty_tables(home: Path, tiny_model: ModelReference) -> None:
     built = build(home, tiny_model, pairs(0))
     schemas = {"rows": ROW_SCHEMA, "rejected": REJECTED_SCHEMA, "map": MAP_SCHEMA}
