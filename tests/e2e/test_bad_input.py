@@ -212,6 +212,7 @@ def test_a_corpus_that_is_mostly_junk_stops_and_says_how_to_go_on(xinstr: Comman
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_too_early_stops_the_build_unless_that_is_accepted(xinstr: CommandLine) -> None:
     corpus = xinstr.home / "corpus.jsonl.gz"
     whole = gzip.compress(b"".join(record(text) for text in texts_in("sw", 60)))

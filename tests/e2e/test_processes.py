@@ -31,6 +31,7 @@ def _versions(home: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_languages_built_at_once_have_the_content_of_languages_built_in_turn(
     new_home: Callable[[str], CommandLine],
 ) -> None:
@@ -111,6 +112,7 @@ def test_an_interrupted_build_of_one_language_says_so_in_one_line_and_goes_on_fr
     assert errors.splitlines()[-1] == b"error: interrupted: the same command goes on from here"
 
 
+@pytest.mark.slow
 def test_a_damaged_manifest_of_one_language_keeps_no_other_from_being_built(
     new_home: Callable[[str], CommandLine],
 ) -> None:
@@ -126,6 +128,7 @@ def test_a_damaged_manifest_of_one_language_keeps_no_other_from_being_built(
     assert (xinstr.home / "data" / "seed_pairs" / "language=sw" / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_build_that_was_killed_while_it_wrote_the_catalogue_keeps_no_other_waiting(
     new_home: Callable[[str], CommandLine],
 ) -> None:
