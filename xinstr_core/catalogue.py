@@ -15,6 +15,7 @@ from xinstr_core.errors import InputError
 from xinstr_core.store import Partition, Store
 
 CATALOGUE = "catalog.duckdb"
+LOOKS = 5  # at the partitions: one is replaced in milliseconds, and not five times in a row
 
 # A training row back to its document, and on to the model that learned from it.
 _LINEAGE = """
@@ -46,14 +47,23 @@ VIEWS = {
 
 def build_catalogue(store: Store) -> Path:
     """Write the catalogue of everything that is finished. Views of assets nobody built yet are left out."""
+    import duckdb
+
     path = store.root / CATALOGUE
     store.root.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
     with (store.root / ".catalogue.lock").open("w") as lock:
         # One writer at a time, from its look at the partitions on: else an older view could replace a newer one.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _write(temporary, store)
+        for look in range(1, LOOKS + 1):
+            try:
+                _write(temporary, store)
+                break
+            except (
+                duckdb.IOException
+            ):  # another language's build replaced a partition between its manifest and its files
+                if look == LOOKS:
+                    raise
         temporary.replace(path)
     return path
 
@@ -61,6 +71,7 @@ def build_catalogue(store: Store) -> Path:
 def _write(path: Path, store: Store) -> None:
     import duckdb
 
+    path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
         made = set()
         for view, (asset, table) in VIEWS.items():
