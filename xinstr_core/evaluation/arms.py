@@ -160,22 +160,9 @@ def gaps(scores: pl.DataFrame, settings: EvaluationSettings) -> list[Gap]:
     found = []
     by = ["language", "reference", "arm", "metric", "prompts", "better"]
     for cases in paired_cases(scores).partition_by(by, maintain_order=True):
-        language, reference, arm, metric, prompts, better = cases.select(by).row(0)
         estimate = paired_difference(
             cases["reference_value"].to_list(), cases["value"].to_list(), settings.bootstrap_samples, settings.seed
         )
-        found.append(
-            Gap(
-                language,
-                reference,
-                arm,
-                metric,
-                prompts,
-                estimate.value,
-                estimate.low,
-                estimate.high,
-                estimate.n,
-                better,
-            )
-        )
+        of_gap = cases.select(by).row(0, named=True)
+        found.append(Gap(**of_gap, difference=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n))
     return found
