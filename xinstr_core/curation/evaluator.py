@@ -31,8 +31,8 @@ from xinstr_core.curation.signals import (
 )
 from xinstr_core.curation.validation import PROBABILITIES, SCORES
 from xinstr_core.engines.base import SCORED_ROWS
-from xinstr_core.engines.models import ModelReference
-from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.engines.models import adapter_hash
+from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import fingerprint
 from xinstr_core.progress import Progress, silent
@@ -57,10 +57,10 @@ class Evaluator:
     heads: dict[str, Head]
 
     @classmethod
-    def load(cls, base: ModelReference, partition: Partition, settings: EvaluatorSettings) -> Evaluator:
+    def load(cls, engines: Engines, partition: Partition, settings: EvaluatorSettings) -> Evaluator:
         """The evaluator that a partition holds."""
         readers = Readers(
-            base,
+            engines,
             settings.signals,
             {task: partition.folder(f"adapter-{task}") for task in adapter_tasks(settings)},
             RareWords(partition.read("rare_words")),
@@ -109,7 +109,7 @@ class Evaluator:
 
 
 def train_evaluator(
-    base: ModelReference,
+    engines: Engines,
     pairs: Sequence[Pair],
     settings: EvaluatorSettings,
     folder: Path,
@@ -134,7 +134,7 @@ def train_evaluator(
         raise StageError(f"{len(pairs)} seed pairs are too few to train an evaluator on: give 100 or more")
     trained = {
         task: train_adapter(
-            base,
+            engines,
             examples,
             settings,
             folder / f"adapter-{task}",
@@ -145,23 +145,23 @@ def train_evaluator(
         for task, examples in _examples(for_adapters, added, settings, material_for_adapters).items()
     }
     readers = Readers(
-        base,
+        engines,
         settings.signals,
         {task: adapter.folder for task, adapter in trained.items()},
         RareWords.count(pair.instruction for pair in for_adapters),
-        seed_neighbours(base, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
+        seed_neighbours(engines, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
     )
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
     signals = read_signals(readers, rated, log or SignalLog(folder / "heads")).table
     return Evaluator(readers, fit_heads(signals, rated)), trained
 
 
-def seed_neighbours(base: ModelReference, pairs: Sequence[Pair]) -> Neighbours:
+def seed_neighbours(engines: Engines, pairs: Sequence[Pair]) -> Neighbours:
     """The pairs with the base model's vectors of their texts."""
-    engine = TransformersEngine(base)
+    reader = engines.reader()
     ordered = sorted(pairs, key=lambda pair: (len(pair.response), pair.key))
     batches = [ordered[start : start + SCORED_ROWS] for start in range(0, len(ordered), SCORED_ROWS)]
-    vectors = [vector for batch in batches for vector in engine.embed([pair.response for pair in batch])]
+    vectors = [vector for batch in batches for vector in reader().embed([pair.response for pair in batch])]
     return Neighbours.of([(pair.key, pair.instruction, pair.response) for pair in ordered], vectors)
 
 

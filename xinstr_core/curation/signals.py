@@ -24,9 +24,9 @@ from xinstr_core.curation.grounding import RareWords
 from xinstr_core.curation.neighbours import Neighbours, halves
 from xinstr_core.curation.rating_set import LEVELS
 from xinstr_core.engines.base import SCORED_ROWS, Engine, Request, TokenScores
-from xinstr_core.engines.models import ModelReference
-from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, loaded_once, run_rows
-from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.engines.models import adapter_hash
+from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
+from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
@@ -51,7 +51,7 @@ SIGNALS = {"surprise": (*GIVEN, *RESPONSE, *ALONE), "grounding": GROUNDING, "nei
 class Readers:
     """What reads the signals: `groups` of SIGNALS, adapters by task ("instruction", "level"), and tables of the seeds."""
 
-    base: ModelReference
+    engines: Engines
     groups: tuple[str, ...]
     adapters: dict[str, Path]
     rare_words: RareWords
@@ -193,13 +193,13 @@ class _Reading:
 
 
 def _readings(readers: Readers) -> list[_Reading]:
-    base, found = readers.base, []
+    engines, base, found = readers.engines, readers.engines.base, []
     if "surprise" in readers.groups:
         adapter = readers.adapters["instruction"]
         told = f"{base.fingerprint} {adapter_hash(adapter)}"
-        load = loaded_once(lambda: TransformersEngine(base, adapter))
+        load = engines.rater(adapter)
         found = [
-            _Reading("response", RESPONSE, base.fingerprint, lambda: TransformersEngine(base)),
+            _Reading("response", RESPONSE, base.fingerprint, engines.reader()),
             _Reading("given", GIVEN, told, load),
             _Reading("alone", ALONE, told, load),
         ]
@@ -209,11 +209,11 @@ def _readings(readers: Readers) -> list[_Reading]:
             base.fingerprint, *(text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
         )
         columns = ("nearest", "halves_alike")
-        found.append(_Reading("neighbours", columns, identity, lambda: TransformersEngine(base), readers.neighbours))
+        found.append(_Reading("neighbours", columns, identity, engines.reader(), readers.neighbours))
     if "level" in readers.groups:
         rater = readers.adapters["level"]
         identity = f"{base.fingerprint} {adapter_hash(rater)}"
-        found.append(_Reading("level", LEVEL, identity, lambda: TransformersEngine(base, rater)))
+        found.append(_Reading("level", LEVEL, identity, engines.rater(rater)))
     return found
 
 

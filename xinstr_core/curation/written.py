@@ -9,9 +9,9 @@ import polars as pl
 
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.engines.base import Decoding, Engine, Request
-from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
-from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
@@ -44,7 +44,7 @@ def from_table(table: pl.DataFrame) -> Written:
 
 
 def written_responses(
-    base: ModelReference,
+    engines: Engines,
     pairs: Sequence[Pair],
     settings: EvaluatorSettings,
     language: Language,
@@ -58,7 +58,7 @@ def written_responses(
     written: dict[str, dict[str, str]] = {}
     if "base_response" in settings.constructions:
         written["base_response"] = _answers(
-            lambda: TransformersEngine(base), base.fingerprint, pairs, language, folder, progress
+            engines.writer(), engines.base.fingerprint, pairs, language, folder, progress
         )
     if "weaker_response" in settings.constructions:
         ordered = sorted(pairs, key=lambda pair: pair.key)
@@ -66,9 +66,9 @@ def written_responses(
         for number, half in enumerate((ordered[::2], ordered[1::2])):
             others = ordered[1 - number :: 2]
             examples = [Example(pair.key, _prompt(pair, language), pair.response) for pair in others]
-            adapter = train_adapter(base, examples, settings, folder / f"weaker-{number}", progress=progress).folder
+            adapter = train_adapter(engines, examples, settings, folder / f"weaker-{number}", progress=progress).folder
             written["weaker_response"] |= _answers(
-                lambda adapter=adapter: TransformersEngine(base, adapter),  # type: ignore[misc]  # binds this half's
+                engines.writer(adapter),
                 adapter_hash(adapter),
                 half,
                 language,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 # Rows of a batch whose every token is scored, and its logits held: 8 of 300 tokens and 6,144 words are 60 MB.
@@ -57,9 +58,24 @@ class TokenScores:
     end: float
 
 
-class Engine(Protocol):
-    """A loaded model. `fingerprint` tells weights and adapter apart from all others."""
+class Capability(StrEnum):
+    """What an engine may be able to do; ADAPTERS: to load what was trained on its base."""
 
+    GENERATE = "generate"
+    SCORE_COMPLETIONS = "score completions"
+    SCORE_LABELS = "score labels"
+    EMBED = "embed"
+    ADAPTERS = "adapters"
+
+
+class Engine(Protocol):
+    """A loaded model. `fingerprint` tells weights and adapter apart from all others; `capabilities` are its class's.
+
+    Requests of one call whose `prompt` is equal share that beginning: the candidates of a text, the openings that are
+    tried for it, the instructions that are scored after it. An engine may read it once.
+    """
+
+    capabilities: frozenset[Capability]
     fingerprint: str
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:

@@ -28,13 +28,8 @@ def encoder_identity(name: str, base: ModelReference) -> str:
     return files_hash(folder, sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
 
 
-def load_encoder(name: str, base: ModelReference) -> Encode:
-    """The encoder, loaded. Raises InputError when it cannot be, or its package is missing."""
-    if name == BASE_MODEL:
-        from xinstr_core.engines.transformers_engine import TransformersEngine
-
-        engine = TransformersEngine(base)
-        return lambda texts: _in_batches(engine.embed, texts)
+def load_encoder(name: str) -> Encode:
+    """A sentence encoder, loaded. Raises InputError when it cannot be, or its package is missing."""
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
@@ -52,8 +47,8 @@ def load_encoder(name: str, base: ModelReference) -> Encode:
     )
 
 
-def _in_batches(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
-    """Batches of similar length, vectors in the order of the texts."""
+def encode_in_batches(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
+    """What an engine's `embed` gives for any number of texts: batches of similar length, vectors in the order of the texts."""
     order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), index))
     batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
     vectors = numpy.concatenate([embed([texts[index] for index in batch]) for batch in batches])

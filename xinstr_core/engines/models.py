@@ -139,6 +139,11 @@ def training_method(folder: Path) -> Literal["lora", "full"]:
     return "lora" if (folder / "adapter_config.json").is_file() else "full"
 
 
+def adapter_hash(folder: Path) -> str:
+    """Of the content of a folder of train_adapter()."""
+    return files_hash(folder, sorted(p.name for p in folder.iterdir() if p.is_file()))
+
+
 def load_trained_model(base: ModelReference, folder: Path) -> Any:
     """What train_adapter() left in `folder`, loaded as a base is: an adapter merged into `base`, or all weights in its place.
 
@@ -149,6 +154,21 @@ def load_trained_model(base: ModelReference, folder: Path) -> Any:
     from peft import PeftModel
 
     return PeftModel.from_pretrained(load_causal_model(base), str(folder)).merge_and_unload()
+
+
+def load_trainable_model(base: ModelReference, start_from: Path | None) -> Any:
+    """The base, or what train_adapter() left in `start_from`, to be trained on: an adapter beside the base, or all weights."""
+    if start_from is None:
+        return load_causal_model(base)
+    if training_method(start_from) == "full":
+        return load_trained_model(base, start_from)
+    from peft import PeftModel
+
+    model = load_causal_model(base)
+    continued = PeftModel.from_pretrained(model, str(start_from), is_trainable=True)
+    # The name that the adapter was saved with is no path: at each checkpoint peft would ask the hub about it.
+    continued.peft_config["default"].base_model_name_or_path = model.name_or_path
+    return continued
 
 
 def _first_line(error: BaseException) -> str:

@@ -143,15 +143,3 @@ def _check_engine(
 def _first(failed: dict[str, str]) -> str:
     key = min(failed)
     return f"{key}: {failed[key]}"
-
-
-def loaded_once(load: Load) -> Load:
-    """The same engine for everybody who asks for it, loaded by the first."""
-    loaded: list[Engine] = []
-
-    def engine() -> Engine:
-        if not loaded:
-            loaded.append(load())
-        return loaded[0]
-
-    return engine

@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.base import Completion, Decoding, LabelScores, Request, TokenScores
+from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.engines.encoding import encode, encode_prompt, padded_length, positions
-from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer, load_trained_model
+from xinstr_core.engines.models import (
+    ModelReference,
+    adapter_hash,
+    load_causal_model,
+    load_tokenizer,
+    load_trained_model,
+)
 from xinstr_core.engines.sampling import row_sampler
-from xinstr_core.identity import files_hash, fingerprint
+from xinstr_core.identity import fingerprint
 
 
 class TransformersEngine:
     """A causal language model: the base as it is, or what train_adapter() made of it (an adapter, or all weights)."""
+
+    capabilities = frozenset(Capability)
 
     def __init__(self, base: ModelReference, adapter: Path | None = None) -> None:
         from transformers import GenerationConfig
@@ -121,7 +129,3 @@ class TransformersEngine:
         written = ids[: ids.index(end)] if finished else ids
         text = self._tokenizer.decode(opening + written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return Completion(request.key, text, prompt_tokens, len(written), finished)
-
-
-def adapter_hash(folder: Path) -> str:
-    return files_hash(folder, sorted(p.name for p in folder.iterdir() if p.is_file()))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.models import load_tokenizer
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, WEB_TAG, arm_rows, arm_size, drawable, repeated
 from xinstr_core.prompts.render import prompt
@@ -76,7 +75,7 @@ def _train(run: StageRun, arm: Arm, rows: pl.DataFrame, count: int) -> ArmModel:
         Example(key, prompt(_template(tag)).render(instruction=instruction, language=run.language.name), response)
         for key, instruction, response, tag in rows.iter_rows()
     ]
-    rejected = {row.key for row in build_rows(load_tokenizer(run.model), examples, settings.maximum_tokens)[1]}
+    rejected = {row.key for row in build_rows(run.engines.tokenizer, examples, settings.maximum_tokens)[1]}
     usable = [example for example in examples if example.key not in rejected]
     if not usable:
         raise StageError(
@@ -85,7 +84,7 @@ def _train(run: StageRun, arm: Arm, rows: pl.DataFrame, count: int) -> ArmModel:
     name = arm_folder(arm)
     folder, earlier = run.unfinished / name, run.earlier(name)
     trained = train_adapter(
-        run.model, repeated(usable, count), settings, folder, earlier=earlier, progress=run.progress
+        run.engines, repeated(usable, count), settings, folder, earlier=earlier, progress=run.progress
     )
     tags = rows.filter(~pl.col("pair_id").is_in(list(rejected)))["source_tag"]
     seeds = int((tags == SEED_TAG).sum())

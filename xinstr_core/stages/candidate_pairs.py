@@ -13,8 +13,7 @@ from xinstr_core.curation.instructions import ACCEPTED, instruction_status
 from xinstr_core.curation.openings import OPENING_SCHEMA, common_openings, suit_openings
 from xinstr_core.curation.self_contained import opening_flaw
 from xinstr_core.engines.base import SCORED_ROWS, Completion, Decoding, Engine, Request
-from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
-from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
 from xinstr_core.identity import content_key, fingerprint, pair_key
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas import frame
@@ -95,8 +94,8 @@ def run(run: StageRun) -> StageOutput:
     )
 
 
-def _engine(run: StageRun) -> Engine:
-    return TransformersEngine(run.model, run.inputs["reverse_model"].folder("adapter"))
+def _reverse_model(run: StageRun) -> Load:
+    return run.engines.reverse(run.inputs["reverse_model"].folder("adapter"))
 
 
 def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[str, list[str]], pl.DataFrame]:
@@ -109,7 +108,7 @@ def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[st
     identity = content_key(model, str(wanted), str(settings.seed), *known)
     keys = {content_key("opening", identity, text.text): text for text in texts}
     rows = run_rows(
-        lambda: _engine(run),
+        _reverse_model(run),
         [Request(key, prompt("reverse").render(text=text.text)) for key, text in keys.items()],
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
         RowLog.open(run.rows / "openings", OPENING_SCHEMA, run.previous, "openings"),
@@ -143,7 +142,7 @@ def _generate(run: StageRun, attempts: Sequence[Attempt]) -> Rows:
         return frame([_raw_row(completion) for completion in engine.generate(batch, _decoding(run))], RAW_SCHEMA)
 
     return run_rows(
-        lambda: _engine(run),
+        _reverse_model(run),
         [attempt.request for attempt in attempts],
         work,
         RowLog.open(run.rows / "raw", RAW_SCHEMA, run.previous, "raw"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import polars as pl
@@ -13,7 +12,7 @@ from xinstr_core.diversity.measures import compare_with_random
 from xinstr_core.diversity.projection import project
 from xinstr_core.diversity.selection import Selection, select_rows
 from xinstr_core.diversity.topics import TOPICS_FILE, nearest_topics
-from xinstr_core.engines.encoders import encoder_identity, load_encoder
+from xinstr_core.engines.encoders import encoder_identity
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.stages.stage import Stage, StageRun
 from xinstr_core.store import ShardLog, StageOutput
@@ -51,7 +50,7 @@ MAP_SCHEMA = pl.Schema(
 def run(run: StageRun) -> StageOutput:
     settings = run.settings.diversity
     encoder = encoder_identity(settings.encoder, run.model)
-    load = cache(lambda: load_encoder(settings.encoder, run.model))
+    load = run.engines.encoder()
     kept = (
         run.inputs["refined_pairs"]
         .scan("pairs")

@@ -15,8 +15,8 @@ import polars as pl
 from xinstr_core.curation.audit import audit_file, read_audit
 from xinstr_core.curation.instructions import ACCEPTED, instruction_status
 from xinstr_core.engines.base import SCORED_ROWS, Decoding, Request, length_sorted_batches
-from xinstr_core.engines.resume import Load, RowLog, loaded_once
-from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.engines.models import adapter_hash
+from xinstr_core.engines.resume import Load, RowLog
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement
 from xinstr_core.evaluation.arms import GAP_SCHEMA, SELECTED, gaps
@@ -128,7 +128,7 @@ def _measure_model(
     run: StageRun, subject: Subject, prompts: list[EvaluationPrompt], measures: Measures
 ) -> pl.DataFrame:
     """Measure one model and return its replies, with its name and the language beside them."""
-    engine = loaded_once(lambda: TransformersEngine(run.model, subject.adapter))
+    engine = run.engines.tuned(subject.adapter)
     model = content_key(run.model.fingerprint, adapter_hash(subject.adapter) if subject.adapter else "")
     log = RowLog.open(run.rows / "replies", REPLY_SCHEMA, run.previous, "replies")
     settings, template = run.settings.evaluation, prompt(subject.template)
@@ -226,12 +226,12 @@ def _measure_pairs(run: StageRun, gold: Path, measures: Measures) -> None:
 def _measure_reverse_model(run: StageRun, measures: Measures) -> None:
     """The reverse model on documents about held-out subjects."""
     documents = {d.key: d for d in held_out_documents(_held_out_gold(run), run.language.tag)}
-    engine = TransformersEngine(run.model, run.inputs["reverse_model"].folder("adapter"))
+    engine = run.engines.reverse(run.inputs["reverse_model"].folder("adapter"))
     reverse = prompt("reverse")
     requests = [Request(key, reverse.render(text=document.text)) for key, document in documents.items()]
     intents, subjects = dict[str, float](), dict[str, float]()
     for batch in length_sorted_batches(requests, run.settings.generation.batch_rows):
-        for completion in engine.generate(batch, Decoding(run.settings.generation.maximum_new_tokens)):
+        for completion in engine().generate(batch, Decoding(run.settings.generation.maximum_new_tokens)):
             intent, subject = judge_instruction(completion.text.strip(), documents[completion.key].topic)
             intents[completion.key], subjects[completion.key] = float(intent), float(subject)
     measures.add("right intent of instruction (held-out documents)", "reverse model", intents)

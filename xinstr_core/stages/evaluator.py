@@ -14,7 +14,6 @@ from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import accuracy_by_construction, validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
-from xinstr_core.engines.models import load_tokenizer
 from xinstr_core.stages.reverse_model import choose_seeds
 from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
 from xinstr_core.store import Partition, StageOutput
@@ -40,7 +39,7 @@ def run(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
     evaluator, trained = train_evaluator(
-        run.model,
+        run.engines,
         seeds.training,
         settings,
         run.unfinished,
@@ -93,7 +92,7 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
     english = seeds.filter(pl.col("origin") == "english")
     in_language = seeds.filter(pl.col("origin") != "english")
     separate = len(in_language) >= ENOUGH
-    tokenizer = load_tokenizer(run.model)
+    tokenizer = run.engines.tokenizer
     chosen = choose_seeds(in_language if separate else seeds, settings.maximum_seed_pairs)
     pairs, foreign = (
         [pair for pair in as_pairs(rows) if len(encode(tokenizer, pair.response)) <= settings.maximum_tokens]
@@ -102,7 +101,7 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
     written = (
         from_table(evaluator.read("written"))
         if evaluator
-        else written_responses(run.model, pairs, settings, run.language, run.unfinished, run.progress)
+        else written_responses(run.engines, pairs, settings, run.language, run.unfinished, run.progress)
     )
     training, held_out = split_pairs(pairs, settings.held_out_share)
     material = split_material(Material(written, foreign), settings.held_out_share)

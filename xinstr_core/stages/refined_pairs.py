@@ -96,7 +96,7 @@ def _rounds(run: StageRun, candidates: pl.DataFrame, most: int, log: SignalLog) 
     first = run.inputs["evaluator"]
     seeds = rating_seeds(run, first)
     validation = validate(first.read("held_out"), first.read("shuffled"))
-    rounds = [_rate(run, 1, Evaluator.load(run.model, first, run.settings.evaluator), validation, candidates, log)]
+    rounds = [_rate(run, 1, Evaluator.load(run.engines, first, run.settings.evaluator), validation, candidates, log)]
     for number in range(2, most + 1):
         before = rounds[-1]
         evaluator, trained = _retrain(run, number, before, candidates, seeds, log)
@@ -150,7 +150,7 @@ def _retrain(
         .head(settings.maximum_added_pairs)
     )
     return train_evaluator(
-        run.model,
+        run.engines,
         seeds.training,
         run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs}),
         run.unfinished / f"evaluator-{number}",

@@ -20,7 +20,7 @@ def run(run: StageRun) -> StageOutput:
         for row in seeds.iter_rows(named=True)
     ]
     folder, earlier = run.unfinished / "adapter", run.earlier("adapter")
-    trained = train_adapter(run.model, examples, settings, folder, earlier=earlier, progress=run.progress)
+    trained = train_adapter(run.engines, examples, settings, folder, earlier=earlier, progress=run.progress)
     return StageOutput(
         folders={"adapter": trained.folder},
         figures={

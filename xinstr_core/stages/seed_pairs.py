@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from xinstr_core.engines.translators import (
     ENGLISH,
     Translator,
     language_codes,
-    load_translator,
     translate_texts,
     translator_identity,
 )
@@ -45,8 +43,7 @@ SEED_SCHEMA = pl.Schema(
 )
 
 
-def run(run: StageRun, load: Callable[[str, Language, Language], Translator] = load_translator) -> StageOutput:
-    """`load` makes a translator of a name, a source and a target."""
+def run(run: StageRun) -> StageOutput:
     path = run.workspace.seeds_file(run.language)
     if path is None:
         raise InputError(
@@ -71,7 +68,7 @@ def run(run: StageRun, load: Callable[[str, Language, Language], Translator] = l
     else:
         for part, source, target in (("instruction", run.language, ENGLISH), ("response", ENGLISH, run.language)):
             texts = [one for one in pending if one.part == part]
-            outcomes += _translated(run, part, texts, outcomes, partial(load, settings.translator, source, target))
+            outcomes += _translated(run, part, texts, outcomes, run.engines.translator(source, target))
     return _output(run, path, outcomes)
 
 

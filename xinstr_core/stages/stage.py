@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import file_hash, fingerprint
 from xinstr_core.languages import Language
@@ -30,7 +31,8 @@ class StageRun:
     """What a stage function gets.
 
     `unfinished` is for what belongs to this fingerprint alone, `rows` for shards of rows that carry their own keys and
-    serve whatever the settings; `previous` is the partition that this run replaces, whose rows serve too.
+    serve whatever the settings; `previous` is the partition that this run replaces, whose rows serve too. `engines` gives
+    models by their role.
     """
 
     workspace: Workspace
@@ -40,6 +42,7 @@ class StageRun:
     rows: Path
     previous: Partition | None
     progress: Progress
+    engines: Engines
 
     @property
     def settings(self) -> Settings:
@@ -139,9 +142,9 @@ def run_stage(
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        output = stage.run(
-            StageRun(workspace, workspace.language(tag), inputs, unfinished, begun / "rows", partition, progress)
-        )
+        language, rows = workspace.language(tag), begun / "rows"
+        with Engines(workspace.settings, workspace.model if stage.uses_model else None) as engines:
+            output = stage.run(StageRun(workspace, language, inputs, unfinished, rows, partition, progress, engines))
         output = replace(
             output, cost={"seconds": round(time.monotonic() - started, 1), "peak memory MiB": _peak_memory()}
         )

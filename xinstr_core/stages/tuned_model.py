@@ -19,7 +19,7 @@ def run(run: StageRun) -> StageOutput:
     seeds = seeds if settings.include_seeds else seeds.clear()
     examples += _examples("response_seed", seeds, run.language.name)
     folder, earlier = run.unfinished / "adapter", run.earlier("adapter")
-    trained = train_adapter(run.model, examples, settings, folder, earlier=earlier, progress=run.progress)
+    trained = train_adapter(run.engines, examples, settings, folder, earlier=earlier, progress=run.progress)
     return StageOutput(
         tables={"training_rows": _provenance(rows, seeds, trained)},
         folders={"adapter": trained.folder},

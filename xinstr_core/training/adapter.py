@@ -13,14 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.models import (
-    ModelReference,
-    load_causal_model,
-    load_tokenizer,
-    load_trained_model,
-    training_method,
-)
-from xinstr_core.engines.transformers_engine import adapter_hash
+from xinstr_core.engines.models import ModelReference, adapter_hash, training_method
+from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
@@ -67,7 +61,7 @@ class TrainedAdapter:
 
 
 def train_adapter(
-    base: ModelReference,
+    engines: Engines,
     examples: Sequence[Example],
     settings: TrainingSettings,
     folder: Path,
@@ -84,7 +78,7 @@ def train_adapter(
     is what `earlier` left, where it learned from the same. Raises
     StageError when no example can be trained on, or when `start_from` was trained by the other method.
     """
-    identity = training_identity(base, examples, settings, start_from)
+    identity = training_identity(engines.base, examples, settings, start_from)
     if earlier is not None and earlier.identity == identity and not folder.exists():
         _copy(earlier.folder, folder)
     if folder.exists():
@@ -93,7 +87,7 @@ def train_adapter(
     from transformers import Trainer, TrainingArguments, set_seed
 
     set_seed(settings.seed)
-    tokenizer = load_tokenizer(base)
+    tokenizer = engines.tokenizer
     rows, rejected = build_rows(tokenizer, examples, settings.maximum_tokens)
     if not rows:
         raise StageError(
@@ -104,7 +98,7 @@ def train_adapter(
     logged = max(1, steps // 40)
     checkpoints = folder.with_name(folder.name + "-checkpoints")
     trainer = Trainer(
-        model=_trainable_model(base, settings, start_from),
+        model=_trainable_model(engines, settings, start_from),
         train_dataset=[{"input_ids": row.input_ids, "labels": row.labels} for row in ordered],
         data_collator=partial(collate, tokenizer.pad_token_id),
         callbacks=[_callback(progress)],
@@ -137,7 +131,7 @@ def train_adapter(
         "tokens_seen": sum(len(row.input_ids) for row in ordered),
         "rejected": [[row.key, row.reason, row.tokens] for row in rejected],
     }
-    _save(trainer.model, base, settings, summary, folder)
+    _save(trainer.model, engines.base, settings, summary, folder)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return TrainedAdapter(folder, **summary, identity=identity)
 
@@ -200,26 +194,20 @@ def _has_fast_bfloat16() -> bool:
     )
 
 
-def _trainable_model(base: ModelReference, settings: TrainingSettings, start_from: Path | None) -> Any:
+def _trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
     """In float32, whatever the base is stored in: the steps of a training are too small for the digits of 16 bits."""
     if start_from is not None and training_method(start_from) != settings.method:
         raise StageError(
             f'{start_from.name} was trained with method = "{training_method(start_from)}" and cannot be continued with '
             f'method = "{settings.method}": set the method it had, or build it anew'
         )
-    if settings.method == "full":
-        return load_trained_model(base, start_from) if start_from else load_causal_model(base)
-    return _with_adapter(load_causal_model(base), settings, start_from)
+    model = engines.trainable(start_from)
+    return model if settings.method == "full" or start_from is not None else _with_adapter(model, settings)
 
 
-def _with_adapter(model: Any, settings: TrainingSettings, start_from: Path | None) -> Any:
-    from peft import LoraConfig, PeftModel, get_peft_model
+def _with_adapter(model: Any, settings: TrainingSettings) -> Any:
+    from peft import LoraConfig, get_peft_model
 
-    if start_from is not None:
-        continued = PeftModel.from_pretrained(model, str(start_from), is_trainable=True)
-        # The name that _save() wrote is no path: at each checkpoint peft would ask the hub about it.
-        continued.peft_config["default"].base_model_name_or_path = model.name_or_path
-        return continued
     # alpha = 2 x rank and all linear layers: the setting that LoRA studies find least sensitive to the rank
     return get_peft_model(
         model,

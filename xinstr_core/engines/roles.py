@@ -1,0 +1,128 @@
+"""Engines by role: the one place that chooses, loads, shares and releases models."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Hashable
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+from xinstr_core.engines.base import Capability
+from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
+from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
+from xinstr_core.engines.models import ModelReference, load_tokenizer, load_trainable_model
+from xinstr_core.engines.resume import Load
+from xinstr_core.engines.translators import Translator, load_translator
+from xinstr_core.errors import SettingsError
+from xinstr_core.languages import Language
+from xinstr_core.settings import Settings
+
+# What an engine must be able to do in each role; where it is given an adapter, Capability.ADAPTERS too.
+NEEDS = {
+    "reader": {Capability.SCORE_COMPLETIONS, Capability.EMBED},
+    "reverse": {Capability.GENERATE, Capability.SCORE_COMPLETIONS},
+    "rater": {Capability.SCORE_COMPLETIONS, Capability.SCORE_LABELS},
+    "writer": {Capability.GENERATE},
+    "tuned": {Capability.GENERATE, Capability.SCORE_COMPLETIONS},
+    "encoder": {Capability.EMBED},
+}
+
+
+class Engines:
+    """The models of one stage run. Each is asked for by its role, which gives a handle: a call of it gives the model.
+
+    A model is loaded when its handle is called, and not at all where no row is missing. One is held at a time: roles
+    with the same base and adapter share it, and before another is loaded it is let go. So a room calls the handle
+    where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of this `kind`
+    cannot play. `base` is None for a stage that does not use the base model.
+    """
+
+    def __init__(self, settings: Settings, base: ModelReference | None, kind: str = TRANSFORMERS) -> None:
+        self._settings = settings
+        self._base = base
+        self._kind = kind
+        self._held: tuple[Hashable, Any] | None = None
+
+    @property
+    def base(self) -> ModelReference:
+        assert self._base is not None, "a stage that uses the base model has to declare it"
+        return self._base
+
+    def reader(self) -> Load:
+        """The untouched base model, which scores and embeds."""
+        return self._engine("reader")
+
+    def reverse(self, adapter: Path) -> Load:
+        """What writes the instruction that a text would answer."""
+        return self._engine("reverse", adapter)
+
+    def rater(self, adapter: Path) -> Load:
+        """What reads pairs for the evaluator."""
+        return self._engine("rater", adapter)
+
+    def writer(self, adapter: Path | None = None) -> Load:
+        """What writes responses to the seeds' instructions: the base model, or one that was tuned on seeds."""
+        return self._engine("writer", adapter)
+
+    def tuned(self, adapter: Path | None = None) -> Load:
+        """What is evaluated: the base model, the tuned model, a comparison arm."""
+        return self._engine("tuned", adapter)
+
+    def encoder(self) -> Callable[[], Encode]:
+        """What turns instructions into vectors: the base model, or the sentence encoder of diversity.encoder."""
+        name = self._settings.diversity.encoder
+        if name == BASE_MODEL:
+            engine = self._engine("encoder")
+            return lambda: partial(encode_in_batches, engine().embed)
+        return partial(self._model, ("encoder", name), partial(load_encoder, name))
+
+    def translator(self, source: Language, target: Language) -> Callable[[], Translator]:
+        """The model of seeds.translator, in one direction."""
+        name = self._settings.seeds.translator
+        assert name is not None
+        return partial(
+            self._model, ("translator", source.tag, target.tag), partial(load_translator, name, source, target)
+        )
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The base model's, which is also that of all that is trained on it."""
+        return load_tokenizer(self.base)
+
+    def trainable(self, start_from: Path | None = None) -> Any:
+        """A model for a training, which alone holds it: the base, or what train_adapter() left in `start_from`."""
+        self.release()
+        return load_trainable_model(self.base, start_from)
+
+    def release(self) -> None:
+        """Let the held model go, and free its memory."""
+        self._held = None
+        gc.collect()  # a trainer and its model refer to each other
+        torch = sys.modules.get("torch")  # where nobody has imported it there is nothing to free
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _engine(self, role: str, adapter: Path | None = None) -> Load:
+        needed = NEEDS[role] if adapter is None else NEEDS[role] | {Capability.ADAPTERS}
+        kind = KINDS[self._kind]
+        if missing := needed - kind.capabilities:
+            able = [name for name, other in KINDS.items() if needed <= other.capabilities]
+            raise SettingsError(
+                f"the {role} cannot be an engine of kind {self._kind!r}, which lacks: {', '.join(sorted(missing))}; "
+                f"kinds that can: {', '.join(able) or 'none'}"
+            )
+        return partial(self._model, ("engine", adapter), lambda: kind(self.base, adapter))
+
+    def _model(self, key: Hashable, load: Callable[[], Any]) -> Any:
+        if self._held is None or self._held[0] != key:
+            self.release()
+            self._held = key, load()
+        return self._held[1]
