@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.evaluation.arms import ARMS, COMPARED, paired_cases
+from xinstr_core.evaluation.arms import ARMS
+from xinstr_core.evaluation.gaps import COMPARED, paired_cases
 from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
 from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.store import Partition, Store

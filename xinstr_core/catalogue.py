@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from xinstr_core.errors import InputError
+from xinstr_core.schemas import CONTRACTS, candidate_pairs, refined_pairs
+from xinstr_core.schemas.declaration import Table
+from xinstr_core.schemas.diversified_set import SELECTED
+from xinstr_core.schemas.history import HISTORY
+from xinstr_core.schemas.raw_corpus import DOCUMENTS
+from xinstr_core.schemas.reverse_model import ADAPTER
+from xinstr_core.schemas.tuned_model import TUNED_MODEL
+from xinstr_core.store import HISTORY as HISTORY_FILE
 from xinstr_core.store import Partition, Store
 
 CATALOGUE = "catalog.duckdb"
@@ -29,20 +37,10 @@ LEFT JOIN refined_pairs r USING (language, pair_id)
 LEFT JOIN diversified_set s USING (language, pair_id)
 LEFT JOIN tuned_models m ON m.language = s.language AND s.split = 'train'
 """
-# view name: (asset, table)
-VIEWS = {
-    "raw_corpus": ("raw_corpus", "documents"),
-    "rejected_documents": ("raw_corpus", "rejected"),
-    "seed_pairs": ("seed_pairs", "seeds"),
-    "rejected_seeds": ("seed_pairs", "rejected"),
-    "candidate_pairs": ("candidate_pairs", "pairs"),
-    "refined_pairs": ("refined_pairs", "pairs"),
-    "diversified_set": ("diversified_set", "rows"),
-    "training_rows": ("tuned_model", "training_rows"),
-    "eval_report": ("eval_report", "measures"),
-    "gaps": ("eval_report", "gaps"),
-    "replies": ("eval_report", "replies"),
-}
+_MODELS = """
+CREATE TABLE tuned_models (language VARCHAR, model VARCHAR, base_model VARCHAR, data_fingerprint VARCHAR);
+COMMENT ON TABLE tuned_models IS 'Where the tuned model of each language is, and what it was made of.'
+"""
 
 
 def build_catalogue(store: Store) -> Path:
@@ -73,30 +71,64 @@ def _write(path: Path, store: Store) -> None:
 
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
-        made = set()
-        for view, (asset, table) in VIEWS.items():
-            files = [str(p.table_path(table)) for _, p in store.partitions(asset) if table in p.tables]
-            if files:
-                connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet({_list(files)})")
-                made.add(view)
-        connection.execute(
-            "CREATE TABLE tuned_models (language VARCHAR, model VARCHAR, base_model VARCHAR, data_fingerprint VARCHAR)"
-        )
-        models = [_model_row(language, partition) for language, partition in store.partitions("tuned_model")]
+        made = {table.view for table in _shown_tables() if _create_view(connection, store, table)}
+        _write_history(connection, store)
+        connection.execute(_MODELS)
+        models = [_model_row(language, partition) for language, partition in store.partitions(TUNED_MODEL.asset)]
         if models:
             connection.executemany("INSERT INTO tuned_models VALUES (?, ?, ?, ?)", models)
-        if {"raw_corpus", "candidate_pairs", "refined_pairs", "diversified_set"} <= made:
+        if {table.view for table in (DOCUMENTS, candidate_pairs.PAIRS, refined_pairs.PAIRS, SELECTED)} <= made:
             connection.execute(_LINEAGE)
 
 
+def _shown_tables() -> list[Table]:
+    return [table for contract in CONTRACTS.values() for table in contract.tables if table.view]
+
+
+def _create_view(connection: Any, store: Store, table: Table) -> bool:
+    """The view over every language's file of a table, with its comments; none where there is no file."""
+    found = [p for _, p in store.partitions(table.asset) if table.name in p.tables]
+    if not found:
+        return False
+    files = _list([str(p.table_path(table.name)) for p in found])
+    # Signals that are switched on for one language and not for another are columns of some files only.
+    connection.execute(f"CREATE VIEW {table.view} AS SELECT * FROM read_parquet({files}, union_by_name = true)")
+    _comment(connection, table, {name for p in found for name in p.tables[table.name]["schema"]})
+    return True
+
+
+def _comment(connection: Any, table: Table, columns: Collection[str]) -> None:
+    connection.execute(f"COMMENT ON VIEW {table.view} IS {_quoted(table.meaning)}")
+    for column in table.columns:
+        if column.name in columns:
+            said = column.meaning + (f" ({column.unit})" if column.unit else "")
+            connection.execute(f'COMMENT ON COLUMN {table.view}."{column.name}" IS {_quoted(said)}')
+
+
+def _write_history(connection: Any, store: Store) -> None:
+    files = [
+        str(partition.path / HISTORY_FILE)
+        for asset in CONTRACTS
+        for _, partition in store.partitions(asset)
+        if (partition.path / HISTORY_FILE).exists()
+    ]
+    if files:
+        connection.execute(f"CREATE VIEW {HISTORY.view} AS SELECT * FROM read_parquet({_list(files)})")
+        _comment(connection, HISTORY, HISTORY.schema.names())
+
+
 def _model_row(language: str, partition: Partition) -> tuple[str, str, str, str]:
-    figures = partition.figures
-    return language, str(partition.folder("adapter")), str(figures["base model"]), str(figures["data fingerprint"])
+    # As they are stored: a partition of another release is shown too.
+    base_model, data = (str(partition.figures.get(name)) for name in ("base_model", "data_fingerprint"))
+    return language, str(partition.folder(ADAPTER.name)), base_model, data
 
 
 def _list(files: Sequence[str]) -> str:
-    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return f"[{quoted}]"
+    return f"[{', '.join(map(_quoted, files))}]"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def pair_lineage(store: Store, pair_id: str) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from xinstr_core.corpus.identification import UNKNOWN, identify, knows, shares_g
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.engines.translators import Translation
 from xinstr_core.identity import content_key, normalised
+from xinstr_core.schemas.seed_pairs import Origin
 from xinstr_core.text import ENGLISH_FUNCTION_WORDS, is_storable
 
 EXCERPT_CHARACTERS = 200
-Origin = Literal["native", "native_instruction_translated", "response_translated", "english"]
 
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _ENGLISH_SHARE = 0.2  # of function words among the words of an instruction; measured by tests/core/test_seeds.py

@@ -4,6 +4,7 @@
                                   /<table>-<hash>.parquet
                                   /<folder>-<hash>/          a model, a report
                                   /unfinished/               shards and checkpoints of a run that is not done
+                                  /history.parquet           figures, not data, of every build there was
 
 Parquet is the system of record. Every write goes to a temporary name in the same folder, is flushed to disk and
 renamed, so a killed run leaves either the old partition or the new one.
@@ -23,26 +24,31 @@ import polars as pl
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash, files_hash, fingerprint
+from xinstr_core.schemas.declaration import Figures, Told
+from xinstr_core.schemas.shared import Cost
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+HISTORY = "history.parquet"  # figures of every build: see history.py
 _MANIFEST_KEYS = {"asset", "language", "fingerprint", "version", "tables", "folders", "figures"}
 ALL_LANGUAGES = "all"  # the partition of assets that span languages
 
 
 @dataclass(frozen=True)
 class StageOutput:
-    """What a stage hands to the store: tables and finished folders by name, and figures that are plain JSON.
+    """What a stage hands to the store: tables and finished folders by name, and figures.
 
     A table is a frame, or a Parquet file of a TableWriter, which is moved: such tables need not fit into memory.
 
-    `cost` is what the run took. It describes: neither fingerprint nor version know it.
+    `cost` is what the run took, `built` when and with what it was run. Both describe: neither fingerprint nor version
+    know them.
     """
 
     tables: Mapping[str, pl.DataFrame | Path] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
+    cost: Cost | None = None
+    built: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,23 @@ class Partition:
 
     @property
     def figures(self) -> dict[str, Any]:
+        """As they are stored, by the names of their fields, whatever release stored them."""
         return dict(self.manifest["figures"])
 
+    def read_figures(self, declared: type[Told]) -> Told:
+        """The figures as their asset declares them. InputError where another release stored them otherwise."""
+        return declared.read(self.figures)
+
     @property
-    def cost(self) -> dict[str, float]:
-        """What the run that made it took; no part of fingerprint or version."""
-        return dict(self.manifest.get("cost", {}))
+    def built(self) -> dict[str, Any]:
+        """When it was built and with what: see history.py."""
+        return dict(self.manifest.get("built", {}))
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the run that made it took; None where nobody measured."""
+        stored = self.manifest.get("cost")
+        return Cost.read(stored) if stored else None
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
@@ -147,8 +164,9 @@ class Store:
             "made_of": dict(parts),
             "tables": tables,
             "folders": folders,
-            "figures": dict(output.figures),
-            "cost": dict(output.cost),
+            "figures": output.figures.model_dump(mode="json"),
+            "cost": output.cost.model_dump() if output.cost else None,
+            "built": dict(output.built),
         }
         write_text(path / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
         _remove_superseded(path, {t["file"] for t in tables.values()} | {f["folder"] for f in folders.values()})
@@ -175,7 +193,7 @@ class ShardLog:
         return pl.read_parquet(self.path(key)) if self.has(key) else None
 
     def put(self, key: str, rows: pl.DataFrame) -> None:
-        _write_parquet(self.path(key), rows)
+        write_parquet(self.path(key), rows)
 
     def keep_only(self, keys: set[str]) -> None:
         """Forget shards of other inputs: the log never grows beyond one run of the stage."""
@@ -217,7 +235,8 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Write a whole table atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     frame.write_parquet(temporary, compression="zstd")
     _sync(temporary)
@@ -235,7 +254,7 @@ def _write_table(path: Path, name: str, table: pl.DataFrame | Path) -> dict[str,
         _sync(table)
         table.replace(temporary)
     else:
-        _write_parquet(temporary, table)
+        write_parquet(temporary, table)
     content = file_hash(temporary)
     final = path / f"{name}-{content}.parquet"
     temporary.replace(final)
@@ -265,7 +284,7 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
 def _remove_superseded(path: Path, current: set[str]) -> None:
     """Delete what the manifest no longer names, the `unfinished` folder of the finished run included."""
     for old in path.iterdir():
-        if old.name in {MANIFEST, LOCK} or old.name in current:
+        if old.name in {MANIFEST, LOCK, HISTORY} or old.name in current:
             continue
         if old.is_dir():
             shutil.rmtree(old)

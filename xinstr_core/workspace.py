@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from xinstr_core.errors import InputError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import POCKET, WORLDS, write_world
-from xinstr_core.presets import load_settings
+from xinstr_core.presets import declared_settings, load_settings
 from xinstr_core.settings import Settings
 from xinstr_core.store import Store
 
@@ -41,6 +41,17 @@ class Workspace:
     def settings(self) -> Settings:
         settings = load_settings(self.preset, self.home / "xinstr.toml", self.overrides)
         return settings.model_copy(update={"base_model": self.base_model}) if self.base_model else settings
+
+    def changed_settings(self, sections: Collection[str]) -> dict[str, Any]:
+        """What in these sections is other than the preset says, and the sources of this build alone, by name."""
+        preset = {name: value for name, _, value in declared_settings(load_settings(self.preset))}
+        changed = {
+            name: value
+            for name, _, value in declared_settings(self.settings)
+            if value != preset[name] and name.partition(".")[0] in sections
+        }
+        sources = {"corpus": self.corpus, "seeds": self.seeds}
+        return changed | {name: source for name, source in sources.items() if source}
 
     @cached_property
     def store(self) -> Store:

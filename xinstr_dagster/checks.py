@@ -9,6 +9,16 @@ from dataclasses import dataclass
 import dagster as dg
 import polars as pl
 
+from xinstr_core.schemas import candidate_pairs, raw_corpus, refined_pairs
+from xinstr_core.schemas.candidate_pairs import CandidateFigures
+from xinstr_core.schemas.declaration import Table
+from xinstr_core.schemas.diversified_set import IS_FOR_TRAINING, IS_HELD_OUT, SELECTED
+from xinstr_core.schemas.eval_report import MEASURES
+from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.metrics import TUNED, WRONG_LANGUAGE
+from xinstr_core.schemas.refined_pairs import KEPT, RefinedFigures
+from xinstr_core.schemas.seed_pairs import SEEDS
+from xinstr_core.schemas.tuned_model import TunedFigures
 from xinstr_core.stages import STAGES
 from xinstr_core.stages.stage import stored_inputs
 from xinstr_core.store import Partition
@@ -51,73 +61,75 @@ class Check:
         )
 
 
-def _has_rows(table: str) -> Callable[[Partition, dict[str, Partition]], Verdict]:
+def _has_rows(table: Table) -> Callable[[Partition, dict[str, Partition]], Verdict]:
     def ask(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-        rows = int(partition.tables[table]["rows"])
+        rows = int(partition.tables[table.name]["rows"])
         return rows > 0, {"rows": rows}
 
     return ask
 
 
 def _few_rejects(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    kept, lost = (int(partition.tables[name]["rows"]) for name in ("documents", "rejected"))
+    kept, lost = (int(partition.tables[name]["rows"]) for name in (raw_corpus.DOCUMENTS.name, raw_corpus.REJECTED.name))
     share = lost / max(1, kept + lost)
     return share <= 0.5, {"share rejected": share}
 
 
 def _untouched(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    documents = inputs["raw_corpus"].scan("documents").select("doc_id", "text")
-    pairs = partition.scan("pairs").select("doc_id", "response").join(documents, on="doc_id", how="left")
+    documents = inputs[raw_corpus.RAW_CORPUS.asset].scan(raw_corpus.DOCUMENTS.name).select("doc_id", "text")
+    pairs = (
+        partition.scan(candidate_pairs.PAIRS.name).select("doc_id", "response").join(documents, on="doc_id", how="left")
+    )
     changed = pairs.filter(~pl.col("response").eq_missing(pl.col("text"))).select(pl.len()).collect().item()
     return changed == 0, {"changed responses": changed}
 
 
 def _mostly_accepted(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    funnel = partition.figures["funnel"]
-    share = funnel["accepted"] / max(1, funnel["instructions"])
+    funnel = partition.read_figures(CandidateFigures).funnel
+    share = funnel.kept / max(1, funnel.taken)
     return share >= 0.5, {"share accepted": share}
 
 
 def _may_gate(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    figures = partition.figures
-    shown = ("accuracy", "minimum accuracy", "held-out rows")
-    return bool(figures["may gate"]), {name: figures[name] for name in shown}
+    figures = partition.read_figures(EvaluatorFigures)
+    shown = ("accuracy", "minimum_accuracy", "held_out_rows")
+    return figures.may_gate, {one.label: value for one, value in figures.told() if one.name in shown}
 
 
 def _keeps(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    funnel = partition.figures["funnel"]
-    return funnel["kept"] > 0, {step.removeprefix("- "): count for step, count in funnel.items()}
+    funnel = partition.read_figures(RefinedFigures).funnel
+    return funnel.kept > 0, {step: float(count) for step, count in funnel.steps.items()}
 
 
 def _selective(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    kept = partition.scan("pairs").select(pl.col("kept").mean()).collect().item() or 0.0
+    kept = partition.scan(refined_pairs.PAIRS.name).select(pl.col(KEPT).mean()).collect().item() or 0.0
     return 0.02 <= kept <= 0.98, {"share kept": kept}
 
 
 def _disjoint(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    rows = partition.read("rows")
-    held_out = rows.filter(pl.col("split") == "heldout")["doc_id"]
-    leaked = rows.filter((pl.col("split") == "train") & pl.col("doc_id").is_in(held_out.implode())).height
+    rows = partition.read(SELECTED.name)
+    held_out = rows.filter(IS_HELD_OUT)["doc_id"]
+    leaked = rows.filter(IS_FOR_TRAINING & pl.col("doc_id").is_in(held_out.implode())).height
     repeated = rows.height - rows["pair_id"].n_unique()
     return leaked == 0 and repeated == 0, {"held-out documents in training": leaked, "repeated pairs": repeated}
 
 
 def _few_untrained(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    figures = partition.figures
-    share = len(figures["rejected rows"]) / max(1, figures["rows"] + len(figures["rejected rows"]))
+    figures = partition.read_figures(TunedFigures)
+    share = len(figures.rejected_rows) / max(1, figures.rows + len(figures.rejected_rows))
     return share <= 0.1, {"share of rows not trained on": share}
 
 
 def _right_language(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
-    rates = [v for k, v in partition.figures["measures"].items() if k.startswith("wrong-language rate | tuned")]
-    worst = max(rates, default=0.0)
-    return worst <= 0.05, {"worst wrong-language rate": worst}
+    measured = (pl.col("metric") == WRONG_LANGUAGE.name) & (pl.col("model") == TUNED)
+    worst = partition.scan(MEASURES.name).filter(measured).select(pl.col("value").max()).collect().item() or 0.0
+    return worst <= 0.05, {f"worst {WRONG_LANGUAGE.name}": worst}
 
 
 CHECKS = (
-    Check("raw_corpus", "has_documents", "At least one document was kept", True, _has_rows("documents")),
+    Check("raw_corpus", "has_documents", "At least one document was kept", True, _has_rows(raw_corpus.DOCUMENTS)),
     Check("raw_corpus", "few_rejects", "At most half of the documents were rejected", False, _few_rejects),
-    Check("seed_pairs", "has_seeds", "At least one seed pair was read", True, _has_rows("seeds")),
+    Check("seed_pairs", "has_seeds", "At least one seed pair was read", True, _has_rows(SEEDS)),
     Check("candidate_pairs", "responses_untouched", "Every response is its document, byte for byte", True, _untouched),
     Check(
         "candidate_pairs",
@@ -137,7 +149,7 @@ CHECKS = (
         _keeps,
     ),
     Check("refined_pairs", "selective", "Between 2 % and 98 % of the rated pairs were kept", False, _selective),
-    Check("diversified_set", "has_rows", "At least one pair was selected", True, _has_rows("rows")),
+    Check("diversified_set", "has_rows", "At least one pair was selected", True, _has_rows(SELECTED)),
     Check(
         "diversified_set",
         "splits_disjoint",

@@ -27,6 +27,7 @@ class StageOptions(TypedDict):
     """Typed by name, so that dg.asset(**options) keeps its own types."""
 
     name: str
+    description: str
     partitions_def: dg.PartitionsDefinition
     code_version: str
     check_specs: list[dg.AssetCheckSpec]
@@ -38,6 +39,7 @@ def stage_options(stage: Stage) -> StageOptions:
     """What every asset of the line shares: its partitions, code version, checks and handle."""
     return {
         "name": stage.name,
+        "description": stage.gives.meaning,
         "partitions_def": languages,
         "code_version": stage.version,
         "check_specs": specs_of(stage.name),

@@ -4,9 +4,13 @@ The stage itself writes, atomically and resumably, through the core's store; wha
 partition's handle, so no frame is ever copied between assets.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from xinstr_core.errors import StageError
+from xinstr_core.schemas import CONTRACTS
+from xinstr_core.schemas.declaration import Table
 from xinstr_core.store import Partition
 from xinstr_dagster.resources import XinstrResource
 
@@ -34,12 +38,29 @@ class PartitionIOManager(dg.ConfigurableIOManager):
 
 
 def _table_metadata(partition: Partition) -> dict[str, dg.MetadataValue]:
-    """Row count and column schema of the first table, which is the asset's main one; counts of the others."""
+    """Row count and columns of every table; the first one, which is the asset's main one, is the asset's own to Dagster."""
     metadata: dict[str, dg.MetadataValue] = {}
     for number, (name, table) in enumerate(partition.tables.items()):
+        columns = dg.MetadataValue.table_schema(_columns(CONTRACTS[partition.asset].table(name), table["schema"]))
         metadata[f"rows of {name}"] = dg.MetadataValue.int(table["rows"])
+        metadata["dagster/column_schema" if number == 0 else f"columns of {name}"] = columns
         if number == 0:
-            columns = [dg.TableColumn(column, dtype) for column, dtype in table["schema"].items()]
-            metadata["dagster/column_schema"] = dg.MetadataValue.table_schema(dg.TableSchema(columns=columns))
             metadata["dagster/partition_row_count"] = dg.MetadataValue.int(table["rows"])
     return metadata
+
+
+def _columns(table: Table, stored: Mapping[str, str]) -> dg.TableSchema:
+    """The columns that a stored table has, each with what it means."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                stored[column.name],
+                description=f"{column.meaning} ({column.unit})" if column.unit else column.meaning,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=[column.constraint] if column.constraint else None
+                ),
+            )
+            for column in table.columns_of([*stored])
+        ]
+    )

@@ -5,29 +5,25 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from xinstr_core.history import build_before, leaves, numbers
 from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
+from xinstr_core.schemas import CONTRACTS
+from xinstr_core.schemas.declaration import Declared, FigureDeclaration, Figures, Funnel
+from xinstr_core.schemas.eval_report import REPORT
+from xinstr_core.schemas.raw_corpus import REJECTED
+from xinstr_core.schemas.refined_pairs import PAIRS, RATING
+from xinstr_core.schemas.shared import TrainingFigures, ValidationFigures
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
 
 SAMPLE_ROWS = 8
 REJECTS_A_REASON = 4
 CELL_CHARACTERS = 160
-# Columns that a reader wants to see, by asset: a sample of every column would be unreadable.
-_SAMPLES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "raw_corpus": (("documents", ("doc_id", "text", "lid_score")),),
-    "seed_pairs": (("seeds", ("instruction", "response", "origin")),),
-    "candidate_pairs": (("pairs", ("instruction", "response", "status", "detail")),),
-    "refined_pairs": (("pairs", ("instruction", "response", "rating", "instruction_quality", "pair_fit", "verdict")),),
-    "diversified_set": (("rows", ("cluster_id", "instruction", "response", "split")),),
-    "eval_report": (
-        ("measures", ("metric", "model", "prompts", "value", "low", "high", "n")),
-        ("replies", ("instruction", "model", "reply")),
-    ),
-}
 
 
 def escape_markdown(text: object, limit: int = CELL_CHARACTERS) -> str:
@@ -52,55 +48,86 @@ def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.MetadataValue]:
-    """All metadata of a finished partition beyond what the IO manager adds."""
-    figures = partition.figures
+    """All metadata of a finished partition beyond what the IO manager adds, named as its asset's contract names it."""
+    contract = CONTRACTS[partition.asset]
+    figures = partition.read_figures(contract.figures)
     metadata: dict[str, dg.MetadataValue] = {
         "result": dg.MetadataValue.text("unchanged: nothing had to be done" if reused else "built"),
-        **_plots(partition),
+        "built with": dg.MetadataValue.md(markdown_table(_surroundings(partition))),
+        **_plots(partition, figures),
     }
-    for table, columns in _SAMPLES.get(partition.asset, ()):
-        sample = partition.scan(table).select(columns).head(SAMPLE_ROWS).collect()
-        metadata[f"sample of {table}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
-    if partition.asset == "raw_corpus":
+    for table in contract.tables:
+        if table.sample:
+            sample = partition.scan(table.name).select(table.sample).head(SAMPLE_ROWS).collect()
+            metadata[f"sample of {table.name}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
+    if REJECTED in contract.tables:
         metadata["rejects by reason"] = dg.MetadataValue.md(markdown_table(_sampled_rejects(partition)))
-        licences = [{"licence": name, "documents": count} for name, count in figures["licences"].items()]
-        metadata["licences"] = dg.MetadataValue.md(markdown_table(licences))
-    if partition.asset == "eval_report":
-        metadata["report"] = dg.MetadataValue.path(str(partition.folder("report") / "index.html"))
-    for name, value in {**figures, **partition.cost}.items():
-        if isinstance(value, bool):
-            metadata[name] = dg.MetadataValue.bool(value)
-        elif isinstance(value, (int, float)):  # plotted over time by the UI
-            metadata[name] = dg.MetadataValue.float(float(value))
-        elif isinstance(value, str) and value:
-            metadata[name] = dg.MetadataValue.text(value)
-    metadata["fingerprint"] = dg.MetadataValue.text(partition.fingerprint)
-    # Last, since the UI spreads JSON over the page.
-    nested = {k: v for k, v in figures.items() if isinstance(v, (dict, list)) and k not in ("losses", "funnel")}
-    return {**metadata, "figures": dg.MetadataValue.json(nested)} if nested else metadata
+    if REPORT in contract.folders:
+        metadata[REPORT.name] = dg.MetadataValue.path(str(partition.folder(REPORT.name) / "index.html"))
+    for told in (figures, partition.cost):
+        for one, value in told.told() if told else ():
+            metadata |= _figure(one, value)
+    if changes := _changes(partition):
+        metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
+    return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
+
+
+def _figure(one: FigureDeclaration, value: Any) -> dict[str, dg.MetadataValue]:
+    """A figure under its label: numbers, which the UI plots over time, text, or a table. Curves and matrices are plots."""
+    if isinstance(value, bool):
+        return {one.label: dg.MetadataValue.bool(value)}
+    if isinstance(value, (int, float)):
+        return {one.label: dg.MetadataValue.float(float(value))}
+    if isinstance(value, str) and value:
+        return {one.label: dg.MetadataValue.text(value)}
+    if isinstance(value, (dict, list, Declared)) and value and not isinstance(value, Funnel):
+        stored = value.model_dump() if isinstance(value, Declared) else value
+        rows = [{"figure": name, "value": found} for name, found in leaves({one.name: stored})]
+        return {one.label: dg.MetadataValue.md(markdown_table(rows))} if rows else {}
+    return {}
+
+
+def _surroundings(partition: Partition) -> list[dict[str, object]]:
+    """With what it was built, a line each."""
+    built = partition.built
+    lines = {"preset": built.get("preset", ""), "ended": built.get("time", ""), **built.get("changed", {})}
+    return [{"setting": name, "value": value} for name, value in lines.items()]
+
+
+def _changes(partition: Partition) -> list[dict[str, object]]:
+    """The numbers that are others than in the build before."""
+    before = dict(build_before(partition).select("figure", "value").iter_rows())
+    now = dict(numbers(partition.figures))
+    return [
+        {"figure": name, "before": before[name], "now": value}
+        for name, value in now.items()
+        if name in before and before[name] != value
+    ]
 
 
 def _sampled_rejects(partition: Partition) -> list[dict[str, object]]:
     """A few rejects of every reason from all over the corpus: a speaker of the language sees whether each is fair."""
-    rejected = partition.scan("rejected").with_columns(order=pl.col("place").hash())
+    rejected = partition.scan(REJECTED.name).with_columns(order=pl.col("place").hash())
     sampled = rejected.sort("reason", "order").group_by("reason", maintain_order=True).head(REJECTS_A_REASON)
     return sampled.select("reason", "value", "threshold", "excerpt").collect().to_dicts()
 
 
-def _plots(partition: Partition) -> dict[str, dg.MetadataValue]:
-    figures = partition.figures
+def _plots(partition: Partition, figures: Figures) -> dict[str, dg.MetadataValue]:
     plots: dict[str, dg.MetadataValue] = {}
-    if funnel := figures.get("funnel"):
-        plots["funnel"] = dg.MetadataValue.md(markdown_table([{"step": k, "rows": v} for k, v in funnel.items()]))
-        plots["funnel plot"] = _image(funnel_plot(funnel, "png"))
-    if losses := figures.get("losses"):
-        plots["loss curve"] = _image(loss_plot(losses, "png"))
-    if confusion := figures.get("confusion (true level by predicted level)"):
-        plots["confusion"] = _image(confusion_plot(confusion, "png"))
-    if reliability := figures.get("reliability (confidence, share right, rows)"):
-        plots["reliability"] = _image(reliability_plot(reliability, "png"))
-    if partition.asset == "refined_pairs" and partition.tables["pairs"]["rows"]:
-        plots["rating distribution"] = _image(histogram(partition.read("pairs")["rating"], "expected level", "png"))
+    for one, value in figures.told():
+        if isinstance(value, Funnel):
+            steps = [{"step": step, one.unit: count} for step, count in value.steps.items()]
+            plots[one.label] = dg.MetadataValue.md(markdown_table(steps))
+            plots[f"{one.label} plot"] = _image(funnel_plot(value, "png"))
+    if isinstance(figures, TrainingFigures) and figures.losses:
+        plots["loss curve"] = _image(loss_plot(figures.losses, "png"))
+    if isinstance(figures, ValidationFigures):
+        plots["confusion"] = _image(confusion_plot(figures.confusion, "png"))
+        if figures.reliability:
+            plots["reliability"] = _image(reliability_plot(figures.reliability, "png"))
+    if PAIRS in CONTRACTS[partition.asset].tables and partition.tables[PAIRS.name]["rows"]:
+        ratings = partition.read(PAIRS.name)[RATING.name]
+        plots["rating distribution"] = _image(histogram(ratings, "expected level", "png"))
     return plots
 
 

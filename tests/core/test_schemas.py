@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
 
 SCHEMA = pl.Schema({"key": pl.String, "count": pl.Int64, "share": pl.Float64})
 

@@ -19,27 +19,15 @@ import polars as pl
 from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch
 from xinstr_core.corpus.overlaps import Overlap, OverlapSearch
 from xinstr_core.corpus.recurring import recurring_lines, recurring_shares
-from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, EXCERPT_CHARACTERS, REJECT_SCHEMA
+from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.identity import KEY_LENGTH
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, DUPLICATES, REJECTED
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import TableWriter
 
 # Overlaps of so much of the shorter text are listed, refused or not: the overlapping news of a real source share about a
 # third and more.
 _LISTED_OVERLAP = 0.3
-
-DUPLICATE_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "doc_id": pl.String,
-        "place": pl.String,
-        "kind": pl.String,
-        "duplicate_of": pl.String,
-        "kept": pl.String,
-        "similarity": pl.Float64,
-        "refused": pl.Boolean,
-    }
-)
 
 
 @dataclass
@@ -166,9 +154,9 @@ def _write(
     boilerplate: dict[int, float],
     maximum_recurring_share: float,
 ) -> Corpus:
-    schemas = {"documents": DOCUMENT_SCHEMA, "rejected": REJECT_SCHEMA, "duplicates": DUPLICATE_SCHEMA}
-    corpus = Corpus({name: folder / f"{name}.parquet" for name in schemas})
-    kept, rejected, duplicates = (TableWriter(corpus.tables[name], schema) for name, schema in schemas.items())
+    tables = (DOCUMENTS, REJECTED, DUPLICATES)
+    corpus = Corpus({table.name: folder / f"{table.name}.parquet" for table in tables})
+    kept, rejected, duplicates = (TableWriter(corpus.tables[table.name], table.schema) for table in tables)
     with kept, rejected, duplicates:
         for batch, refused in zip(_numbered(documents), _read(rejects), strict=True):
             reasons = _reasons(batch["number"], repeats, boilerplate, names, maximum_recurring_share)
@@ -210,7 +198,7 @@ def _refused(documents: pl.DataFrame, reasons: Sequence[tuple[str, str, str]]) -
     return (
         documents.select("language", "place", excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS))
         .with_columns(pl.Series(name, values, dtype=pl.String) for name, values in columns)
-        .select(REJECT_SCHEMA.names())
+        .select(REJECTED.schema.names())
     )
 
 

@@ -12,9 +12,10 @@ from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.quality import lines_of
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document
+from xinstr_core.corpus.rows import Document
 from xinstr_core.identity import line_hash
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
 from xinstr_core.store import ShardLog
 
 # A batch is small enough to be redone after a kill and large enough to be worth its file.
@@ -26,7 +27,7 @@ _LEAST_LINE_CHARACTERS = 20  # shorter lines recur in honest text
 _SIGNATURE = pl.Array(pl.UInt32, PERMUTATIONS)
 JUDGED_SCHEMA = pl.Schema(
     {
-        **DOCUMENT_SCHEMA,
+        **DOCUMENTS.schema,
         "lines": pl.List(pl.UInt64),
         "line_characters": pl.List(pl.Int64),
         "sketch": pl.List(pl.UInt64),
@@ -38,7 +39,7 @@ JUDGED_SCHEMA = pl.Schema(
 class BatchJudge:
     """Judges numbered batches of what a reader gave, and leaves two files each. Picklable, so that workers can have it.
 
-    Documents (JUDGED_SCHEMA and `signature`) are written first and rejects (REJECT_SCHEMA) last: a batch whose rejects
+    Documents (JUDGED_SCHEMA and `signature`) are written first and rejects (REJECTED) last: a batch whose rejects
     are there is done and is not judged again.
     """
 
@@ -69,7 +70,7 @@ class BatchJudge:
         return rows.with_columns(pl.Series("signature", digests, dtype=_SIGNATURE))
 
     def _rejects(self, rejects: list[Reject]) -> pl.DataFrame:
-        return frame([{"language": self.filter.language.tag, **vars(reject)} for reject in rejects], REJECT_SCHEMA)
+        return REJECTED.frame([{"language": self.filter.language.tag, **vars(reject)} for reject in rejects])
 
 
 def _lines(document: Document) -> dict[str, object]:

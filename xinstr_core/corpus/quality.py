@@ -41,20 +41,20 @@ _COHESION_SENTENCES = 10  # of eight, one honest text in a hundred has nothing i
 
 @dataclass(frozen=True)
 class Features:
-    """Shares measured on one text."""
+    """Shares measured on one text; what each is, schemas/raw_corpus.py declares."""
 
-    link_share: float  # characters inside addresses and link targets, one of them aside: it may be the source
-    markup_share: float  # characters of markup, code and formulas
-    symbol_share: float  # visible characters that are neither letters nor marks
-    digit_share: float  # digits among visible characters
-    script_share: float  # letters of the language's script among letters
-    menu_share: float  # characters in rows of five or more short lines of which none ends a sentence
-    bare_line_share: float  # lines without a letter or digit: rules, empty headings
-    spaced_mark_share: float  # punctuation marks with a space before them: tokenised text
-    repeated_line_share: float  # characters in lines that stood there before
-    repeated_phrase_share: float  # phrases of five words, or twenty letters, that stood there before
-    stop_word_share: float  # words that are among the language's most frequent ones
-    cohesion_share: float  # other words that a sentence before has as well; 1 for fewer than ten sentences
+    link_share: float
+    markup_share: float
+    symbol_share: float
+    digit_share: float
+    script_share: float
+    menu_share: float
+    bare_line_share: float
+    spaced_mark_share: float
+    repeated_line_share: float
+    repeated_phrase_share: float
+    stop_word_share: float
+    cohesion_share: float
 
 
 def lines_of(text: str) -> list[str]:

@@ -4,41 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from xinstr_core.corpus.quality import Features
 
 EXCERPT_CHARACTERS = 200  # of a reject: enough to see what it was
-
-FEATURES = tuple(Features.__dataclass_fields__)
-DOCUMENT_SCHEMA = pl.Schema(
-    {
-        "doc_id": pl.String,
-        "language": pl.String,
-        "text": pl.String,
-        "source": pl.String,
-        "url": pl.String,
-        "licence": pl.String,
-        "place": pl.String,
-        "span_start": pl.Int64,
-        "span_end": pl.Int64,
-        "n_chars": pl.Int64,
-        "repaired": pl.Boolean,
-        "lid_label": pl.String,
-        "lid_score": pl.Float64,
-        **dict.fromkeys(FEATURES, pl.Float64),
-    }
-)
-REJECT_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "place": pl.String,
-        "reason": pl.String,
-        "value": pl.String,
-        "threshold": pl.String,
-        "excerpt": pl.String,
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -60,6 +28,6 @@ class Document:
     features: Features
 
     def row(self, language: str) -> dict[str, object]:
-        """The document as a row of DOCUMENT_SCHEMA."""
+        """The document as a row of the table DOCUMENTS."""
         values = {name: value for name, value in vars(self).items() if name != "features"}
         return {"language": language, **values, **{name: round(v, 4) for name, v in vars(self.features).items()}}

@@ -17,7 +17,7 @@ from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.grounding import RareWords
 from xinstr_core.curation.head import Head
 from xinstr_core.curation.neighbours import Neighbours
-from xinstr_core.curation.rating_set import LEVELS, Material, RatedPair, build_rating_set
+from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set
 from xinstr_core.curation.signals import (
     ALONE,
     GIVEN,
@@ -29,7 +29,6 @@ from xinstr_core.curation.signals import (
     Signals,
     read_signals,
 )
-from xinstr_core.curation.validation import PROBABILITIES, SCORES
 from xinstr_core.engines.base import SCORED_ROWS
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.roles import Engines
@@ -37,14 +36,15 @@ from xinstr_core.errors import StageError
 from xinstr_core.identity import fingerprint
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas import evaluator as tables
+from xinstr_core.schemas.evaluator import HEADS, NO, YES, head_table
+from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, SCORES
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.store import Partition
 from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
-YES, NO = "yes", "no"
 _HEAD_DIGITS = slice(16, 20)
-HEADS = ("level", *SCORES)
 # What each score may look at: an instruction is judged without the text, a fit without what hangs together in itself.
 _SEEN = {"instruction_quality": {*ALONE}, "pair_fit": {*GIVEN, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL}}
 
@@ -63,15 +63,18 @@ class Evaluator:
             engines,
             settings.signals,
             {task: partition.folder(f"adapter-{task}") for task in adapter_tasks(settings)},
-            RareWords(partition.read("rare_words")),
-            Neighbours(partition.read("neighbours")),
+            RareWords(partition.read(tables.RARE_WORDS.name)),
+            Neighbours(partition.read(tables.NEIGHBOURS.name)),
         )
-        return cls(readers, {name: Head(partition.read(f"head_{name}")) for name in HEADS})
+        return cls(readers, {name: Head(partition.read(head_table(name).name)) for name in HEADS})
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """What a partition has to hold, beside the `folders`."""
-        heads = {f"head_{name}": head.table for name, head in self.heads.items()}
-        return {**heads, "rare_words": self.readers.rare_words.table, "neighbours": self.readers.neighbours.table}
+        return {
+            **{head_table(name).name: head.table for name, head in self.heads.items()},
+            tables.RARE_WORDS.name: self.readers.rare_words.table,
+            tables.NEIGHBOURS.name: self.readers.neighbours.table,
+        }
 
     @property
     def fingerprint(self) -> str:
@@ -200,9 +203,7 @@ def fit_heads(signals: pl.DataFrame, rated: Sequence[RatedPair]) -> dict[str, He
     for name, truth in truths.items():
         known = signals.filter([truth[key] is not None for key in signals["pair_id"]])
         seen = [column for column in signals.columns[1:] if column in _SEEN.get(name, signals.columns)]
-        heads[name] = Head.fit(
-            known.select(seen), [str(truth[key]) for key in known["pair_id"]], LEVELS if name == "level" else (NO, YES)
-        )
+        heads[name] = Head.fit(known.select(seen), [str(truth[key]) for key in known["pair_id"]], HEADS[name])
     return heads
 
 

@@ -16,16 +16,16 @@ import polars as pl
 import regex
 
 from xinstr_core.identity import normalised
+from xinstr_core.schemas.evaluator import RARE_WORDS
 
 # Letters with their marks and joiners, and digits.
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200c\u200d]+")
-_SCHEMA = pl.Schema({"word": pl.String, "instructions": pl.Int64})
 _ALL = ""  # the row that holds the number of instructions
 
 
 @dataclass(frozen=True)
 class RareWords:
-    """In how many of the seeds' instructions each word stands. `table`: word, instructions."""
+    """In how many of the seeds' instructions each word stands. `table`: RARE_WORDS."""
 
     table: pl.DataFrame
 
@@ -34,7 +34,7 @@ class RareWords:
         texts = list(instructions)
         counts = Counter(word for text in texts for word in set(_words(text)))
         rows = sorted({**counts, _ALL: len(texts)}.items())
-        return cls(pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
+        return cls(pl.DataFrame(rows, schema=RARE_WORDS.schema, orient="row"))
 
     def rarity(self, word: str) -> float:
         """Inverse document frequency over seeds' instructions (Sparck Jones 1972), over its maximum: 1 for a new word."""

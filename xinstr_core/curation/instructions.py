@@ -6,9 +6,9 @@ import regex
 
 from xinstr_core.corpus.identification import identify
 from xinstr_core.identity import normalised
+from xinstr_core.schemas.candidate_pairs import ACCEPTED
 from xinstr_core.text import ENGLISH_FUNCTION_WORDS, is_storable, printable
 
-ACCEPTED = "accepted"
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _COPIED_RUN = 8  # words: no instruction of ours or of the published sets quotes eight words of its answer
 

@@ -15,17 +15,15 @@ import numpy
 import polars as pl
 
 from xinstr_core.curation.grounding import RareWords, unheld_words
+from xinstr_core.schemas.evaluator import NEIGHBOURS
 from xinstr_core.text import join_like, sentences
 
 NEAREST = 8  # seeds: enough for several wordings of one request among a few hundred
-_SCHEMA = pl.Schema(
-    [("pair_id", pl.String), ("instruction", pl.String), ("response", pl.String), ("vector", pl.List(pl.Float32))]
-)
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Seed pairs with the vectors of their texts. `table`: pair_id, instruction, response, vector; sorted by pair_id."""
+    """Seed pairs with the vectors of their texts. `table`: NEIGHBOURS, sorted by pair_id."""
 
     table: pl.DataFrame
 
@@ -33,7 +31,7 @@ class Neighbours:
     def of(cls, rows: Sequence[tuple[str, str, str]], vectors: Any) -> Neighbours:
         """From (pair_id, instruction, response) and the vectors (rows, dimensions) of the responses."""
         table = [(*row, vector.tolist()) for row, vector in zip(rows, vectors, strict=True)]
-        return cls(pl.DataFrame(table, schema=_SCHEMA, orient="row").sort("pair_id"))
+        return cls(pl.DataFrame(table, schema=NEIGHBOURS.schema, orient="row").sort("pair_id"))
 
     def nearest(self, vectors: Any) -> list[list[str]]:
         """Keys of the NEAREST seeds by cosine around the seeds' centre, for vectors (rows, dimensions); ties by key."""

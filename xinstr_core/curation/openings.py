@@ -16,12 +16,11 @@ import polars as pl
 from xinstr_core.engines.base import Engine, Request
 from xinstr_core.engines.resume import KEY
 from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.candidate_pairs import OPENINGS
 
 MOST_WORDS = 6
 COMMON = 3  # requests that must begin alike, so that an opening is a way of asking and not one question
 DRAWN = 8  # openings a text is tried with: scoring all of them would cost more than generating
-OPENING_SCHEMA = pl.Schema([(KEY, pl.String), ("openings", pl.List(pl.String))])
 
 
 def common_openings(instructions: Iterable[str]) -> list[str]:
@@ -39,7 +38,7 @@ def common_openings(instructions: Iterable[str]) -> list[str]:
 def suit_openings(
     engine: Engine, batch: Sequence[Request], openings: Sequence[str], wanted: int, seed: int
 ) -> pl.DataFrame:
-    """OPENING_SCHEMA: for the reverse prompt of each text the `wanted` of DRAWN openings that it makes likeliest.
+    """OPENINGS: for the reverse prompt of each text the `wanted` of DRAWN openings that it makes likeliest.
 
     By how much the text raises an opening's log-probability a token over that without any text: common openings are
     likely anyway.
@@ -58,7 +57,7 @@ def suit_openings(
         rows.append(
             {KEY: request.key, "openings": sorted(gains, key=lambda opening: (-gains[opening], opening))[:wanted]}
         )
-    return frame(rows, OPENING_SCHEMA)
+    return OPENINGS.frame(rows)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -14,7 +14,6 @@ from xinstr_core.curation.constructions import FLAWS, OWN, Pair
 from xinstr_core.identity import content_key
 from xinstr_core.settings import Construction
 
-LEVELS = ("1", "2", "3")
 # Level, and nothing about either score: a response may be weak in many ways.
 _BROUGHT = {"weaker_response": "2", "base_response": "1"}
 

@@ -22,7 +22,6 @@ import polars as pl
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.grounding import RareWords
 from xinstr_core.curation.neighbours import Neighbours, halves
-from xinstr_core.curation.rating_set import LEVELS
 from xinstr_core.engines.base import SCORED_ROWS, Engine, Request, TokenScores
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
@@ -30,7 +29,10 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas import frame
+from xinstr_core.schemas import signals as declared
+from xinstr_core.schemas.declaration import frame
+from xinstr_core.schemas.shared import LEVELS
+from xinstr_core.schemas.signals import signal_table
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
 
@@ -38,12 +40,17 @@ STRETCH = 8  # tokens, a few words: the seam between two texts is no longer
 IMPOSSIBLE = -100.0  # nats: what an infinite or undefined surprise counts as, so that it is a flaw and not an error
 LOWEST = 5  # tokens: one rare name is no flaw, five surprises are
 
-RESPONSE = ("response_mean", "response_weakest_stretch", "response_lowest", "response_end")
-GIVEN = ("instruction_mean", "instruction_lowest")
-ALONE = ("alone_mean", "alone_lowest", "alone_end")
-GROUNDING = ("missing_word",)
-NEIGHBOURS = ("shared_request", "halves_alike")
-LEVEL = tuple(f"label_{level}" for level in LEVELS)
+RESPONSE, GIVEN, ALONE, GROUNDING, NEIGHBOURS, LEVEL = (
+    tuple(column.name for column in columns)
+    for columns in (
+        declared.RESPONSE,
+        declared.GIVEN,
+        declared.ALONE,
+        declared.GROUNDING,
+        declared.NEIGHBOURS,
+        declared.LEVEL,
+    )
+)
 SIGNALS = {"surprise": (*GIVEN, *RESPONSE, *ALONE), "grounding": GROUNDING, "neighbours": NEIGHBOURS, "level": LEVEL}
 
 
@@ -76,12 +83,11 @@ class SignalLog:
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
         """All that was read through this log, by table: a later run that rates the same rows does not read them again."""
-        return {f"{name}_signals": pl.concat(found).unique(KEY).sort(KEY) for name, found in self.read.items()}
+        return {signal_table(name).name: pl.concat(found).unique(KEY).sort(KEY) for name, found in self.read.items()}
 
-    def open(self, reading: str, columns: Sequence[str]) -> RowLog:
-        kinds = {name: pl.List(pl.String) if name == "nearest" else pl.Float64 for name in columns}
-        schema = pl.Schema({KEY: pl.String, **kinds})
-        return RowLog.open(self.folder / reading, schema, self.previous, f"{reading}_signals")
+    def open(self, reading: str) -> RowLog:
+        table = signal_table(reading)
+        return RowLog.open(self.folder / reading, table.schema, self.previous, table.name)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,6 @@ class _Reading:
     """One pass of one model over one side of the pairs."""
 
     name: str
-    columns: tuple[str, ...]
     reader: str
     load: Load
     neighbours: Neighbours | None = None
@@ -199,26 +204,25 @@ def _readings(readers: Readers) -> list[_Reading]:
         told = f"{base.fingerprint} {adapter_hash(adapter)}"
         load = engines.rater(adapter)
         found = [
-            _Reading("response", RESPONSE, base.fingerprint, engines.reader()),
-            _Reading("given", GIVEN, told, load),
-            _Reading("alone", ALONE, told, load),
+            _Reading("response", base.fingerprint, engines.reader()),
+            _Reading("given", told, load),
+            _Reading("alone", told, load),
         ]
     if "neighbours" in readers.groups:
         seeds = readers.neighbours.table
         identity = content_key(
             base.fingerprint, *(text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
         )
-        columns = ("nearest", "halves_alike")
-        found.append(_Reading("neighbours", columns, identity, engines.reader(), readers.neighbours))
+        found.append(_Reading("neighbours", identity, engines.reader(), readers.neighbours))
     if "level" in readers.groups:
         rater = readers.adapters["level"]
         identity = f"{base.fingerprint} {adapter_hash(rater)}"
-        found.append(_Reading("level", LEVEL, identity, engines.rater(rater)))
+        found.append(_Reading("level", identity, engines.rater(rater)))
     return found
 
 
 def _read(reading: _Reading, requests: Iterable[Request], log: SignalLog, progress: Progress) -> Rows:
-    rows = log.open(reading.name, reading.columns)
+    rows = log.open(reading.name)
 
     def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
         names = rows.schema.names()

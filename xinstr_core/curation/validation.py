@@ -9,12 +9,10 @@ from typing import Any
 import numpy
 import polars as pl
 
-from xinstr_core.curation.rating_set import LEVELS
+from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, ValidationFigures
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.statistics import area_under_curve
 
-PROBABILITIES = tuple(f"p_level_{level}" for level in LEVELS)
-SCORES = ("instruction_quality", "pair_fit")
 BINS = 10  # of the reliability plot, equal in width (Guo et al. 2017, section 2)
 
 
@@ -28,7 +26,7 @@ class Validation:
     calibration_error: float
     reliability: list[list[float]]
     confusion: list[list[int]]
-    areas: dict[str, float]
+    areas: dict[str, float]  # areas under curves, by the names of their figures
 
     def may_gate(self, settings: EvaluatorSettings) -> bool:
         """Whether an evaluator that did so well, on so many rows, may decide what is kept."""
@@ -47,16 +45,16 @@ class Validation:
             "cannot tell apart, and xinstr audit for what people say."
         )
 
-    def figures(self) -> dict[str, Any]:
-        return {
-            "held-out rows": self.rows,
-            "accuracy": round(self.accuracy, 4),
-            "log loss": round(self.log_loss, 4) if math.isfinite(self.log_loss) else None,
-            "expected calibration error": round(self.calibration_error, 4),
+    def figures(self) -> ValidationFigures:
+        return ValidationFigures(
+            held_out_rows=self.rows,
+            accuracy=round(self.accuracy, 4),
+            log_loss=round(self.log_loss, 4) if math.isfinite(self.log_loss) else None,
+            calibration_error=round(self.calibration_error, 4),
+            confusion=self.confusion,
+            reliability=self.reliability,
             **{name: round(value, 4) for name, value in self.areas.items()},
-            "confusion (true level by predicted level)": self.confusion,
-            "reliability (confidence, share right, rows)": self.reliability,
-        }
+        )
 
 
 def validate(rows: pl.DataFrame, shuffled: pl.DataFrame) -> Validation:
@@ -86,12 +84,12 @@ def validate(rows: pl.DataFrame, shuffled: pl.DataFrame) -> Validation:
             [int(((truth == t) & (predicted == p)).sum()) for p in range(len(LEVELS))] for t in range(len(LEVELS))
         ],
         areas={
-            "AUC of level 3": area_under_curve(probabilities[:, -1], truth == len(LEVELS) - 1),
-            "AUC of pair fit against shuffled pairs": area_under_curve(
+            "auc_level_3": area_under_curve(probabilities[:, -1], truth == len(LEVELS) - 1),
+            "auc_shuffled": area_under_curve(
                 [*own["pair_fit"], *shuffled["pair_fit"]], [True] * len(own) + [False] * len(shuffled)
             ),
-            "AUC of pair fit": _area(rows, "pair_fit", "fits"),
-            "AUC of instruction quality": _area(rows, "instruction_quality", "instruction_good"),
+            "auc_pair_fit": _area(rows, "pair_fit", "fits"),
+            "auc_instruction_quality": _area(rows, "instruction_quality", "instruction_good"),
         },
     )
 

@@ -16,7 +16,8 @@ from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
+from xinstr_core.schemas.evaluator import WRITTEN
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
@@ -25,20 +26,19 @@ from xinstr_core.training.rows import Example
 DECODING = Decoding(maximum_new_tokens=256, temperature=0.7, top_p=0.9)
 BATCH_ROWS = 32
 _SCHEMA = pl.Schema({KEY: pl.String, "written": pl.String})
-TABLE_SCHEMA = pl.Schema({"construction": pl.String, "pair_id": pl.String, "written": pl.String})
 
 Written = Mapping[str, Mapping[str, str]]  # by construction and pair key
 
 
 def as_table(written: Written) -> pl.DataFrame:
-    """Responses as a table (TABLE_SCHEMA), sorted; `from_table` gives them back."""
+    """Responses as the table WRITTEN, sorted; `from_table` gives them back."""
     rows = [(construction, key, text) for construction, of in written.items() for key, text in of.items()]
-    return pl.DataFrame(sorted(rows), schema=TABLE_SCHEMA, orient="row")
+    return pl.DataFrame(sorted(rows), schema=WRITTEN.schema, orient="row")
 
 
 def from_table(table: pl.DataFrame) -> Written:
     written: dict[str, dict[str, str]] = {}
-    for construction, key, text in table.select(TABLE_SCHEMA.names()).iter_rows():
+    for construction, key, text in table.select(WRITTEN.schema.names()).iter_rows():
         written.setdefault(construction, {})[key] = text
     return written
 

@@ -14,12 +14,12 @@ from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
+from xinstr_core.schemas.diversified_set import EMBEDDINGS
 from xinstr_core.store import Partition, ShardLog
 
 TEXTS_A_SHARD = 4096
 _VECTOR = pl.List(pl.Float32)
-EMBEDDING_SCHEMA = pl.Schema([("text_key", pl.String), ("vector", _VECTOR)])
 _SHARD_SCHEMA = pl.Schema([("text_key", pl.String), ("vector", _VECTOR), ("reason", pl.String)])
 
 
@@ -38,7 +38,7 @@ class Embeddings:
     def table(self) -> pl.DataFrame:
         """The vectors as rows that a later run can take over."""
         if not self.keys:
-            return EMBEDDING_SCHEMA.to_frame()
+            return EMBEDDINGS.schema.to_frame()
         return pl.DataFrame({"text_key": self.keys, "vector": pl.Series(self.vectors).arr.to_list()})
 
 
@@ -49,8 +49,8 @@ def text_key(encoder: str, text: str) -> str:
 
 def earlier_embeddings(previous: Partition | None) -> pl.DataFrame:
     """The vectors that a partition holds, of whatever texts and encoders."""
-    held = previous is not None and "embeddings" in previous.tables
-    return previous.read("embeddings") if previous is not None and held else EMBEDDING_SCHEMA.to_frame()
+    held = previous is not None and EMBEDDINGS.name in previous.tables
+    return previous.read(EMBEDDINGS.name) if previous is not None and held else EMBEDDINGS.schema.to_frame()
 
 
 def embed(

@@ -12,6 +12,7 @@ import polars as pl
 from xinstr_core.diversity.clusters import cluster_entropy
 from xinstr_core.diversity.requests import Request, verb_object
 from xinstr_core.diversity.threads import one_thread
+from xinstr_core.schemas.diversified_set import DiversityFigures, DiversityMeasures, RandomMeasure
 
 RANDOM_DRAWS = 20
 QUERY_ROWS = 1000  # rows of a selection whose nearest neighbour in it is looked for: for the mean they are enough
@@ -20,23 +21,23 @@ DIGITS = 4
 
 def compare_with_random(
     selected: pl.DataFrame, pool: pl.DataFrame, vectors: Any, clusters: int, seed: int
-) -> dict[str, Any]:
+) -> DiversityFigures | None:
     """Measures of the selected rows, and of 20 random draws of as many from `pool`: mean, lowest and highest.
 
     `pool` holds the selected rows too and has pair_id, cluster_id, instruction and `position`, a row's place in
-    `vectors`; `clusters` is how many clusters there are. Empty for no selected rows.
+    `vectors`; `clusters` is how many clusters there are. None for no selected rows.
     """
     if selected.is_empty():
-        return {}
+        return None
     rows = _Rows(pool.sort("pair_id"), vectors, clusters)
     chosen = rows.pair_ids.is_in(selected["pair_id"].implode()).arg_true().to_numpy()
     random = numpy.random.default_rng(seed)
     size, of = len(chosen), len(rows.pair_ids)
     draws = [rows.measures(numpy.sort(random.choice(of, size, replace=False))) for _ in range(RANDOM_DRAWS)]
-    return {
-        "selected": {name: round(value, DIGITS) for name, value in rows.measures(chosen).items()},
-        "random": {name: _summary([measures[name] for measures in draws]) for name in draws[0]},
-    }
+    return DiversityFigures(
+        selected=DiversityMeasures(**{name: round(value, DIGITS) for name, value in rows.measures(chosen).items()}),
+        random={name: _summary([measures[name] for measures in draws]) for name in draws[0]},
+    )
 
 
 def nearest_neighbour_distance(vectors: Any) -> float:
@@ -68,16 +69,13 @@ class _Rows:
         requests = [request for place in places if (request := self._requests[place])]
         verbs = Counter(request.verb for request in requests)
         return {
-            "distinct verb-object pairs": len({request for request in requests if request.noun}),
-            "share of the top verb": max(verbs.values(), default=0) / max(1, len(requests)),
-            "cluster entropy": cluster_entropy(self._cluster_ids[places], self._clusters),
-            "nearest-neighbour distance": nearest_neighbour_distance(self._vectors[self._positions[places]]),
+            "verb_object_pairs": len({request for request in requests if request.noun}),
+            "top_verb_share": max(verbs.values(), default=0) / max(1, len(requests)),
+            "cluster_entropy": cluster_entropy(self._cluster_ids[places], self._clusters),
+            "neighbour_distance": nearest_neighbour_distance(self._vectors[self._positions[places]]),
         }
 
 
-def _summary(values: Sequence[float]) -> dict[str, float]:
-    return {
-        "mean": round(sum(values) / len(values), DIGITS),
-        "low": round(min(values), DIGITS),
-        "high": round(max(values), DIGITS),
-    }
+def _summary(values: Sequence[float]) -> RandomMeasure:
+    mean, low, high = (round(value, DIGITS) for value in (sum(values) / len(values), min(values), max(values)))
+    return RandomMeasure(mean=mean, low=low, high=high)

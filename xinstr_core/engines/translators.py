@@ -22,7 +22,7 @@ from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key, files_hash
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
 from xinstr_core.settings import SeedSettings
 from xinstr_core.store import ShardLog
 from xinstr_core.text import is_storable

@@ -9,10 +9,10 @@ from typing import Any
 import numpy
 import polars as pl
 
+from xinstr_core.schemas.shared import PROBABILITIES
 from xinstr_core.settings import EvaluationSettings, Settings
 from xinstr_core.statistics import area_under_curve
 
-_PROBABILITIES = ("p_level_1", "p_level_2", "p_level_3")
 # What a person says, the score that means to say the same, and the setting with the score's threshold.
 _SCORED = (
     ("instruction_clear", "instruction_quality", "minimum_instruction_quality"),
@@ -51,7 +51,7 @@ def agreement(labels: pl.DataFrame, pairs: pl.DataFrame, settings: Settings) -> 
 
     Level, AUC and threshold are measured on the rows as they were drawn, half and half.
     """
-    scores = [*_PROBABILITIES, *(score for _, score, _ in _SCORED if score in pairs.columns)]
+    scores = [*PROBABILITIES, *(score for _, score, _ in _SCORED if score in pairs.columns)]
     rated = pairs.select("pair_id", pl.col("kept").fill_null(False), pl.col(scores).fill_nan(None))
     rows = rated.join(labels, on="pair_id").sort("pair_id")
     measure = _Measure(rows, settings.evaluation)
@@ -133,8 +133,8 @@ class _Measure:
 
 
 def _levels(measure: _Measure) -> list[Agreement]:
-    columns = pl.col("level").to_physical(), pl.concat_list(_PROBABILITIES).list.arg_max().alias("likeliest")
-    rated = _Measure(measure.rows.drop_nulls(_PROBABILITIES), measure.settings)
+    columns = pl.col("level").to_physical(), pl.concat_list(PROBABILITIES).list.arg_max().alias("likeliest")
+    rated = _Measure(measure.rows.drop_nulls(PROBABILITIES), measure.settings)
     return [
         *rated("level", "same level", _same, *columns),
         *rated("level", "kappa (linear weights)", _kappa_of(_answers(measure.rows, "level")), *columns),

@@ -1,54 +1,35 @@
-"""What comparison models are tuned on, and what they are worth against the selection: the honest test of curation.
+"""What comparison models are tuned on. What they are worth against the selection (gaps.py) is the honest test of curation.
 
 An arm is a choice of pairs. All arms have the same number of pairs, and with each go the seed pairs that the tuned model
 has too: so an arm tells what its pairs are worth to somebody who has these seeds, and every arm knows both response
 tags. `seed_only` has no pairs; its seeds are repeated until it has as many rows, and so as many steps: what more of the
 same training would have given. (Pairs against as many further seeds would be no fair contest: nobody has those.)
-
-selected     of the diversified set, rank by rank over its clusters, so that it stays as diverse
-random       of the kept pairs: what selection is measured against
-uncurated    of all rated pairs, kept or not: what curation is measured against
-top_half     of the rated pairs with the higher ratings, and
-bottom_half  of the others: what the evaluator's ratings are measured by
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 import polars as pl
 
-from xinstr_core.evaluation.intervals import paired_difference
-from xinstr_core.settings import Arm, EvaluationSettings
+from xinstr_core.settings import Arm
 
 T = TypeVar("T")
 SELECTED: Arm = "selected"
 SEED_ONLY: Arm = "seed_only"
 ARMS: tuple[Arm, ...] = get_args(Arm)
-# (an arm, the one it is compared with): what the selection is worth, and what the ratings are.
-COMPARED: tuple[tuple[Arm, Arm], ...] = (
-    *((SELECTED, arm) for arm in ARMS if arm != SELECTED),
-    ("top_half", "bottom_half"),
-)
+# Whose pairs each arm has, and so what is measured by it: selection by random, curation by uncurated, ratings by halves.
+CHOICES: dict[Arm, str] = {
+    "selected": "of the selection, rank by rank over its clusters, so that it stays as diverse",
+    "seed_only": "none: the seeds repeated",
+    "uncurated": "rated pairs at random, kept or not",
+    "random": "kept pairs at random",
+    "top_half": "rated pairs at random from the better rated half",
+    "bottom_half": "rated pairs at random from the worse rated half",
+}
 SEED_TAG, WEB_TAG = "seed", "web"
 ARM_SCHEMA = pl.Schema({"pair_id": pl.String, "instruction": pl.String, "response": pl.String, "source_tag": pl.String})
-GAP_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "reference": pl.String,
-        "arm": pl.String,
-        "metric": pl.String,
-        "prompts": pl.String,
-        "difference": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "n": pl.Int64,
-        "clear": pl.Boolean,
-        "better": pl.String,
-    }
-)
 
 
 def drawable(pairs: pl.DataFrame, held_out: pl.Series) -> pl.DataFrame:
@@ -106,63 +87,3 @@ def _choice(arm: Arm, pairs: pl.DataFrame, selected: pl.DataFrame) -> pl.DataFra
 def repeated(items: Sequence[T], count: int) -> list[T]:
     """`count` items: these from the first to the last, over and over."""
     return [items[place % len(items)] for place in range(count)]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """An arm (`reference`) minus another (`arm`) on the same cases of one measure, with the difference's interval."""
-
-    language: str
-    reference: str
-    arm: str
-    metric: str
-    prompts: str
-    difference: float
-    low: float
-    high: float
-    n: int
-    better: str
-
-    @property
-    def advantage(self) -> tuple[float, float, float]:
-        """(difference, low, high) with the sign by which more than 0 speaks for the reference."""
-        if self.better == "higher":
-            return self.difference, self.low, self.high
-        return -self.difference, -self.high, -self.low
-
-    @property
-    def clear(self) -> bool:
-        """Whether the reference is better and the interval holds no zero."""
-        return self.advantage[1] > 0
-
-    @property
-    def verdict(self) -> str:
-        """What a reader may conclude."""
-        if self.clear:
-            return f"{self.reference} is better"
-        if self.low <= 0 <= self.high:
-            return "not shown: the interval holds zero"
-        return f"{self.reference} is worse than {self.arm}"
-
-
-def paired_cases(scores: pl.DataFrame) -> pl.DataFrame:
-    """Every case (SCORE_SCHEMA) of two arms that are COMPARED: reference, arm, reference_value and value, sorted."""
-    of_case = ["language", "metric", "prompts", "better", "case"]
-    pairs = pl.DataFrame(COMPARED, schema={"reference": pl.Enum(ARMS), "arm": pl.Enum(ARMS)}, orient="row")
-    values = scores.filter(pl.col("model").is_in(ARMS)).with_columns(pl.col("model").cast(pl.Enum(ARMS)))
-    others = pairs.join(values, left_on="arm", right_on="model")
-    references = values.select(*of_case, reference="model", reference_value="value")
-    return others.join(references, on=[*of_case, "reference"]).sort("reference", "arm", *of_case)
-
-
-def gaps(scores: pl.DataFrame, settings: EvaluationSettings) -> list[Gap]:
-    """The gaps of all arms that are COMPARED, on every measure that both have, from scores in SCORE_SCHEMA."""
-    found = []
-    by = ["language", "reference", "arm", "metric", "prompts", "better"]
-    for cases in paired_cases(scores).partition_by(by, maintain_order=True):
-        estimate = paired_difference(
-            cases["reference_value"].to_list(), cases["value"].to_list(), settings.bootstrap_samples, settings.seed
-        )
-        of_gap = cases.select(by).row(0, named=True)
-        found.append(Gap(**of_gap, difference=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n))
-    return found

@@ -11,34 +11,11 @@ from dataclasses import asdict, dataclass
 import polars as pl
 
 from xinstr_core.evaluation.intervals import mean_with_interval
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.eval_report import SCORES
+from xinstr_core.schemas.metrics import BASE, TUNED, Metric
 from xinstr_core.settings import EvaluationSettings
 
-MEASURE_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "metric": pl.String,
-        "model": pl.String,
-        "prompts": pl.String,
-        "value": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "n": pl.Int64,
-        "better": pl.String,
-    }
-)
-# One case (prompt, document, pair) of a measure.
-SCORE_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "metric": pl.String,
-        "model": pl.String,
-        "prompts": pl.String,
-        "better": pl.String,
-        "case": pl.String,
-        "value": pl.Float64,
-    }
-)
+NO_PROMPTS = "-"  # of a measure for which nobody was asked
 
 
 @dataclass(frozen=True)
@@ -62,31 +39,34 @@ class Measures:
     def __init__(self, language: str, settings: EvaluationSettings) -> None:
         self._language = language
         self._settings = settings
-        self._scores = [SCORE_SCHEMA.to_frame()]
+        self._scores = [SCORES.schema.to_frame()]
         self.rows: list[Measure] = []
 
     @property
     def scores(self) -> pl.DataFrame:
-        """Every value that was added, by case, in SCORE_SCHEMA."""
+        """Every value that was added, by case, as the table SCORES."""
         return pl.concat(self._scores)
 
-    def add(
-        self, metric: str, model: str, values: Mapping[str, float], *, prompts: str = "-", better: str = "higher"
-    ) -> None:
+    def add(self, metric: Metric, model: str, values: Mapping[str, float], *, prompts: str = NO_PROMPTS) -> None:
         """The mean of the values by case, with its bootstrap interval; no row where there is nothing to average."""
         if not values:
             return
         estimate = mean_with_interval(list(values.values()), self._settings.bootstrap_samples, self._settings.seed)
-        self.rows.append(Measure(self._language, metric, model, prompts, **asdict(estimate), better=better))
+        self.rows.append(Measure(self._language, metric.name, model, prompts, **asdict(estimate), better=metric.better))
         of_all = {
             "language": self._language,
-            "metric": metric,
+            "metric": metric.name,
             "model": model,
             "prompts": prompts,
-            "better": better,
+            "better": metric.better,
         }
         rows = [{**of_all, "case": case, "value": float(value)} for case, value in values.items()]
-        self._scores.append(frame(rows, SCORE_SCHEMA))
+        self._scores.append(SCORES.frame(rows))
+
+
+def by_case(rows: pl.DataFrame, column: str, case: str) -> dict[str, float]:
+    """A column as values by the key in column `case`."""
+    return dict(rows.select(case, pl.col(column).cast(pl.Float64)).iter_rows())
 
 
 @dataclass(frozen=True)
@@ -116,9 +96,9 @@ class Comparison:
 
 def compare(rows: Sequence[Measure]) -> list[Comparison]:
     """Every measure that both models have, in the order of the base model's."""
-    tuned = {(row.metric, row.prompts): row for row in rows if row.model == "tuned"}
+    tuned = {(row.metric, row.prompts): row for row in rows if row.model == TUNED}
     return [
         Comparison(row.metric, row.prompts, row, tuned[row.metric, row.prompts])
         for row in rows
-        if row.model == "base" and (row.metric, row.prompts) in tuned
+        if row.model == BASE and (row.metric, row.prompts) in tuned
     ]

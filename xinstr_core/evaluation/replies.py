@@ -19,11 +19,12 @@ from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import Prompt
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
+from xinstr_core.schemas.eval_report import REPLY_COLUMNS
 from xinstr_core.settings import EvaluationSettings
 
 ENGLISH = "en"
-REPLY_SCHEMA = pl.Schema({KEY: pl.String, "reply": pl.String, "tokens": pl.Int64, "finished": pl.Boolean})
+REPLY_SCHEMA = pl.Schema({column.name: column.dtype for column in REPLY_COLUMNS})
 OUT_OF_REACH_SCRIPT_SHARE = 0.5  # under half of the letters in the script: no reader would call it the language
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.settings import Settings
+from xinstr_core.settings import Section, Settings
 
 
 def preset_names() -> list[str]:
@@ -43,6 +44,16 @@ def load_settings(
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(item) for item in error.errors())) from None
+
+
+def declared_settings(section: Section, prefix: str = "") -> Iterator[tuple[str, FieldInfo, Any]]:
+    """Name (`section.key`), declaration and value of every setting, through the sections."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from declared_settings(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field, value
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,10 @@ from typing import Any
 
 import regex
 import tomlkit
-from pydantic.fields import FieldInfo
 from tomlkit.items import Item, Table
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.presets import load_settings, preset_text
-from xinstr_core.settings import Section
+from xinstr_core.presets import declared_settings, load_settings, preset_text
 
 # From the surest to our own choice; what each means stands at the top of faithful.toml.
 AUTHORS_LEVELS = ("read", "secondary", "recalled")
@@ -50,7 +48,7 @@ def explain(preset: str) -> list[ExplainedSetting]:
     settings = load_settings(preset)
     comments = dict(_comments(tomlkit.parse(preset_text(preset))))
     explained = []
-    for key, field, value in _declared(settings):
+    for key, field, value in declared_settings(settings):
         if key in comments:
             comment = _COMMENT.fullmatch(comments[key])
             if comment is None:
@@ -62,16 +60,6 @@ def explain(preset: str) -> list[ExplainedSetting]:
             level, reason = DECLARED, field.description or ""
         explained.append(ExplainedSetting(key, value, level, reason, value != field.get_default()))
     return explained
-
-
-def _declared(section: Section, prefix: str = "") -> Iterator[tuple[str, FieldInfo, Any]]:
-    """Key, declaration and value of every setting, through the sections."""
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, Section):
-            yield from _declared(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, field, value
 
 
 def _comments(table: tomlkit.TOMLDocument | Table, prefix: str = "") -> Iterator[tuple[str, str]]:

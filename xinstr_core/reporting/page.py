@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.evaluation.agreement import Agreement
-from xinstr_core.evaluation.arms import ARMS, Gap
+from xinstr_core.evaluation.arm_models import ArmModel
+from xinstr_core.evaluation.arms import ARMS, CHOICES
+from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.measures import Measure, compare
 from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.languages import Language
@@ -25,14 +27,24 @@ from xinstr_core.reporting.plots import (
     loss_plot,
     reliability_plot,
 )
+from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
+from xinstr_core.schemas.declaration import Contract, FigureDeclaration, Told, declarations
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, MAP
+from xinstr_core.schemas.eval_report import ArmFigures
+from xinstr_core.schemas.evaluator import EVALUATOR, EvaluatorFigures
+from xinstr_core.schemas.metrics import BASE, METRIC, TUNED
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS
+from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, RATING, REFINED_PAIRS, RoundFigures
+from xinstr_core.schemas.reverse_model import REVERSE_MODEL
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS
+from xinstr_core.schemas.shared import NATS_A_TOKEN, SCORES, ValidationFigures
+from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings
 from xinstr_core.store import Partition, write_text
 
 SAMPLES = 6
-_FUNNELS = ("seed_pairs", "raw_corpus", "candidate_pairs", "refined_pairs", "diversified_set")
-_TRAINED = ("reverse_model", "evaluator", "tuned_model")
-_CONFUSION, _RELIABILITY = "confusion (true level by predicted level)", "reliability (confidence, share right, rows)"
-_SCORES = ("instruction_quality", "pair_fit")
+_FUNNELS: tuple[Contract[Any], ...] = (SEED_PAIRS, RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)
+_TRAINED: tuple[Contract[Any], ...] = (REVERSE_MODEL, EVALUATOR, TUNED_MODEL)
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Findings:
     replies: pl.DataFrame
     taught: int
     foreign: int
-    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    arms: Sequence[ArmModel] = ()
     gaps: Sequence[Gap] = ()
     audit: Sequence[Agreement] = ()
     audit_note: str = ""
@@ -66,14 +78,17 @@ def write_page(
     page = template.render(
         language=language,
         settings=settings,
-        seeds=inputs["seed_pairs"].figures,
-        evaluator=inputs["evaluator"].figures,
-        refined=inputs["refined_pairs"].figures,
-        diversified=inputs["diversified_set"].figures,
-        tuned=inputs["tuned_model"].figures,
+        seeds=_figures(inputs, SEED_PAIRS),
+        evaluator=_figures(inputs, EVALUATOR),
+        refined=_figures(inputs, REFINED_PAIRS),
+        diversity=_figures(inputs, DIVERSIFIED_SET).diversity,
+        tuned=_figures(inputs, TUNED_MODEL),
+        validation=_validation(_figures(inputs, EVALUATOR)),
+        rounds=declarations(RoundFigures),
+        of_arms=declarations(ArmFigures),
         **_measured(language, findings),
         **_plots(inputs),
-        pairs=inputs["refined_pairs"].read("pairs").filter("kept").sort("pair_id").head(SAMPLES).to_dicts(),
+        pairs=inputs[REFINED_PAIRS.asset].read(PAIRS.name).filter(KEPT).sort("pair_id").head(SAMPLES).to_dicts(),
         replies=findings.replies.sort("prompt_id", "model").head(2 * SAMPLES).to_dicts(),
         audit=findings.audit,
         audit_note=findings.audit_note,
@@ -86,14 +101,14 @@ def write_page(
 def _measured(language: Language, findings: Findings) -> dict[str, Any]:
     """What the page says of models: base and tuned, both kinds of prompts, arms, gold."""
     comparisons = compare(findings.measures)
-    models = {"base", "tuned", *ARMS}
+    models = {BASE, TUNED, *ARMS}
     points = [
         {"label": f"{c.metric} ({c.prompts})", **_point(m)}
         for c in comparisons
         if not _is_likelihood(c.metric)
         for m in (c.base, c.tuned)
     ]
-    by_prompts = {(m.metric, m.prompts): m for m in findings.measures if m.model == "tuned"}
+    by_prompts = {(m.metric, m.prompts): m for m in findings.measures if m.model == TUNED}
     return {
         "comparisons": comparisons,
         "comparison_plot": _markup(comparison_plot(points)) if points else "",
@@ -105,6 +120,7 @@ def _measured(language: Language, findings: Findings) -> dict[str, Any]:
         "taught": findings.taught,
         "foreign": findings.foreign,
         "arms": findings.arms,
+        "choices": CHOICES,
         "arm_measures": [m for m in findings.measures if m.model in ARMS],
         "gaps": findings.gaps,
         "gap_plots": [
@@ -118,28 +134,42 @@ def _measured(language: Language, findings: Findings) -> dict[str, Any]:
 
 def _plots(inputs: Mapping[str, Partition]) -> dict[str, Any]:
     """What the page shows of the stages before."""
-    evaluator, pairs = inputs["evaluator"].figures, inputs["refined_pairs"].scan("pairs")
-    shown = [name for name in ("rating", *_SCORES) if name in pairs.collect_schema().names()]
+    evaluator, pairs = _figures(inputs, EVALUATOR), inputs[REFINED_PAIRS.asset].scan(PAIRS.name)
+    shown = [name for name in (RATING.name, *SCORES) if name in pairs.collect_schema().names()]
     ratings = pairs.select(shown).drop_nulls().collect()
     return {
-        "funnels": [(name, _markup(funnel_plot(inputs[name].figures["funnel"]))) for name in _FUNNELS],
-        "losses": [(name, _markup(loss_plot(inputs[name].figures["losses"]))) for name in _TRAINED],
-        "confusion": _markup(confusion_plot(evaluator[_CONFUSION])),
-        "reliability": _markup(reliability_plot(evaluator[_RELIABILITY])) if evaluator.get(_RELIABILITY) else "",
+        "funnels": [(one.asset, _markup(funnel_plot(_figures(inputs, one).funnel))) for one in _FUNNELS],
+        "losses": [(one.asset, _markup(loss_plot(_figures(inputs, one).losses))) for one in _TRAINED],
+        "confusion": _markup(confusion_plot(evaluator.confusion)),
+        "reliability": _markup(reliability_plot(evaluator.reliability)) if evaluator.reliability else "",
         "ratings": [(name, _markup(histogram(ratings[name], name.replace("_", " ")))) for name in shown]
         if len(ratings)
         else [],
-        "cluster_map": _cluster_map(inputs["diversified_set"]),
+        "cluster_map": _cluster_map(inputs[DIVERSIFIED_SET.asset]),
     }
 
 
+def _validation(evaluator: EvaluatorFigures) -> list[tuple[FigureDeclaration, float]]:
+    """What validates the evaluator and can be better or worse, as far as it is known."""
+    validates = declarations(ValidationFigures)
+    return [
+        (one, value)
+        for one, value in evaluator.told()
+        if one.name in validates and one.better is not None and value is not None
+    ]
+
+
 def _cluster_map(diversified: Partition) -> Any:
-    points = diversified.read("map") if "map" in diversified.tables else pl.DataFrame()
+    points = diversified.read(MAP.name) if MAP.name in diversified.tables else pl.DataFrame()
     return _markup(cluster_map(points)) if len(points) else ""
 
 
+def _figures(inputs: Mapping[str, Partition], contract: Contract[Told]) -> Told:
+    return inputs[contract.asset].read_figures(contract.figures)
+
+
 def _is_likelihood(metric: str) -> bool:
-    return "likelihood" in metric
+    return METRIC[metric].unit == NATS_A_TOKEN
 
 
 def _point(measure: Measure) -> dict[str, Any]:

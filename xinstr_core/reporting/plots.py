@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from xinstr_core.evaluation.arms import Gap
+from xinstr_core.evaluation.gaps import Gap
+from xinstr_core.schemas.declaration import Funnel
 
 WIDTH = 420
 
@@ -25,15 +26,15 @@ def _render(chart: Any, kind: str) -> Any:
     )
 
 
-def funnel_plot(funnel: Mapping[str, int], kind: str = "svg") -> Any:
+def funnel_plot(funnel: Funnel, kind: str = "svg") -> Any:
     """Horizontal bars: what came in, what fell at which reason, what was kept."""
     import altair as alt
 
     rows = pl.DataFrame(
         {
-            "step": [name.removeprefix("- ") for name in funnel],
-            "rows": list(funnel.values()),
-            "kind": ["lost" if name.startswith("- ") else "rows" for name in funnel],
+            "step": [*funnel.steps],
+            "rows": [*funnel.steps.values()],
+            "kind": ["rows", *["lost"] * len(funnel.lost), "rows"],
         },
         schema={"step": pl.String, "rows": pl.Int64, "kind": pl.String},
     )

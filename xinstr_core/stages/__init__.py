@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from xinstr_core.stages import (
-    candidate_pairs,
-    diversified_set,
-    eval_report,
-    evaluator,
-    raw_corpus,
-    refined_pairs,
-    reverse_model,
-    seed_pairs,
-    tuned_model,
-)
+from xinstr_core.stages.candidate_pairs import write_instructions
+from xinstr_core.stages.diversified_set import select
+from xinstr_core.stages.eval_report import evaluate
+from xinstr_core.stages.evaluator import train_and_validate
+from xinstr_core.stages.raw_corpus import clean_corpus
+from xinstr_core.stages.refined_pairs import curate
+from xinstr_core.stages.reverse_model import train_reverse_model
+from xinstr_core.stages.seed_pairs import read_seed_pairs
 from xinstr_core.stages.stage import Stage
+from xinstr_core.stages.tuned_model import tune
 
 LINE: tuple[Stage, ...] = (
-    raw_corpus.STAGE,
-    seed_pairs.STAGE,
-    reverse_model.STAGE,
-    candidate_pairs.STAGE,
-    evaluator.STAGE,
-    refined_pairs.STAGE,
-    diversified_set.STAGE,
-    tuned_model.STAGE,
-    eval_report.STAGE,
+    clean_corpus,
+    read_seed_pairs,
+    train_reverse_model,
+    write_instructions,
+    train_and_validate,
+    curate,
+    select,
+    tune,
+    evaluate,
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in LINE}

@@ -9,44 +9,28 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-from xinstr_core.curation.instructions import ACCEPTED, instruction_status
-from xinstr_core.curation.openings import OPENING_SCHEMA, common_openings, suit_openings
+from xinstr_core.curation.instructions import instruction_status
+from xinstr_core.curation.openings import common_openings, suit_openings
 from xinstr_core.curation.self_contained import opening_flaw
 from xinstr_core.engines.base import SCORED_ROWS, Completion, Decoding, Engine, Request
 from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
 from xinstr_core.identity import content_key, fingerprint, pair_key
 from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas import frame
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.schemas.candidate_pairs import (
+    ACCEPTED,
+    CANDIDATE_PAIRS,
+    OPENINGS,
+    PAIRS,
+    RAW,
+    CandidateFigures,
+    CandidateFunnel,
+)
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS
+from xinstr_core.schemas.reverse_model import ADAPTER, REVERSE_MODEL
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.text import printable
-
-RAW_SCHEMA = pl.Schema(
-    {
-        KEY: pl.String,
-        "raw_output": pl.String,
-        "prompt_tokens": pl.Int64,
-        "completion_tokens": pl.Int64,
-        "finished": pl.Boolean,
-    }
-)
-PAIR_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "pair_id": pl.String,
-        "doc_id": pl.String,
-        "sample": pl.Int64,
-        "opening": pl.String,
-        "instruction": pl.String,
-        "response": pl.String,
-        "prompt_version": pl.String,
-        "model": pl.String,
-        "seed": pl.Int64,
-        "raw_output": pl.String,
-        "status": pl.String,
-        "detail": pl.String,
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -68,10 +52,17 @@ class Attempt:
     request: Request
 
 
-def run(run: StageRun) -> StageOutput:
+@stage(
+    gives=CANDIDATE_PAIRS,
+    takes=(RAW_CORPUS, SEED_PAIRS, REVERSE_MODEL),
+    version="4",
+    settings=("generation",),
+    prompts=("reverse",),
+)
+def write_instructions(run: StageRun) -> StageOutput:
     settings = run.settings.generation
-    model = fingerprint({"base": run.model.fingerprint, "adapter": run.inputs["reverse_model"].version})
-    documents = run.inputs["raw_corpus"].scan("documents").select("doc_id", "text").sort("doc_id")
+    model = fingerprint({"base": run.model.fingerprint, "adapter": run.inputs[REVERSE_MODEL.asset].version})
+    documents = run.scan(DOCUMENTS).select("doc_id", "text").sort("doc_id")
     texts = [
         Text(doc_id, text, opening_flaw(text, run.language.tag) if settings.require_self_contained else "")
         for doc_id, text in documents.head(settings.maximum_documents).collect().iter_rows()
@@ -83,35 +74,35 @@ def run(run: StageRun) -> StageOutput:
     rows = [*_judged(run, attempts, raw, model), *(_flawed(run, text, model) for text in texts if text.flaw)]
     tokens = raw.done.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
     return StageOutput(
-        tables={"pairs": frame(rows, PAIR_SCHEMA).sort("pair_id"), "raw": raw.done, "openings": openings},
-        figures={
-            "funnel": _funnel(rows),
-            "documents": len(texts),
-            "texts that open in the middle": dict(Counter(text.flaw for text in texts if text.flaw)),
-            "prompt tokens": tokens[0],
-            "completion tokens": tokens[1],
-        },
+        tables={PAIRS.name: PAIRS.frame(rows).sort("pair_id"), RAW.name: raw.done, OPENINGS.name: openings},
+        figures=CandidateFigures(
+            funnel=_funnel(rows),
+            documents=len(texts),
+            flawed_texts=dict(Counter(text.flaw for text in texts if text.flaw)),
+            prompt_tokens=tokens[0],
+            completion_tokens=tokens[1],
+        ),
     )
 
 
 def _reverse_model(run: StageRun) -> Load:
-    return run.engines.reverse(run.inputs["reverse_model"].folder("adapter"))
+    return run.engines.reverse(run.inputs[REVERSE_MODEL.asset].folder(ADAPTER.name))
 
 
 def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[str, list[str]], pl.DataFrame]:
     """The real users' openings that suit each text, by document, and the rows they were found in; none if none wanted."""
     settings = run.settings.generation
     wanted = settings.guided_candidates
-    known = common_openings(run.inputs["seed_pairs"].read("seeds").sort("pair_id")["instruction"]) if wanted else []
+    known = common_openings(run.read(SEEDS).sort("pair_id")["instruction"]) if wanted else []
     if not known:
-        return {}, OPENING_SCHEMA.to_frame()
+        return {}, OPENINGS.schema.to_frame()
     identity = content_key(model, str(wanted), str(settings.seed), *known)
     keys = {content_key("opening", identity, text.text): text for text in texts}
     rows = run_rows(
         _reverse_model(run),
         [Request(key, prompt("reverse").render(text=text.text)) for key, text in keys.items()],
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
-        RowLog.open(run.rows / "openings", OPENING_SCHEMA, run.previous, "openings"),
+        RowLog.open(run.rows / OPENINGS.name, OPENINGS.schema, run.previous, OPENINGS.name),
         batch_rows=SCORED_ROWS,
         progress=run.progress,
         maximum_failed_share=settings.maximum_failed_share,
@@ -139,13 +130,13 @@ def _generate(run: StageRun, attempts: Sequence[Attempt]) -> Rows:
     settings = run.settings.generation
 
     def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
-        return frame([_raw_row(completion) for completion in engine.generate(batch, _decoding(run))], RAW_SCHEMA)
+        return RAW.frame([_raw_row(completion) for completion in engine.generate(batch, _decoding(run))])
 
     return run_rows(
         _reverse_model(run),
         [attempt.request for attempt in attempts],
         work,
-        RowLog.open(run.rows / "raw", RAW_SCHEMA, run.previous, "raw"),
+        RowLog.open(run.rows / RAW.name, RAW.schema, run.previous, RAW.name),
         batch_rows=settings.batch_rows,
         progress=run.progress,
         maximum_failed_share=settings.maximum_failed_share,
@@ -216,17 +207,7 @@ def _row(
     }
 
 
-def _funnel(rows: Sequence[dict[str, object]]) -> dict[str, int]:
+def _funnel(rows: Sequence[dict[str, object]]) -> CandidateFunnel:
     statuses = Counter(str(row["status"]) for row in rows)
-    lost = {f"- {status}": count for status, count in statuses.most_common() if status != ACCEPTED}
-    return {"instructions": len(rows), **lost, "accepted": statuses[ACCEPTED]}
-
-
-STAGE = Stage(
-    "candidate_pairs",
-    "4",
-    run,
-    upstream=("raw_corpus", "seed_pairs", "reverse_model"),
-    settings=("generation",),
-    prompts=("reverse",),
-)
+    lost = {status: count for status, count in statuses.most_common() if status != ACCEPTED}
+    return CandidateFunnel(taken=len(rows), lost=lost, kept=statuses[ACCEPTED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,48 +14,42 @@ from xinstr_core.diversity.projection import project
 from xinstr_core.diversity.selection import Selection, select_rows
 from xinstr_core.diversity.topics import TOPICS_FILE, nearest_topics
 from xinstr_core.engines.encoders import encoder_identity
+from xinstr_core.languages import Language
+from xinstr_core.schemas.diversified_set import (
+    DIVERSIFIED_SET,
+    EMBEDDINGS,
+    HELD_OUT,
+    MAP,
+    REJECTED,
+    SELECTED,
+    TRAIN,
+    SelectionFigures,
+    SelectionFunnel,
+)
+from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, REFINED_PAIRS
 from xinstr_core.settings import DiversitySettings
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.workspace import Workspace
 
 HELD_OUT_SHARE_AT_MOST = 0.1  # of the kept pairs: a small language needs its rows for tuning
-ROW_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "pair_id": pl.String,
-        "doc_id": pl.String,
-        "instruction": pl.String,
-        "response": pl.String,
-        "rating": pl.Float64,
-        "cluster_id": pl.Int64,
-        "distance_to_centre": pl.Float64,
-        "rank_in_cluster": pl.Int64,
-        "topic": pl.String,
-        "split": pl.String,
-        "source_tag": pl.String,
-    }
-)
-REJECTED_SCHEMA = pl.Schema({"pair_id": pl.String, "instruction": pl.String, "reason": pl.String})
-MAP_SCHEMA = pl.Schema(
-    {
-        "pair_id": pl.String,
-        "x": pl.Float64,
-        "y": pl.Float64,
-        "cluster_id": pl.Int64,
-        "selected": pl.Boolean,
-        "instruction": pl.String,
-    }
-)
 
 
-def run(run: StageRun) -> StageOutput:
+def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
+    return {
+        "encoder": encoder_identity(workspace.settings.diversity.encoder, workspace.model),
+        "topics": TOPICS_FILE,
+    }
+
+
+@stage(gives=DIVERSIFIED_SET, takes=(REFINED_PAIRS,), version="4", settings=("diversity",), files=files)
+def select(run: StageRun) -> StageOutput:
     settings = run.settings.diversity
     encoder = encoder_identity(settings.encoder, run.model)
     load = run.engines.encoder()
     kept = (
-        run.inputs["refined_pairs"]
-        .scan("pairs")
-        .filter("kept")
+        run.scan(PAIRS)
+        .filter(KEPT)
         .collect()
         .sort("pair_id")
         .with_columns(text_key=pl.col("instruction").map_elements(lambda text: text_key(encoder, text), pl.String))
@@ -63,7 +58,7 @@ def run(run: StageRun) -> StageOutput:
         kept["instruction"],
         encoder,
         load,
-        ShardLog(run.rows / "embeddings"),
+        ShardLog(run.rows / EMBEDDINGS.name),
         earlier_embeddings(run.previous),
         run.progress,
     )
@@ -75,8 +70,8 @@ def run(run: StageRun) -> StageOutput:
     selection = select_rows(pool, embeddings.vectors, settings)
     table = pl.concat(
         [
-            selection.rows.with_columns(split=pl.lit("train")),
-            held_out.with_columns(split=pl.lit("heldout"), rank_in_cluster=pl.lit(None, pl.Int64)),
+            selection.rows.with_columns(split=pl.lit(TRAIN)),
+            held_out.with_columns(split=pl.lit(HELD_OUT), rank_in_cluster=pl.lit(None, pl.Int64)),
         ],
         how="diagonal_relaxed",
     ).sort("pair_id")
@@ -85,19 +80,19 @@ def run(run: StageRun) -> StageOutput:
     )
     return StageOutput(
         tables={
-            "rows": table.select(ROW_SCHEMA.names()).cast(ROW_SCHEMA),
-            "rejected": rejected.select(REJECTED_SCHEMA.names()),
-            "embeddings": embeddings.table(),
-            "map": _map(pool, selection, embeddings.vectors, run),
+            SELECTED.name: table.select(SELECTED.schema.names()).cast(SELECTED.schema),
+            REJECTED.name: rejected.select(REJECTED.schema.names()),
+            EMBEDDINGS.name: embeddings.table(),
+            MAP.name: _map(pool, selection, embeddings.vectors, run),
         },
-        figures={
-            "funnel": _funnel(len(kept), len(rejected), len(held_out), len(pool), selection),
-            "clusters": count,
-            "topics": _shares(selection.rows["topic"].drop_nulls()),
-            "advice": _advice(selection, len(pool), settings),
-            "embeddings computed": embeddings.computed,
-            "diversity": compare_with_random(selection.rows, pool, embeddings.vectors, count, settings.seed),
-        },
+        figures=SelectionFigures(
+            funnel=_funnel(len(kept), len(rejected), len(held_out), len(pool), selection),
+            clusters=count,
+            topics=_shares(selection.rows["topic"].drop_nulls()),
+            advice=_advice(selection, len(pool), settings),
+            embeddings_computed=embeddings.computed,
+            diversity=compare_with_random(selection.rows, pool, embeddings.vectors, count, settings.seed),
+        ),
     )
 
 
@@ -138,23 +133,19 @@ def _map(pool: pl.DataFrame, selection: Selection, vectors: Any, run: StageRun) 
         x=pl.Series(points[:, 0], dtype=pl.Float64),
         y=pl.Series(points[:, 1], dtype=pl.Float64),
         selected=pl.col("pair_id").is_in(selection.rows["pair_id"].implode()),
-    ).select(MAP_SCHEMA.names())
+    ).select(MAP.schema.names())
 
 
-def _funnel(kept: int, rejected: int, held_out: int, pool: int, selection: Selection) -> dict[str, int]:
+def _funnel(kept: int, rejected: int, held_out: int, pool: int, selection: Selection) -> SelectionFunnel:
     passed_over = {
-        "- no embedding": rejected,
-        "- held out": held_out,
-        "- near duplicate": selection.near_duplicates,
-        "- topic has its share": selection.of_full_topics,
+        "no embedding": rejected,
+        "held out": held_out,
+        "near duplicate": selection.near_duplicates,
+        "topic has its share": selection.of_full_topics,
     }
     rest = pool - len(selection.rows) - selection.near_duplicates - selection.of_full_topics
-    return {
-        "kept pairs": kept,
-        **{name: n for name, n in passed_over.items() if n},
-        "- not selected": rest,
-        "selected": len(selection.rows),
-    }
+    lost = {**{reason: n for reason, n in passed_over.items() if n}, "not selected": rest}
+    return SelectionFunnel(taken=kept, lost=lost, kept=len(selection.rows))
 
 
 def _advice(selection: Selection, pool: int, settings: DiversitySettings) -> str:
@@ -173,16 +164,3 @@ def _shares(topics: pl.Series) -> dict[str, float]:
     """Share of each topic among the selected rows, largest first."""
     counted = topics.value_counts().sort(["count", topics.name], descending=[True, False])
     return {topic: round(n / len(topics), 4) for topic, n in counted.rows()}
-
-
-STAGE = Stage(
-    "diversified_set",
-    "4",
-    run,
-    upstream=("refined_pairs",),
-    settings=("diversity",),
-    files=lambda workspace, language: {
-        "encoder": encoder_identity(workspace.settings.diversity.encoder, workspace.model),
-        "topics": TOPICS_FILE,
-    },
-)

@@ -14,8 +14,10 @@ from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import accuracy_by_construction, validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
+from xinstr_core.schemas.evaluator import EVALUATOR, HELD_OUT, SHUFFLED, WRITTEN, EvaluatorFigures
+from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.stages.reverse_model import choose_seeds
-from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.training.adapter import TrainedAdapter
 
@@ -35,7 +37,14 @@ class RatingSeeds:
     held_out_material: Material
 
 
-def run(run: StageRun) -> StageOutput:
+@stage(
+    gives=EVALUATOR,
+    takes=(SEED_PAIRS,),
+    version="7",
+    settings=("evaluator",),
+    prompts=("reverse", "rating", "response_seed"),
+)
+def train_and_validate(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
     evaluator, trained = train_evaluator(
@@ -53,24 +62,24 @@ def run(run: StageRun) -> StageOutput:
     first, *others = trained.values() or [NO_TRAINING]
     return StageOutput(
         tables={
-            "held_out": rated,
-            "shuffled": shuffled,
-            "written": as_table(seeds.material.responses),
+            HELD_OUT.name: rated,
+            SHUFFLED.name: shuffled,
+            WRITTEN.name: as_table(seeds.material.responses),
             **evaluator.tables(),
             **log.tables,
         },
         folders=evaluator.folders(),
-        figures={
-            **validation.figures(),
-            "accuracy by construction": accuracy_by_construction(rated),
-            "seed pairs": len(seeds.training) + len(seeds.held_out),
-            "minimum accuracy": settings.minimum_accuracy,
-            "may gate": validation.may_gate(settings),
-            "advice": validation.advice(settings),
-            **first.figures(),
-            **{f"training of {other.folder.name}": other.figures() for other in others},
-            TRAINED_ON: {f"adapter-{task}": adapter.identity for task, adapter in trained.items()},
-        },
+        figures=EvaluatorFigures(
+            **dict(validation.figures()),
+            accuracy_by_construction=accuracy_by_construction(rated),
+            seed_pairs=len(seeds.training) + len(seeds.held_out),
+            minimum_accuracy=settings.minimum_accuracy,
+            may_gate=validation.may_gate(settings),
+            advice=validation.advice(settings),
+            **dict(first.figures()),
+            further_trainings={other.folder.name: other.figures() for other in others},
+            trained_on={f"adapter-{task}": adapter.identity for task, adapter in trained.items()},
+        ),
     )
 
 
@@ -88,9 +97,8 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
     What models write to them is taken from the `evaluator` that is built already, or written now.
     """
     settings = run.settings.evaluator
-    seeds = run.inputs["seed_pairs"].read("seeds")
-    english = seeds.filter(pl.col("origin") == "english")
-    in_language = seeds.filter(pl.col("origin") != "english")
+    seeds = run.read(SEEDS)
+    english, in_language = seeds.filter(~IS_IN_LANGUAGE), seeds.filter(IS_IN_LANGUAGE)
     separate = len(in_language) >= ENOUGH
     tokenizer = run.engines.tokenizer
     chosen = choose_seeds(in_language if separate else seeds, settings.maximum_seed_pairs)
@@ -99,7 +107,7 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
         for rows in (chosen, english.sort("pair_id").head(len(chosen) if separate else 0))
     )
     written = (
-        from_table(evaluator.read("written"))
+        from_table(evaluator.read(WRITTEN.name))
         if evaluator
         else written_responses(run.engines, pairs, settings, run.language, run.unfinished, run.progress)
     )
@@ -110,13 +118,3 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
 
 def as_pairs(rows: pl.DataFrame) -> list[Pair]:
     return [Pair(*row) for row in rows.select("pair_id", "instruction", "response").iter_rows()]
-
-
-STAGE = Stage(
-    "evaluator",
-    "7",
-    run,
-    upstream=("seed_pairs",),
-    settings=("evaluator",),
-    prompts=("reverse", "rating", "response_seed"),
-)

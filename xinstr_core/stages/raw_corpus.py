@@ -15,7 +15,8 @@ from xinstr_core.corpus.sources import files_of, identity_of, records_of
 from xinstr_core.errors import StageError
 from xinstr_core.languages import CorpusSource, Language
 from xinstr_core.parallel import ordered_map, processors
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS, CorpusFigures, CorpusFunnel
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import ShardLog, StageOutput
 from xinstr_core.workspace import Workspace
 
@@ -30,7 +31,17 @@ _QUESTIONS = {
 _OF_THE_LANGUAGE = {"wrong_language", "wrong_script", "mixed_language", "no_stop_words", "unlike_profile"}
 
 
-def run(run: StageRun) -> StageOutput:
+def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
+    return {
+        "corpus": identity_of(workspace.corpus_source(language), language.tag),
+        "pack": workspace.pack_file(language),
+        "identification model": workspace.identification_model(language),
+        **{f"evaluation {number}": path for number, path in enumerate(workspace.evaluation_files(language))},
+    }
+
+
+@stage(gives=RAW_CORPUS, takes=(), version="3", settings=("corpus",), files=files, uses_model=False)
+def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     judge = BatchJudge(_document_filter(run), ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
     records = 0
@@ -54,15 +65,15 @@ def run(run: StageRun) -> StageOutput:
     _stop_if_lost(run, source, corpus)
     return StageOutput(
         tables=corpus.tables,
-        figures={
-            "records": records,
-            "funnel": {
-                "documents and spans": corpus.documents + corpus.reasons.total(),
-                **{f"- {reason}": count for reason, count in corpus.reasons.most_common()},
-                "kept": corpus.documents,
-            },
-            "licences": dict(corpus.licences),
-        },
+        figures=CorpusFigures(
+            records=records,
+            funnel=CorpusFunnel(
+                taken=corpus.documents + corpus.reasons.total(),
+                lost=dict(corpus.reasons.most_common()),
+                kept=corpus.documents,
+            ),
+            licences=dict(corpus.licences),
+        ),
     )
 
 
@@ -102,15 +113,3 @@ def _document_filter(run: StageRun) -> DocumentFilter:
         index,
         voter,
     )
-
-
-def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
-    return {
-        "corpus": identity_of(workspace.corpus_source(language), language.tag),
-        "pack": workspace.pack_file(language),
-        "identification model": workspace.identification_model(language),
-        **{f"evaluation {number}": path for number, path in enumerate(workspace.evaluation_files(language))},
-    }
-
-
-STAGE = Stage("raw_corpus", "3", run, settings=("corpus",), files=files, uses_model=False)

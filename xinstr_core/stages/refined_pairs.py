@@ -9,22 +9,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import polars as pl
 
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, train_evaluator
-from xinstr_core.curation.instructions import ACCEPTED
 from xinstr_core.curation.signals import SignalLog, Signals
-from xinstr_core.curation.validation import PROBABILITIES, SCORES, Validation, validate
+from xinstr_core.curation.validation import Validation, validate
+from xinstr_core.schemas import candidate_pairs
+from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, IS_ACCEPTED
+from xinstr_core.schemas.evaluator import EVALUATOR, HELD_OUT, SHUFFLED
+from xinstr_core.schemas.refined_pairs import (
+    KEPT,
+    NOT_CURATED,
+    PAIRS,
+    REFINED_PAIRS,
+    ROUND_RATINGS,
+    PairFunnel,
+    RefinedFigures,
+    RoundFigures,
+)
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 from xinstr_core.settings import CurationSettings, Settings
 from xinstr_core.stages.evaluator import RatingSeeds, as_pairs, rate_held_out, rating_seeds
-from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import TrainedAdapter
 
-KEPT = "kept"
-NOT_CURATED = "not_curated"  # goes on too: no rater was good enough to say anything against it
 TEACHES = 0.9  # probability of level 3 from which a pair whose scores are good may teach: far from a mistake
 
 
@@ -52,50 +63,57 @@ class Round:
     def used(self) -> bool:
         return self.outcome.startswith("used")
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> RoundFigures:
         ratings = self.ratings
         shares = ratings.select(pl.col(name).mean() for name in PROBABILITIES).row(0) if len(ratings) else ()
-        return {
-            "round": self.number,
-            "used": self.used,
-            "outcome": self.outcome,
-            **self.validation.figures(),
-            "mean level probabilities of candidates": [round(float(share), 4) for share in shares],
-        }
+        return RoundFigures(
+            round=self.number,
+            used=self.used,
+            outcome=self.outcome,
+            **dict(self.validation.figures()),
+            mean_probabilities=[round(float(share), 4) for share in shares],
+        )
 
 
-def run(run: StageRun) -> StageOutput:
+@stage(
+    gives=REFINED_PAIRS,
+    takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
+    version="8",
+    settings=("curation", "evaluator"),
+    prompts=("reverse", "rating"),
+)
+def curate(run: StageRun) -> StageOutput:
     settings = run.settings.curation
-    candidates = run.inputs["candidate_pairs"].scan("pairs").filter(pl.col("status") == ACCEPTED).collect()
-    first = run.inputs["evaluator"]
+    candidates = run.scan(candidate_pairs.PAIRS).filter(IS_ACCEPTED).collect()
+    first = run.figures(EVALUATOR)
     # A rater that may not gate may not teach either: its "best" pairs are no better than others.
-    trusted = bool(first.figures["may gate"])
+    trusted = first.may_gate
     log = SignalLog(run.rows / "signals", run.previous)
     rounds = _rounds(run, candidates, settings.rounds if trusted else 1, log)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
     pairs = _keep(candidates, final, settings, trusted=trusted)
     return StageOutput(
         tables={
-            "pairs": pairs,
-            "ratings": pl.concat([r.ratings.with_columns(round=pl.lit(r.number)) for r in rounds if r.used]),
+            PAIRS.name: pairs,
+            ROUND_RATINGS.name: pl.concat([r.ratings.with_columns(round=pl.lit(r.number)) for r in rounds if r.used]),
             **log.tables,
         },
         folders={name: adapter.folder for round_ in rounds for name, adapter in round_.folders.items()},
-        figures={
-            "funnel": _funnel(pairs),
-            "curated": trusted,
-            "advice": first.figures["advice"],
-            "rounds": [round_.figures() for round_ in rounds],
-            TRAINED_ON: {name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
-        },
+        figures=RefinedFigures(
+            funnel=_funnel(pairs),
+            curated=trusted,
+            advice=first.advice,
+            rounds=[round_.figures() for round_ in rounds],
+            trained_on={name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
+        ),
     )
 
 
 def _rounds(run: StageRun, candidates: pl.DataFrame, most: int, log: SignalLog) -> list[Round]:
     """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
-    first = run.inputs["evaluator"]
+    first = run.inputs[EVALUATOR.asset]
     seeds = rating_seeds(run, first)
-    validation = validate(first.read("held_out"), first.read("shuffled"))
+    validation = validate(run.read(HELD_OUT), run.read(SHUFFLED))
     rounds = [_rate(run, 1, Evaluator.load(run.engines, first, run.settings.evaluator), validation, candidates, log)]
     for number in range(2, most + 1):
         before = rounds[-1]
@@ -213,10 +231,9 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
     return rated.with_columns(verdict=beaten).with_columns(kept=goes_on).sort("pair_id")
 
 
-def _funnel(pairs: pl.DataFrame) -> dict[str, int]:
+def _funnel(pairs: pl.DataFrame) -> PairFunnel:
     counts = Counter(pairs.filter(~pl.col("kept"))["verdict"])
-    lost = {f"- {verdict}": count for verdict, count in counts.most_common()}
-    return {"accepted pairs": len(pairs), **lost, "kept": int(pairs["kept"].sum())}
+    return PairFunnel(taken=len(pairs), lost=dict(counts.most_common()), kept=int(pairs["kept"].sum()))
 
 
 def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSettings) -> float:
@@ -224,13 +241,3 @@ def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSett
     keeps = [ratings.select("pair_id", keep=_shortfall(settings) == "") for ratings in (before, after)]
     both = keeps[0].join(keeps[1], on="pair_id")
     return int((both["keep"] == both["keep_right"]).sum()) / len(both) if len(both) else 1.0
-
-
-STAGE = Stage(
-    "refined_pairs",
-    "8",
-    run,
-    upstream=("seed_pairs", "candidate_pairs", "evaluator"),
-    settings=("curation", "evaluator"),
-    prompts=("reverse", "rating"),
-)

@@ -8,10 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from xinstr_core.corpus.readers import Reject
-from xinstr_core.corpus.rows import REJECT_SCHEMA
 from xinstr_core.engines.translators import (
     ENGLISH,
     Translator,
@@ -21,29 +18,23 @@ from xinstr_core.engines.translators import (
 )
 from xinstr_core.errors import InputError
 from xinstr_core.languages import Language
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.seed_pairs import IN_ENGLISH, REJECTED, SEED_PAIRS, SEEDS, SeedFigures, SeedFunnel
 from xinstr_core.seeds import SeedPair, Untranslated, read_seeds, translated_seeds, untranslated
-from xinstr_core.stages.stage import Stage, StageRun
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import ShardLog, StageOutput
 from xinstr_core.workspace import Workspace
 
-SEED_SCHEMA = pl.Schema(
-    {
-        "language": pl.String,
-        "pair_id": pl.String,
-        "instruction": pl.String,
-        "response": pl.String,
-        "source": pl.String,
-        "licence": pl.String,
-        "native": pl.Boolean,
-        "origin": pl.String,
-        "original": pl.String,
-        "translator": pl.String,
+
+def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
+    translator = workspace.settings.seeds.translator
+    return {
+        "seeds": workspace.seeds_file(language),
+        "translator": translator_identity(translator) if translator else None,
     }
-)
 
 
-def run(run: StageRun) -> StageOutput:
+@stage(gives=SEED_PAIRS, takes=(), version="3", settings=("seeds",), files=files, uses_model=False)
+def read_seed_pairs(run: StageRun) -> StageOutput:
     path = run.workspace.seeds_file(run.language)
     if path is None:
         raise InputError(
@@ -101,27 +92,12 @@ def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> Sta
         )
     origins = Counter(str(seed["origin"]) for seed in seeds)
     return StageOutput(
-        tables={"seeds": frame(seeds, SEED_SCHEMA), "rejected": frame(rejects, REJECT_SCHEMA)},
-        figures={
-            "seed pairs": len(seeds),
-            "native": sum(bool(seed["native"]) for seed in seeds),
-            "english only": origins["english"] == len(seeds),
-            "by origin": dict(origins.most_common()),
-            "funnel": {
-                "records": len(outcomes),
-                **{f"- {reason}": count for reason, count in reasons.most_common()},
-                "kept": len(seeds),
-            },
-        },
+        tables={SEEDS.name: SEEDS.frame(seeds), REJECTED.name: REJECTED.frame(rejects)},
+        figures=SeedFigures(
+            seed_pairs=len(seeds),
+            native=sum(bool(seed["native"]) for seed in seeds),
+            english_only=origins[IN_ENGLISH] == len(seeds),
+            by_origin=dict(origins.most_common()),
+            funnel=SeedFunnel(taken=len(outcomes), lost=dict(reasons.most_common()), kept=len(seeds)),
+        ),
     )
-
-
-def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
-    translator = workspace.settings.seeds.translator
-    return {
-        "seeds": workspace.seeds_file(language),
-        "translator": translator_identity(translator) if translator else None,
-    }
-
-
-STAGE = Stage("seed_pairs", "3", run, settings=("seeds",), files=files, uses_model=False)

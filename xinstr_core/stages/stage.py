@@ -8,22 +8,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
+from xinstr_core.history import remember
 from xinstr_core.identity import file_hash, fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.declaration import Contract, Table, Told
+from xinstr_core.schemas.shared import Cost
 from xinstr_core.settings import Settings
 from xinstr_core.store import LOCK, Partition, StageOutput
 from xinstr_core.training.adapter import Earlier
 from xinstr_core.workspace import Workspace
-
-TRAINED_ON = "trained on"  # the figure that names, for each folder of a stage's trainings, what it learned from
 
 
 @dataclass(frozen=True)
@@ -52,31 +56,66 @@ class StageRun:
     def model(self) -> ModelReference:
         return self.workspace.model
 
+    def read(self, table: Table) -> pl.DataFrame:
+        """A table of an asset that the stage takes."""
+        return self.inputs[table.asset].read(table.name)
+
+    def scan(self, table: Table) -> pl.LazyFrame:
+        """A table of an asset that the stage takes, to be read in part."""
+        return self.inputs[table.asset].scan(table.name)
+
+    def figures(self, contract: Contract[Told]) -> Told:
+        """The figures of an asset that the stage takes."""
+        return self.inputs[contract.asset].read_figures(contract.figures)
+
     def earlier(self, name: str) -> Earlier | None:
         """The training that the replaced partition holds under `name`, if it says what that learned from."""
         if self.previous is None or name not in self.previous.manifest["folders"]:
             return None
-        identity = self.previous.figures.get(TRAINED_ON, {}).get(name)
+        identity = self.previous.figures.get("trained_on", {}).get(name)
         return Earlier(self.previous.folder(name), identity) if identity else None
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One asset of the line and everything that its output depends on.
+    """One asset of the line: what it takes and gives, and everything else that its output depends on.
 
     `version` is raised by hand when the code's output changes. `settings` names the sections that matter, `prompts`
     the templates, `files` the inputs from outside, as paths or by an identity of their own. Everything declared here enters the fingerprint: what is left out
     (progress, paths) only describes.
     """
 
-    name: str
-    version: str
     run: Callable[[StageRun], StageOutput]
-    upstream: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
-    files: Callable[[Workspace, Language], Mapping[str, Path | str | None]] = lambda workspace, language: {}
-    uses_model: bool = True
+    takes: tuple[Contract[Any], ...]
+    gives: Contract[Any]
+    version: str
+    settings: tuple[str, ...]
+    prompts: tuple[str, ...]
+    files: Callable[[Workspace, Language], Mapping[str, Path | str | None]]
+    uses_model: bool
+
+    @property
+    def name(self) -> str:
+        return self.gives.asset
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The assets that it takes, by name."""
+        return tuple(contract.asset for contract in self.takes)
+
+
+def stage(
+    *,
+    takes: tuple[Contract[Any], ...],
+    gives: Contract[Any],
+    version: str,
+    settings: tuple[str, ...] = (),
+    prompts: tuple[str, ...] = (),
+    files: Callable[[Workspace, Language], Mapping[str, Path | str | None]] = lambda workspace, language: {},
+    uses_model: bool = True,
+) -> Callable[[Callable[[StageRun], StageOutput]], Stage]:
+    """Make a stage of the function below: its page begins with what goes in and what comes out. See Stage."""
+    return lambda run: Stage(run, takes, gives, version, settings, prompts, files, uses_model)
 
 
 @dataclass(frozen=True)
@@ -114,6 +153,8 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
             for name, found in stage.files(workspace, language).items()
         },
         "inputs": {name: inputs[name].version for name in stage.upstream},
+        # A figure or column more must be told of what is stored, too.
+        "gives": stage.gives.shape,
     }
 
 
@@ -136,19 +177,42 @@ def run_stage(
         current = fingerprint(parts)
         partition = workspace.store.get(stage.name, tag)
         if partition is not None and partition.fingerprint == current:
+            remember(partition)
             return StageResult(partition, reused=True)
         begun = workspace.store.unfinished(stage.name, tag)
         unfinished = begun / current
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        language, rows = workspace.language(tag), begun / "rows"
         with Engines(workspace.settings, workspace.model if stage.uses_model else None) as engines:
-            output = stage.run(StageRun(workspace, language, inputs, unfinished, rows, partition, progress, engines))
-        output = replace(
-            output, cost={"seconds": round(time.monotonic() - started, 1), "peak memory MiB": _peak_memory()}
-        )
-        return StageResult(workspace.store.commit(stage.name, tag, current, parts, output), reused=False)
+            output = stage.run(
+                StageRun(
+                    workspace, workspace.language(tag), inputs, unfinished, begun / "rows", partition, progress, engines
+                )
+            )
+        cost = Cost(seconds=round(time.monotonic() - started, 1), peak_memory=_peak_memory())
+        _check(stage, output)
+        output = replace(output, cost=cost, built=_surroundings(workspace, stage))
+        partition = workspace.store.commit(stage.name, tag, current, parts, output)
+        remember(partition)
+        return StageResult(partition, reused=False)
+
+
+def _check(stage: Stage, output: StageOutput) -> None:
+    tables = {
+        name: pl.scan_parquet(table) if isinstance(table, Path) else table.lazy()
+        for name, table in output.tables.items()
+    }
+    stage.gives.check(tables, [*output.folders], output.figures)
+
+
+def _surroundings(workspace: Workspace, stage: Stage) -> dict[str, Any]:
+    """When and with what a partition was built, for people: what counts is in the fingerprint."""
+    return {
+        "time": datetime.now(UTC).isoformat(),
+        "preset": workspace.preset,
+        "changed": workspace.changed_settings((*stage.settings, *(["base_model"] if stage.uses_model else []))),
+    }
 
 
 def _forget_peak_memory() -> None:

@@ -5,34 +5,45 @@ from __future__ import annotations
 import polars as pl
 
 from xinstr_core.prompts.render import prompt
-from xinstr_core.stages.stage import TRAINED_ON, Stage, StageRun
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, SELECTED
+from xinstr_core.schemas.reverse_model import ADAPTER
+from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
+from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL, TunedFigures
+from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
 
-def run(run: StageRun) -> StageOutput:
+@stage(
+    gives=TUNED_MODEL,
+    takes=(DIVERSIFIED_SET, SEED_PAIRS),
+    version="4",
+    settings=("tuning",),
+    prompts=("response_web", "response_seed"),
+)
+def tune(run: StageRun) -> StageOutput:
     settings = run.settings.tuning
-    rows = run.inputs["diversified_set"].scan("rows").filter(pl.col("split") == "train").collect()
+    rows = run.scan(SELECTED).filter(IS_FOR_TRAINING).collect()
     examples = _examples("response_web", rows, run.language.name)
-    seeds = run.inputs["seed_pairs"].scan("seeds").filter(pl.col("origin") != "english").sort("pair_id").collect()
+    seeds = run.scan(SEEDS).filter(IS_IN_LANGUAGE).sort("pair_id").collect()
     seeds = seeds if settings.include_seeds else seeds.clear()
     examples += _examples("response_seed", seeds, run.language.name)
-    folder, earlier = run.unfinished / "adapter", run.earlier("adapter")
+    folder, earlier = run.unfinished / ADAPTER.name, run.earlier(ADAPTER.name)
     trained = train_adapter(run.engines, examples, settings, folder, earlier=earlier, progress=run.progress)
     return StageOutput(
-        tables={"training_rows": _provenance(rows, seeds, trained)},
-        folders={"adapter": trained.folder},
-        figures={
-            "curated rows": len(rows),
-            "seed rows": len(seeds),
-            "seed rows by origin": dict(seeds["origin"].value_counts(sort=True).iter_rows()),
-            "base model": run.model.name,
-            "base model fingerprint": run.model.fingerprint,
-            "data fingerprint": run.inputs["diversified_set"].version,
-            **trained.figures(),
-            TRAINED_ON: {"adapter": trained.identity},
-        },
+        tables={TRAINING_ROWS.name: _provenance(rows, seeds, trained)},
+        folders={ADAPTER.name: trained.folder},
+        figures=TunedFigures(
+            curated_rows=len(rows),
+            seed_rows=len(seeds),
+            seed_rows_by_origin=dict(seeds["origin"].value_counts(sort=True).iter_rows()),
+            base_model=run.model.name,
+            base_model_fingerprint=run.model.fingerprint,
+            data_fingerprint=run.inputs[DIVERSIFIED_SET.asset].version,
+            **dict(trained.figures()),
+            trained_on={ADAPTER.name: trained.identity},
+        ),
     )
 
 
@@ -52,13 +63,3 @@ def _examples(template: str, rows: pl.DataFrame, language: str) -> list[Example]
         )
         for row in rows.iter_rows(named=True)
     ]
-
-
-STAGE = Stage(
-    "tuned_model",
-    "4",
-    run,
-    upstream=("diversified_set", "seed_pairs"),
-    settings=("tuning",),
-    prompts=("response_web", "response_seed"),
-)

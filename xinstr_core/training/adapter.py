@@ -18,6 +18,7 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
+from xinstr_core.schemas.shared import TrainingFigures
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.store import write_text
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows, collate
@@ -51,13 +52,10 @@ class TrainedAdapter:
     rejected: list[list[Any]]
     identity: str = ""
 
-    def figures(self) -> dict[str, Any]:
-        return {
-            "rows": self.rows,
-            "tokens seen": self.tokens_seen,
-            "losses": self.losses,
-            "rejected rows": self.rejected,
-        }
+    def figures(self) -> TrainingFigures:
+        return TrainingFigures(
+            rows=self.rows, tokens_seen=self.tokens_seen, losses=self.losses, rejected_rows=self.rejected
+        )
 
 
 def train_adapter(

@@ -2,17 +2,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from xinstr_core.stages.candidate_pairs import STAGE
+from xinstr_core.stages.candidate_pairs import write_instructions
 from xinstr_core.store import Partition
 from xinstr_dagster.execution import materialize, stage_options
 from xinstr_dagster.resources import XinstrResource
 
 
 @dg.asset(
-    **stage_options(STAGE),
+    **stage_options(write_instructions),
     group_name="2_pairs",
     kinds={"transformers", "parquet"},
-    description="English instructions for every document; the document stays untouched as the response.",
 )
 def candidate_pairs(
     context: dg.AssetExecutionContext,
@@ -22,5 +21,5 @@ def candidate_pairs(
     reverse_model: Partition,
 ) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
     yield from materialize(
-        context, xinstr, STAGE, raw_corpus=raw_corpus, seed_pairs=seed_pairs, reverse_model=reverse_model
+        context, xinstr, write_instructions, raw_corpus=raw_corpus, seed_pairs=seed_pairs, reverse_model=reverse_model
     )

@@ -2,17 +2,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from xinstr_core.stages.eval_report import STAGE
+from xinstr_core.stages.eval_report import evaluate
 from xinstr_core.store import Partition
 from xinstr_dagster.execution import materialize, stage_options
 from xinstr_dagster.resources import XinstrResource
 
 
 @dg.asset(
-    **stage_options(STAGE),
+    **stage_options(evaluate),
     group_name="4_model",
     kinds={"transformers", "html"},
-    description="Base against tuned with intervals, what each stage lost, and one page that says so.",
 )
 def eval_report(
     context: dg.AssetExecutionContext,
@@ -29,7 +28,7 @@ def eval_report(
     yield from materialize(
         context,
         xinstr,
-        STAGE,
+        evaluate,
         raw_corpus=raw_corpus,
         seed_pairs=seed_pairs,
         reverse_model=reverse_model,

@@ -2,17 +2,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from xinstr_core.stages.refined_pairs import STAGE
+from xinstr_core.stages.refined_pairs import curate
 from xinstr_core.store import Partition
 from xinstr_dagster.execution import materialize, stage_options
 from xinstr_dagster.resources import XinstrResource
 
 
 @dg.asset(
-    **stage_options(STAGE),
+    **stage_options(curate),
     group_name="3_curation",
     kinds={"transformers", "parquet"},
-    description="Every accepted pair with its level probabilities, over rounds of label, keep and retrain.",
 )
 def refined_pairs(
     context: dg.AssetExecutionContext,
@@ -24,7 +23,7 @@ def refined_pairs(
     yield from materialize(
         context,
         xinstr,
-        STAGE,
+        curate,
         seed_pairs=seed_pairs,
         candidate_pairs=candidate_pairs,
         evaluator=evaluator,

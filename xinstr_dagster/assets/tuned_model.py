@@ -2,17 +2,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from xinstr_core.stages.tuned_model import STAGE
+from xinstr_core.stages.tuned_model import tune
 from xinstr_core.store import Partition
 from xinstr_dagster.execution import materialize, stage_options
 from xinstr_dagster.resources import XinstrResource
 
 
 @dg.asset(
-    **stage_options(STAGE),
+    **stage_options(tune),
     group_name="4_model",
     kinds={"transformers", "peft"},
-    description="The base model with an adapter that follows instructions in the language.",
 )
 def tuned_model(
     context: dg.AssetExecutionContext,
@@ -20,4 +19,4 @@ def tuned_model(
     diversified_set: Partition,
     seed_pairs: Partition,
 ) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
-    yield from materialize(context, xinstr, STAGE, diversified_set=diversified_set, seed_pairs=seed_pairs)
+    yield from materialize(context, xinstr, tune, diversified_set=diversified_set, seed_pairs=seed_pairs)

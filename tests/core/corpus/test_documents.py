@@ -19,7 +19,7 @@ from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import write_world
-from xinstr_core.schemas import frame
+from xinstr_core.schemas.declaration import frame
 from xinstr_core.settings import CorpusSettings
 
 SCRIPTS = {"bn": "Beng", "hi": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}

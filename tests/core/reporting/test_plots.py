@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xinstr_core.evaluation.arms import Gap
+from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.reporting.plots import gap_plot, reliability_plot
 
 

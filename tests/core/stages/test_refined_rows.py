@@ -11,7 +11,6 @@ import pytest
 from tests.core.stages.conftest import candidates
 from xinstr_core.curation import written
 from xinstr_core.curation.evaluator import Evaluator
-from xinstr_core.curation.validation import PROBABILITIES, SCORES
 from xinstr_core.engines.base import Decoding
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.transformers_engine import TransformersEngine
@@ -21,6 +20,7 @@ from xinstr_core.stages.refined_pairs import STAGE
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 
 
 class Seeds:

@@ -1,0 +1,77 @@
+"""What arms are worth against each other, on the same cases of every measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from xinstr_core.evaluation.arms import ARMS, SELECTED
+from xinstr_core.evaluation.intervals import paired_difference
+from xinstr_core.settings import Arm, EvaluationSettings
+
+# (an arm, the one it is compared with): what the selection is worth, and what the ratings are.
+COMPARED: tuple[tuple[Arm, Arm], ...] = (
+    *((SELECTED, arm) for arm in ARMS if arm != SELECTED),
+    ("top_half", "bottom_half"),
+)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """An arm (`reference`) minus another (`arm`) on the same cases of one measure, with the difference's interval."""
+
+    language: str
+    reference: str
+    arm: str
+    metric: str
+    prompts: str
+    difference: float
+    low: float
+    high: float
+    n: int
+    better: str
+
+    @property
+    def advantage(self) -> tuple[float, float, float]:
+        """(difference, low, high) with the sign by which more than 0 speaks for the reference."""
+        if self.better == "higher":
+            return self.difference, self.low, self.high
+        return -self.difference, -self.high, -self.low
+
+    @property
+    def clear(self) -> bool:
+        """Whether the reference is better and the interval holds no zero."""
+        return self.advantage[1] > 0
+
+    @property
+    def verdict(self) -> str:
+        """What a reader may conclude."""
+        if self.clear:
+            return f"{self.reference} is better"
+        if self.low <= 0 <= self.high:
+            return "not shown: the interval holds zero"
+        return f"{self.reference} is worse than {self.arm}"
+
+
+def paired_cases(scores: pl.DataFrame) -> pl.DataFrame:
+    """Every case (SCORES) of two arms that are COMPARED: reference, arm, reference_value and value, sorted."""
+    of_case = ["language", "metric", "prompts", "better", "case"]
+    pairs = pl.DataFrame(COMPARED, schema={"reference": pl.Enum(ARMS), "arm": pl.Enum(ARMS)}, orient="row")
+    values = scores.filter(pl.col("model").is_in(ARMS)).with_columns(pl.col("model").cast(pl.Enum(ARMS)))
+    others = pairs.join(values, left_on="arm", right_on="model")
+    references = values.select(*of_case, reference="model", reference_value="value")
+    return others.join(references, on=[*of_case, "reference"]).sort("reference", "arm", *of_case)
+
+
+def gaps(scores: pl.DataFrame, settings: EvaluationSettings) -> list[Gap]:
+    """The gaps of all arms that are COMPARED, on every measure that both have, from the table SCORES."""
+    found = []
+    by = ["language", "reference", "arm", "metric", "prompts", "better"]
+    for cases in paired_cases(scores).partition_by(by, maintain_order=True):
+        estimate = paired_difference(
+            cases["reference_value"].to_list(), cases["value"].to_list(), settings.bootstrap_samples, settings.seed
+        )
+        of_gap = cases.select(by).row(0, named=True)
+        found.append(Gap(**of_gap, difference=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n))
+    return found

@@ -1,0 +1,114 @@
+"""Measuring one model: what it replies, in which language, and how likely it finds what it was never shown."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from xinstr_core.engines.base import SCORED_ROWS, Request, length_sorted_batches
+from xinstr_core.engines.models import adapter_hash
+from xinstr_core.engines.resume import Load, RowLog
+from xinstr_core.engines.roles import Engines
+from xinstr_core.evaluation.gold import HeldOutDocument, judge_replies
+from xinstr_core.evaluation.measures import Measures, by_case
+from xinstr_core.evaluation.replies import ENGLISH, EvaluationPrompt, answer, is_wrong_language
+from xinstr_core.identity import content_key
+from xinstr_core.languages import Language
+from xinstr_core.pocket.documents import write_instruction
+from xinstr_core.progress import Progress
+from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.metrics import (
+    GOLD_LIKELIHOOD,
+    HELD_OUT_LIKELIHOOD,
+    REPLY_INTENT,
+    REPLY_SUBJECT,
+    WRONG_LANGUAGE,
+)
+from xinstr_core.settings import EvaluationSettings
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that is measured: the base model (no adapter) or a tuned one, asked as it was taught to be."""
+
+    name: str
+    adapter: Path | None
+    template: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What every model of a language is asked.
+
+    `held_out` are pairs (pair_id, instruction, response) that no model has seen; `gold` are documents about subjects that
+    no training text names, None for text from outside.
+    """
+
+    language: Language
+    settings: EvaluationSettings
+    prompts: Sequence[EvaluationPrompt]
+    held_out: pl.DataFrame
+    gold: Sequence[HeldOutDocument] | None
+
+    def measure(
+        self, subject: Subject, engines: Engines, log: RowLog, measures: Measures, progress: Progress
+    ) -> pl.DataFrame:
+        """Measure one model and return its replies, with its name and the language beside them."""
+        engine = engines.tuned(subject.adapter)
+        model = content_key(engines.base.fingerprint, adapter_hash(subject.adapter) if subject.adapter else "")
+        template = prompt(subject.template)
+        replies = answer(engine, model, self.prompts, template, self.language, self.settings, log, progress)
+        self._judge(subject, replies, measures)
+        measures.add(HELD_OUT_LIKELIHOOD, subject.name, likelihoods(engine, self._held_out_requests()), prompts=ENGLISH)
+        if self.gold is not None:
+            of_gold = likelihoods(engine, self._gold_requests(self.gold, subject.template))
+            measures.add(GOLD_LIKELIHOOD, subject.name, of_gold, prompts=ENGLISH)
+        return replies.with_columns(language=pl.lit(self.language.tag), model=pl.lit(subject.name))
+
+    def _judge(self, subject: Subject, replies: pl.DataFrame, measures: Measures) -> None:
+        """Language of the replies and, by gold, what they are about, for each language of prompts."""
+        judged = None if self.gold is None else judge_replies(replies, self.prompts, self.language.tag)
+        for asked_in in sorted({p.prompt_language for p in self.prompts}):
+            ids = [p.prompt_id for p in self.prompts if p.prompt_language == asked_in]
+            of_language = replies.filter(pl.col("prompt_id").is_in(ids)).select("prompt_id", "reply")
+            wrong = {case: float(is_wrong_language(reply, self.language)) for case, reply in of_language.iter_rows()}
+            measures.add(WRONG_LANGUAGE, subject.name, wrong, prompts=asked_in)
+            if judged is not None:
+                of_gold = judged.filter(pl.col("prompt_id").is_in(ids))
+                for metric, column in ((REPLY_INTENT, "right_intent"), (REPLY_SUBJECT, "right_subject")):
+                    measures.add(metric, subject.name, by_case(of_gold, column, "prompt_id"), prompts=asked_in)
+
+    def _held_out_requests(self) -> list[Request]:
+        """Each held-out response under its own instruction."""
+        web = prompt("response_web")
+        return [
+            Request(pair_id, web.render(instruction=instruction, language=self.language.name), response)
+            for pair_id, instruction, response in self.held_out.select("pair_id", "instruction", "response").iter_rows()
+        ]
+
+    def _gold_requests(self, documents: Sequence[HeldOutDocument], template: str) -> list[Request]:
+        """Each gold document under a right English instruction.
+
+        No flaw of a generated instruction or a web text is in it: what tells models apart more finely than their replies.
+        """
+        return [
+            Request(
+                document.key,
+                prompt(template).render(
+                    instruction=write_instruction(document.topic, ENGLISH, random.Random(document.key)),
+                    language=self.language.name,
+                ),
+                document.text,
+            )
+            for document in documents
+        ]
+
+
+def likelihoods(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
+    """Mean natural log-probability per token of every completion, by key."""
+    scored = {s.key: s.tokens for batch in length_sorted_batches(requests, SCORED_ROWS) for s in engine().score(batch)}
+    return {request.key: sum(scored[request.key]) / len(scored[request.key]) for request in requests}

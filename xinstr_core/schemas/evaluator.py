@@ -1,0 +1,118 @@
+"""evaluator: the first rater of pairs, validated on held-out seeds before it may gate."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Table, figure
+from xinstr_core.schemas.shared import (
+    LEVELS,
+    ROWS,
+    SCORES,
+    SHARE,
+    TrainedOn,
+    TrainingFigures,
+    ValidationFigures,
+)
+from xinstr_core.schemas.signals import ratings_and_signals, signal_tables
+
+ASSET = "evaluator"
+NO, YES = "no", "yes"
+HEADS = {"level": LEVELS, **dict.fromkeys(SCORES, (NO, YES))}  # what each head tells apart
+
+RATED_COLUMNS = (
+    Column("pair_id", pl.String, "key of the rating-set row: follows from the seed pair and the construction"),
+    Column("level", pl.String, "its true level", values=LEVELS),
+    Column("construction", pl.String, "what was done to the seed pair; own for the pair as it stands"),
+    Column(
+        "instruction_good",
+        pl.Boolean,
+        "whether the instruction is a good one; null where the construction says nothing of it",
+        nullable=True,
+    ),
+    Column(
+        "fits",
+        pl.Boolean,
+        "whether the response fits it; null where the construction says nothing of it",
+        nullable=True,
+    ),
+    *ratings_and_signals(nullable=True),  # a row that could not be read has none
+)
+HELD_OUT = Table(ASSET, "held_out", "Held-out rows of the rating set with truth, ratings and signals.", RATED_COLUMNS)
+SHUFFLED = Table(
+    ASSET, "shuffled", "Held-out responses under the instruction of another pair: what fits least.", RATED_COLUMNS
+)
+WRITTEN = Table(
+    ASSET,
+    "written",
+    "Responses that models wrote to the seeds' instructions, for the constructions that need them.",
+    (
+        Column("construction", pl.String, "which construction it is for"),
+        Column("pair_id", pl.String, "key of the seed pair"),
+        Column("written", pl.String, "the response"),
+    ),
+)
+RARE_WORDS = Table(
+    ASSET,
+    "rare_words",
+    "In how many of the seeds' instructions each word stands.",
+    (
+        Column("word", pl.String, "the word; empty in the row that counts all instructions"),
+        Column("instructions", pl.Int64, "instructions that have it", unit=ROWS, minimum=0),
+    ),
+)
+NEIGHBOURS = Table(
+    ASSET,
+    "neighbours",
+    "Seed pairs with the base model's vectors of their texts.",
+    (
+        Column("pair_id", pl.String, "key of the seed pair"),
+        Column("instruction", pl.String, "its instruction"),
+        Column("response", pl.String, "its response"),
+        Column("vector", pl.List(pl.Float32), "unit vector of the response"),
+    ),
+)
+
+
+def head_table(head: str) -> Table:
+    """The weights of a head: one row a signal and one of intercepts."""
+    weights = tuple(
+        Column(f"weight_{name}", pl.Float64, f"weight of the standardised signal for {name}") for name in HEADS[head]
+    )
+    return Table(
+        ASSET,
+        f"head_{head}",
+        f"Logistic regression from signals to {head.replace('_', ' ')}.",
+        (
+            Column("signal", pl.String, "the signal, or intercept"),
+            Column("mean", pl.Float64, "mean of the signal on the rows that it learned from"),
+            Column("scale", pl.Float64, "standard deviation of the signal on them"),
+            *weights,
+        ),
+    )
+
+
+class EvaluatorFigures(ValidationFigures, TrainingFigures, TrainedOn, Figures):
+    accuracy_by_construction: dict[str, float] = figure(
+        "accuracy by construction",
+        "held-out rows of each construction whose likeliest level is the true one",
+        unit=SHARE,
+    )
+    seed_pairs: int = figure("seed pairs", "pairs that the rating set is made of", unit=ROWS)
+    minimum_accuracy: float = figure(
+        "minimum accuracy", "what it has to reach to gate, as evaluator.minimum_accuracy says", unit=SHARE
+    )
+    may_gate: bool = figure("may gate", "whether it may decide what is kept")
+    advice: str = figure("advice", "what to do about an evaluator that may not gate; empty for one that may")
+    further_trainings: dict[str, TrainingFigures] = figure(
+        "further trainings", "what its other adapters tell, by folder", default={}
+    )
+
+
+EVALUATOR = Contract(
+    ASSET,
+    "Rater of pairs on three levels, validated on held-out seeds before it may gate.",
+    EvaluatorFigures,
+    tables=(HELD_OUT, SHUFFLED, WRITTEN, RARE_WORDS, NEIGHBOURS, *map(head_table, HEADS), *signal_tables(ASSET)),
+    folders=(Folder("adapter-*", "the adapter that learned a task: to write an instruction, or a level"),),
+)

@@ -1,0 +1,91 @@
+"""refined_pairs: every accepted pair rated, over rounds of label, keep and retrain. `kept` decides what goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import polars as pl
+
+from xinstr_core.schemas.candidate_pairs import SAMPLE
+from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Funnel, Table, figure
+from xinstr_core.schemas.shared import (
+    DOC_ID,
+    INSTRUCTION,
+    LANGUAGE,
+    PAIR_ID,
+    RESPONSE,
+    ROWS,
+    SHARE,
+    TrainedOn,
+    ValidationFigures,
+)
+from xinstr_core.schemas.signals import ratings_and_signals, signal_tables
+
+ASSET = "refined_pairs"
+KEPT = "kept"
+NOT_CURATED = "not_curated"  # goes on too: no rater was good enough to say anything against it
+RATING = Column(
+    "rating", pl.Float64, "expected level: 1 x p_level_1 + 2 x p_level_2 + 3 x p_level_3", minimum=1, maximum=3
+)
+
+PAIRS = Table(
+    ASSET,
+    "pairs",
+    "Every accepted pair with its rating; null where the evaluator could not read it.",
+    (
+        LANGUAGE,
+        PAIR_ID,
+        DOC_ID,
+        SAMPLE,
+        INSTRUCTION,
+        RESPONSE,
+        *ratings_and_signals(nullable=True),
+        Column("failure", pl.String, "why it could not be read; null for a rated pair", nullable=True),
+        replace(RATING, nullable=True),
+        Column("round", pl.Int32, "round whose evaluator gave the rating", minimum=1),
+        Column("evaluator", pl.String, "fingerprint of that evaluator's adapters"),
+        Column("verdict", pl.String, f"{KEPT}, {NOT_CURATED}, or what it fell short in"),
+        Column(KEPT, pl.Boolean, "whether it goes on"),
+    ),
+    view=ASSET,
+    sample=("instruction", "response", "rating", "instruction_quality", "pair_fit", "verdict"),
+)
+ROUND_RATINGS = Table(
+    ASSET,
+    "ratings",
+    "What every round that was used said of every pair.",
+    (PAIR_ID, *ratings_and_signals(nullable=False), Column("round", pl.Int32, "the round", minimum=1)),
+)
+
+
+class PairFunnel(Funnel):
+    came: ClassVar = "accepted pairs"
+    left: ClassVar = KEPT
+
+
+class RoundFigures(ValidationFigures):
+    """What one round of label, keep and retrain came to."""
+
+    round: int = figure("round", "its number, from 1")
+    used: bool = figure("used", "whether its evaluator counts")
+    outcome: str = figure("outcome", "what became of it, and why")
+    mean_probabilities: list[float] = figure(
+        "mean level probabilities of candidates", "means over all candidates, level 1 first", unit=SHARE
+    )
+
+
+class RefinedFigures(TrainedOn, Figures):
+    funnel: PairFunnel = figure("funnel", "accepted pairs by verdict", unit=ROWS)
+    curated: bool = figure("curated", "whether the evaluator was good enough to decide what is kept")
+    advice: str = figure("advice", "what to do where it was not; empty where it was")
+    rounds: list[RoundFigures] = figure("rounds", "what every round came to")
+
+
+REFINED_PAIRS = Contract(
+    ASSET,
+    "Every accepted pair with its level probabilities, over rounds of label, keep and retrain.",
+    RefinedFigures,
+    tables=(PAIRS, ROUND_RATINGS, *signal_tables(ASSET)),
+    folders=(Folder("round-*", "the adapter that a round after the first trained for a task"),),
+)

@@ -1,0 +1,129 @@
+"""What several assets tell alike: keys and texts of pairs, levels and scores, trainings, validations."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from xinstr_core.schemas.declaration import Column, Declared, figure
+
+LANGUAGE = Column("language", pl.String, "key of the language, as in languages.toml")
+PAIR_ID = Column(
+    "pair_id", pl.String, "key of the pair: follows from document, prompt, reverse model and sample number"
+)
+DOC_ID = Column(
+    "doc_id", pl.String, "key of the document that is the response: follows from language and normalised text"
+)
+INSTRUCTION = Column("instruction", pl.String, "what is asked, in English")
+RESPONSE = Column(
+    "response", pl.String, "the answer: natural text of the language, byte for byte a span of its document"
+)
+ROW_KEY = Column("row_key", pl.String, "key of everything that the row depends on: text, prompt, model, decoding")
+CLUSTER_ID = Column("cluster_id", pl.Int64, "cluster of the instruction's embedding", minimum=0)
+
+LEVELS = ("1", "2", "3")  # wrong, reasonable with a flaw, best
+PROBABILITIES = tuple(f"p_level_{level}" for level in LEVELS)
+SCORES = ("instruction_quality", "pair_fit")
+RATINGS = (
+    Column("p_level_1", pl.Float64, "probability that the pair is wrong", minimum=0, maximum=1),
+    Column("p_level_2", pl.Float64, "probability that the pair is reasonable with a flaw", minimum=0, maximum=1),
+    Column("p_level_3", pl.Float64, "probability that the pair is as good as a seed pair", minimum=0, maximum=1),
+    Column("instruction_quality", pl.Float64, "score of the instruction by itself", minimum=0, maximum=1),
+    Column("pair_fit", pl.Float64, "score of the response as an answer to the instruction", minimum=0, maximum=1),
+)
+
+SOURCE_TAG = Column(
+    "source_tag", pl.String, "from web text or from a seed pair: decides the response prompt", values=("web", "seed")
+)
+TOKENS = "tokens"
+ROWS = "rows"
+NATS = "nats"
+NATS_A_TOKEN = "nats a token"
+SHARE = "share"
+
+
+class TrainingFigures(Declared):
+    """What a training tells."""
+
+    rows: int = figure("rows", "distinct rows that were trained on", unit=ROWS)
+    tokens_seen: int = figure("tokens seen", "tokens of all rows over all epochs, prompts included", unit=TOKENS)
+    losses: list[list[float]] = figure(
+        "losses", "mean loss of the steps since the last entry, as [step, loss]", unit=NATS_A_TOKEN
+    )
+    rejected_rows: list[list[str | int]] = figure(
+        "rejected rows", "rows that could not be trained on, as [key, reason, tokens]"
+    )
+
+
+class ValidationFigures(Declared):
+    """How an evaluator does on held-out rows of the rating set. Each level weighs the same."""
+
+    held_out_rows: int = figure("held-out rows", "rows of the rating set that it has not learned from", unit=ROWS)
+    accuracy: float = figure(
+        "accuracy",
+        "rows whose likeliest level is the true one",
+        unit=SHARE,
+        better="higher",
+        compared_with="a third by chance",
+    )
+    log_loss: float | None = figure(
+        "log loss",
+        "surprise at the true level; null where it is infinite",
+        unit=NATS,
+        better="lower",
+        compared_with="1.099 by chance",
+    )
+    calibration_error: float = figure(
+        "expected calibration error",
+        "mean distance of confidence and accuracy over ten bins of confidence",
+        unit=SHARE,
+        better="lower",
+    )
+    auc_level_3: float | None = figure(
+        "AUC of level 3",
+        "level-3 probability of seed pairs against all flawed ones; null without both",
+        better="higher",
+        compared_with="0.5 by chance",
+        default=None,
+    )
+    auc_shuffled: float | None = figure(
+        "AUC of pair fit against shuffled pairs",
+        "pair fit of seed pairs against responses under another pair's instruction",
+        better="higher",
+        compared_with="0.5 by chance",
+        default=None,
+    )
+    auc_pair_fit: float | None = figure(
+        "AUC of pair fit",
+        "pair fit of rows that fit against rows that do not",
+        better="higher",
+        compared_with="0.5 by chance",
+        default=None,
+    )
+    auc_instruction_quality: float | None = figure(
+        "AUC of instruction quality",
+        "instruction quality of good instructions against broken ones",
+        better="higher",
+        compared_with="0.5 by chance",
+        default=None,
+    )
+    confusion: list[list[int]] = figure(
+        "confusion (true level by predicted level)", "held-out rows, a line a true level", unit=ROWS
+    )
+    reliability: list[list[float]] = figure(
+        "reliability (confidence, share right, rows)", "one entry a bin of confidence that has rows"
+    )
+
+
+class Cost(Declared):
+    """What the run of a stage took. It describes: neither fingerprint nor version know it."""
+
+    seconds: float = figure("seconds", "wall time of the run that made it", unit="s", better="lower")
+    peak_memory: int = figure("peak memory", "most memory that its process held meanwhile", unit="MiB", better="lower")
+
+
+class TrainedOn(Declared):
+    """What a stage that keeps trainings says, so that a later run that learns from the same takes them."""
+
+    trained_on: dict[str, str] = figure(
+        "trained on", "identity of what the training in each folder learned from", default={}
+    )

@@ -1,0 +1,79 @@
+"""The signals of a pair, which ratings are read from, and the tables of the readings that gave them.
+
+What each group is and why: curation/signals.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from xinstr_core.schemas.declaration import Column, Table
+from xinstr_core.schemas.shared import LEVELS, NATS, NATS_A_TOKEN, RATINGS, ROW_KEY, SHARE
+
+
+def _surprise(name: str, meaning: str, unit: str = NATS_A_TOKEN) -> Column:
+    return Column(name, pl.Float64, meaning, unit)
+
+
+RESPONSE = (
+    _surprise("response_mean", "mean log-probability of the response for the untouched base model"),
+    _surprise("response_weakest_stretch", "lowest mean of eight tokens of the response in a row"),
+    _surprise("response_lowest", "mean of the response's five lowest tokens"),
+    _surprise("response_end", "log-probability that the response ends where it does", NATS),
+)
+GIVEN = (
+    _surprise("instruction_mean", "mean log-probability of the instruction after its response, its end included"),
+    _surprise("instruction_lowest", "lowest token of the instruction after its response", NATS),
+)
+ALONE = (
+    _surprise("alone_mean", "mean log-probability of the instruction where no text stands"),
+    _surprise("alone_lowest", "lowest token of the instruction where no text stands", NATS),
+    _surprise("alone_end", "log-probability that the instruction ends where it does", NATS),
+)
+GROUNDING = (
+    Column(
+        "missing_word", pl.Float64, "rarity of the rarest word of the instruction that its response lacks; 0 for none"
+    ),
+)
+HALVES_ALIKE = Column("halves_alike", pl.Float64, "cosine of both halves of the response around the seeds' centre")
+NEIGHBOURS = (
+    Column("shared_request", pl.Float64, "share of the request that the seeds with the nearest texts share", SHARE),
+    HALVES_ALIKE,
+)
+LEVEL = tuple(
+    _surprise(f"label_{level}", f"log-probability that an adapter would write level {level}", NATS) for level in LEVELS
+)
+SIGNALS = (*GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL)
+
+# What one pass of one model over one side of the pairs reads.
+READINGS: dict[str, tuple[Column, ...]] = {
+    "response": RESPONSE,
+    "given": GIVEN,
+    "alone": ALONE,
+    "neighbours": (
+        Column("nearest", pl.List(pl.String), "keys of the seeds with the nearest texts, nearest first"),
+        HALVES_ALIKE,
+    ),
+    "level": LEVEL,
+}
+
+
+def signal_table(reading: str, asset: str = "") -> Table:
+    """What one reading read, by row key: a later run that rates the same rows does not read them again.
+
+    `asset` may be left out where name and columns are all that matters.
+    """
+    columns = (ROW_KEY, *READINGS[reading])
+    return Table(asset, f"{reading}_signals", f"What the reading `{reading}` read, by row key.", columns)
+
+
+def signal_tables(asset: str) -> tuple[Table, ...]:
+    return tuple(signal_table(reading, asset) for reading in READINGS)
+
+
+def ratings_and_signals(*, nullable: bool) -> tuple[Column, ...]:
+    """The columns of a table of ratings; the signals of a group stand there where the group is switched on."""
+    signals = (replace(column, optional=True) for column in SIGNALS)
+    return tuple(replace(column, nullable=nullable) for column in (*RATINGS, *signals))

@@ -1,0 +1,37 @@
+"""tuned_model: the base model tuned to answer English instructions in the language."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from xinstr_core.schemas.declaration import Column, Contract, Figures, Table, figure
+from xinstr_core.schemas.reverse_model import ADAPTER
+from xinstr_core.schemas.shared import PAIR_ID, ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
+
+ASSET = "tuned_model"
+
+TRAINING_ROWS = Table(
+    ASSET,
+    "training_rows",
+    "Every row that the model learned from, and where it comes from.",
+    (PAIR_ID, SOURCE_TAG, Column("origin", pl.String, "web, or how its seed pair came about")),
+    view="training_rows",
+)
+
+
+class TunedFigures(TrainingFigures, TrainedOn, Figures):
+    curated_rows: int = figure("curated rows", "selected pairs that it was given", unit=ROWS)
+    seed_rows: int = figure("seed rows", "seed pairs that it was given", unit=ROWS)
+    seed_rows_by_origin: dict[str, int] = figure("seed rows by origin", "of the seed pairs", unit=ROWS)
+    base_model: str = figure("base model", "name of the model that was tuned")
+    base_model_fingerprint: str = figure("base model fingerprint", "of its weights, configuration and tokenizer")
+    data_fingerprint: str = figure("data fingerprint", "of the selection that it learned from")
+
+
+TUNED_MODEL = Contract(
+    ASSET,
+    "The base model with an adapter that follows instructions in the language.",
+    TunedFigures,
+    tables=(TRAINING_ROWS,),
+    folders=(ADAPTER,),
+)
