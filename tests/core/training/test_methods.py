@@ -239,7 +239,7 @@ def test_a_continued_training_that_is_killed_ends_with_the_same_bytes(
     undisturbed = train_adapter(tiny_engines, examples, long, tmp_path / "undisturbed", start_from=whole.folder)
     with pytest.raises(Killed):
         train_adapter(
-            tiny_engines.base,
+            tiny_engines,
             examples,
             long,
             tmp_path / "on",
