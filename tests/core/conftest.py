@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.engines.roles import Engines
 from xinstr_core.pocket.base_model import train_tokenizer
 from xinstr_core.pocket.pages import pages
 from xinstr_core.pocket.phases import PHASES
+from xinstr_core.settings import Settings
 
 
 class Killed(BaseException):
@@ -56,7 +58,11 @@ def tiny_model(tiny_model_folder: Path) -> ModelReference:
 
 
 @pytest.fixture(scope="session")
-def tokenizer(tiny_model: ModelReference) -> Any:
-    from xinstr_core.engines.models import load_tokenizer
+def tiny_engines(tiny_model: ModelReference) -> Engines:
+    """Engines of the tiny model, under the settings' defaults."""
+    return Engines(Settings(), tiny_model)
 
-    return load_tokenizer(tiny_model)
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny_engines: Engines) -> Any:
+    return tiny_engines.tokenizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable, Hashable
 from functools import cached_property, partial
 from pathlib import Path
@@ -44,6 +45,7 @@ class Engines:
         self._base = base
         self._kind = kind
         self._held: tuple[Hashable, Any] | None = None
+        self._lent: Callable[[], Any] = lambda: None
 
     @property
     def base(self) -> ModelReference:
@@ -94,12 +96,15 @@ class Engines:
     def trainable(self, start_from: Path | None = None) -> Any:
         """A model for a training, which alone holds it: the base, or what train_adapter() left in `start_from`."""
         self.release()
-        return load_trainable_model(self.base, start_from)
+        model = load_trainable_model(self.base, start_from)
+        self._lent = weakref.ref(model)
+        return model
 
     def release(self) -> None:
-        """Let the held model go, and free its memory."""
+        """Let the held model go, and one that was trained and is done with, and free their memory."""
         self._held = None
-        gc.collect()  # a trainer and its model refer to each other
+        if self._lent() is not None:
+            gc.collect()  # a trainer refers to itself, and keeps its model until a collection
         torch = sys.modules.get("torch")  # where nobody has imported it there is nothing to free
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()

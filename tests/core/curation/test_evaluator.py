@@ -31,9 +31,10 @@ from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_se
 from xinstr_core.curation.signals import ALONE, GIVEN, GROUNDING, LEVEL, NEIGHBOURS, RESPONSE, Readers, SignalLog
 from xinstr_core.curation.validation import PROBABILITIES, SCORES, validate
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
-from xinstr_core.settings import EvaluatorSettings
+from xinstr_core.settings import EvaluatorSettings, Settings
 from xinstr_core.store import StageOutput, Store
 from xinstr_core.training.rows import Example
 
@@ -46,7 +47,7 @@ SETTINGS = EvaluatorSettings(
     constructions=("cut_off", "other_instruction", "echo", "wrong_language", "broken_instruction"),
 )
 WORDS = SETTINGS.model_copy(update={"signals": ("grounding",)})
-NOWHERE = ModelReference("gone", Path("gone"), "gone")
+NOWHERE = Engines(Settings(), ModelReference("gone", Path("gone"), "gone"))
 
 
 def seed_pairs(count: int, name: str = "") -> list[Pair]:
@@ -153,23 +154,23 @@ def test_each_head_looks_at_its_own_signals_and_learns_from_the_rows_that_say_so
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_seeds_to_train_on_are_told_as_that(count: int, tiny_model: ModelReference, tmp_path: Path) -> None:
+def test_too_few_seeds_to_train_on_are_told_as_that(count: int, tiny_engines: Engines, tmp_path: Path) -> None:
     pairs = [Pair("f" * 16 + "0000", "i", "r")] * count  # the one goes to the heads
     with pytest.raises(StageError, match=f"{count} seed pairs are too few to train an evaluator on: give 100 or more"):
-        train_evaluator(tiny_model, pairs, SETTINGS, tmp_path)
+        train_evaluator(tiny_engines, pairs, SETTINGS, tmp_path)
 
 
 def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
-    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even an English one: surprise must mean in the heads' rows what it will mean on candidates."""
     by_adapter: dict[str, set[str]] = {}
     by_heads: set[str] = set()
     train, fit = module.train_adapter, module.fit_heads
 
-    def remembered(base: ModelReference, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
+    def remembered(engines: Engines, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
         by_adapter[rest[1].name] = {example.key for example in examples}
-        return train(base, examples, *rest, **named)
+        return train(engines, examples, *rest, **named)
 
     def remembered_heads(signals: pl.DataFrame, rated: Sequence[RatedPair]) -> dict[str, Head]:
         by_heads.update(row.key for row in rated)
@@ -182,7 +183,7 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
     added = [Pair(content_key("added"), "Tell me about samaki.", "Samaki huishi majini. Watu huvua samaki.")]
     settings = SETTINGS.model_copy(update={"signals": ("surprise", "level")})
     material = Material(english=foreign)
-    evaluator, trained = train_evaluator(tiny_model, pairs, settings, tmp_path, material=material, added=added)
+    evaluator, trained = train_evaluator(tiny_engines, pairs, settings, tmp_path, material=material, added=added)
 
     for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=slice(16, 20))
     assert by_adapter["adapter-instruction"] == {pair.key for pair in (*for_adapters, *added)}
@@ -200,23 +201,23 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
 
 
 def test_a_training_killed_after_its_adapter_ends_with_the_same_heads(
-    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "whole")
+    whole, _ = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "whole")
 
     def killed(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(module, "fit_heads", killed)
-        train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "killed")
-    restarted, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "killed")
+        train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed")
+    restarted, _ = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed")
     assert restarted.fingerprint == whole.fingerprint
     assert [restarted.heads[name].table.rows() for name in HEADS] == [whole.heads[name].table.rows() for name in HEADS]
 
 
-def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_model: ModelReference, tmp_path: Path) -> None:
-    evaluator, _ = train_evaluator(tiny_model, seed_pairs(24), SETTINGS, tmp_path / "training")
+def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_engines: Engines, tmp_path: Path) -> None:
+    evaluator, _ = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "training")
     pairs = seed_pairs(6, "other")
     first, signals = evaluator.rate(pairs, SignalLog(tmp_path / "first"))
     assert first.columns == ["pair_id", *PROBABILITIES, *SCORES, *evaluator.readers.signals]
@@ -226,7 +227,7 @@ def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_model: Mo
     told = evaluator.fingerprint
     output = StageOutput(tables=evaluator.tables(), folders=evaluator.folders())
     partition = Store(tmp_path / "data").commit("evaluator", "sw", "f", {}, output)
-    again = Evaluator.load(tiny_model, partition, SETTINGS)
+    again = Evaluator.load(tiny_engines, partition, SETTINGS)
     assert again.fingerprint == told
     assert again.rate(pairs, SignalLog(tmp_path / "again"))[0].equals(first)
 
@@ -274,15 +275,15 @@ def test_no_pairs_give_an_empty_table_and_load_no_model(tmp_path: Path) -> None:
     assert validate(rated, rated).log_loss == math.inf
 
 
-def test_neighbours_do_not_depend_on_the_order_of_the_seeds(tiny_model: ModelReference) -> None:
+def test_neighbours_do_not_depend_on_the_order_of_the_seeds(tiny_engines: Engines) -> None:
     pairs = seed_pairs(12)
-    one, two = (seed_neighbours(tiny_model, ordered).table for ordered in (pairs, pairs[::-1]))
+    one, two = (seed_neighbours(tiny_engines, ordered).table for ordered in (pairs, pairs[::-1]))
     assert one.equals(two)
     assert one["pair_id"].to_list() == sorted(pair.key for pair in pairs)
 
 
-def test_evaluators_with_other_adapters_are_told_apart(tiny_model: ModelReference, tmp_path: Path) -> None:
-    evaluator, _ = train_evaluator(tiny_model, seed_pairs(16), SETTINGS, tmp_path / "one")
+def test_evaluators_with_other_adapters_are_told_apart(tiny_engines: Engines, tmp_path: Path) -> None:
+    evaluator, _ = train_evaluator(tiny_engines, seed_pairs(16), SETTINGS, tmp_path / "one")
     folder = evaluator.readers.adapters["instruction"]
     other = tmp_path / "other"
     other.mkdir()

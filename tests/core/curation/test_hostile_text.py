@@ -22,6 +22,7 @@ from xinstr_core.curation.signals import LEVEL, SignalLog, given_signals
 from xinstr_core.engines.base import SCORED_ROWS, Decoding, Request
 from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.engines.models import ModelReference, load_tokenizer
+from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.prompts.render import prompt
@@ -83,7 +84,7 @@ def hostile_pairs(kind: str) -> list[Pair]:
 
 
 @pytest.fixture(scope="module")
-def evaluator(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+def evaluator(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
     """One that reads every signal there is."""
     settings = EvaluatorSettings(
         epochs=1,
@@ -94,7 +95,7 @@ def evaluator(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFacto
         constructions=("cut_off", "other_instruction", "broken_instruction"),
         signals=("surprise", "grounding", "neighbours", "level"),
     )
-    return train_evaluator(tiny_model, neighbours(16), settings, tmp_path_factory.mktemp("evaluator"))[0]
+    return train_evaluator(tiny_engines, neighbours(16), settings, tmp_path_factory.mktemp("evaluator"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def test_neighbours_are_rated_the_same_with_hostile_pairs_in_their_batch(
 @every_text
 def test_a_hostile_pair_is_read_as_text_in_its_own_section(kind: str, evaluator: Evaluator, tmp_path: Path) -> None:
     """What is asked about it is asked after all of it, at the end of our own prompt; its rating is the heads' of that."""
-    base, adapters = evaluator.readers.base, evaluator.readers.adapters
+    base, adapters = evaluator.readers.engines.base, evaluator.readers.adapters
     rater, writer = (TransformersEngine(base, adapters[task]) for task in ("level", "instruction"))
     ratings, signals = evaluator.rate([*hostile_pairs(kind), *neighbours()], SignalLog(tmp_path))
     for pair in hostile_pairs(kind):

@@ -33,22 +33,23 @@ from xinstr_core.curation.signals import (
 )
 from xinstr_core.engines.base import LabelScores, Request, TokenScores
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.prompts.render import prompt
-from xinstr_core.settings import TrainingSettings
+from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.store import Partition, StageOutput, Store
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
 
 PAIRS = [Pair(content_key(str(i)), f"What is {i}?", "neno la " * (1 + i % 5) + "mwisho. Basi.") for i in range(20)]
 SEEDS = [Pair(content_key(f"seed {i}"), f"How is {i} made?", f"Neno {i} la kwanza. Mwisho wa {i}.") for i in range(10)]
-NOWHERE = ModelReference("gone", Path("gone"), "gone")
+NOWHERE = Engines(Settings(), ModelReference("gone", Path("gone"), "gone"))
 EVERY = ("surprise", "grounding", "neighbours", "level")
 
 
 @pytest.fixture(scope="module")
-def readers(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Readers:
+def readers(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Readers:
     settings = TrainingSettings(epochs=1, learning_rate=5e-3, rank=4, batch_rows=4, maximum_tokens=128)
     folder = tmp_path_factory.mktemp("adapters")
     examples = {
@@ -56,10 +57,11 @@ def readers(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory
         "level": Example("a", prompt("rating").render(instruction="What?", text="Maji."), "3"),
     }
     adapters = {
-        task: train_adapter(tiny_model, [example], settings, folder / task).folder for task, example in examples.items()
+        task: train_adapter(tiny_engines, [example], settings, folder / task).folder
+        for task, example in examples.items()
     }
     rare = RareWords.count(pair.instruction for pair in SEEDS)
-    return Readers(tiny_model, EVERY, adapters, rare, seed_neighbours(tiny_model, SEEDS))
+    return Readers(tiny_engines, EVERY, adapters, rare, seed_neighbours(tiny_engines, SEEDS))
 
 
 @pytest.fixture
@@ -127,8 +129,10 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
     assert set(table.dtypes[1:]) == {pl.Float64}
     assert table["pair_id"].to_list() == sorted(pair.key for pair in PAIRS)
     assert (signals.failed, table.null_count().sum_horizontal().item()) == ({}, 0)
-    base = TransformersEngine(readers.base)
-    writer, rater = (TransformersEngine(readers.base, readers.adapters[task]) for task in ("instruction", "level"))
+    base = TransformersEngine(readers.engines.base)
+    writer, rater = (
+        TransformersEngine(readers.engines.base, readers.adapters[task]) for task in ("instruction", "level")
+    )
     reverse, near = prompt("reverse"), readers.neighbours
     for pair in PAIRS[::7]:
         [given] = writer.score([Request("a", reverse.render(text=pair.response), pair.instruction)])
@@ -170,7 +174,7 @@ def test_only_what_a_signal_needs_is_read(readers: Readers, tmp_path: Path, grou
 
 
 def test_words_alone_need_no_model(readers: Readers, tmp_path: Path) -> None:
-    words = replace(readers, base=NOWHERE, groups=("grounding",), adapters={})
+    words = replace(readers, engines=NOWHERE, groups=("grounding",), adapters={})
     [asked] = read_signals(words, [Pair("a", "How is pilau made?", "Pilau.")], SignalLog(tmp_path)).table.rows()
     assert asked == ("a", readers.rare_words.missing("How is pilau made?", "Pilau."))
 
@@ -256,7 +260,7 @@ def test_a_text_that_is_none_costs_itself(readers: Readers, tmp_path: Path) -> N
 
 
 def test_no_pairs_give_an_empty_table_and_load_no_model(readers: Readers, tmp_path: Path) -> None:
-    signals = read_signals(replace(readers, base=NOWHERE), [], SignalLog(tmp_path))
+    signals = read_signals(replace(readers, engines=NOWHERE), [], SignalLog(tmp_path))
     assert (signals.table.height, signals.table.columns, signals.failed) == (0, ["pair_id", *readers.signals], {})
 
 

@@ -14,12 +14,13 @@ from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.written import DECODING, TABLE_SCHEMA, as_table, from_table, written_responses
 from xinstr_core.engines.base import Completion, Decoding, Request
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.progress import silent
 from xinstr_core.prompts.render import prompt
-from xinstr_core.settings import Construction, EvaluatorSettings
+from xinstr_core.settings import Construction, EvaluatorSettings, Settings
 from xinstr_core.training.rows import Example
 
 SWAHILI = Language(tag="sw", name="Swahili", script="Latn")
@@ -56,17 +57,17 @@ def settings(*constructions: Construction) -> EvaluatorSettings:
     )
 
 
-def write(base: ModelReference, folder: Path, *constructions: Construction, progress: Any = silent) -> Any:
-    return written_responses(base, PAIRS, settings(*constructions), SWAHILI, folder, progress)
+def write(engines: Engines, folder: Path, *constructions: Construction, progress: Any = silent) -> Any:
+    return written_responses(engines, PAIRS, settings(*constructions), SWAHILI, folder, progress)
 
 
 def test_nothing_is_written_where_no_construction_needs_it(tmp_path: Path) -> None:
-    assert write(ModelReference("gone", Path("gone"), "gone"), tmp_path, "disordered") == {}
+    assert write(Engines(Settings(), ModelReference("gone", Path("gone"), "gone")), tmp_path, "disordered") == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_base_model_answers_every_instruction_as_an_assistant(tiny_model: ModelReference, tmp_path: Path) -> None:
-    written = write(tiny_model, tmp_path, "base_response")
+def test_the_base_model_answers_every_instruction_as_an_assistant(tiny_engines: Engines, tmp_path: Path) -> None:
+    written = write(tiny_engines, tmp_path, "base_response")
     prompts = {p.key: prompt("response_seed").render(instruction=p.instruction, language="Swahili") for p in PAIRS}
     assert list(written) == ["base_response"]
     assert set(written["base_response"]) <= {pair.key for pair in PAIRS}
@@ -75,7 +76,7 @@ def test_the_base_model_answers_every_instruction_as_an_assistant(tiny_model: Mo
 
 
 def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
-    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two models, each tuned on the seeds that the other one answers."""
     learned: list[set[str]] = []
@@ -83,9 +84,9 @@ def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
     train = module.train_adapter
     answers = module._answers
 
-    def remembered(base: ModelReference, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
+    def remembered(engines: Engines, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
         learned.append({example.key for example in examples})
-        return train(base, examples, *rest, **named)
+        return train(engines, examples, *rest, **named)
 
     def remembered_answers(load: Any, model: str, pairs: Sequence[Pair], *rest: Any) -> Any:
         answered.append({pair.key for pair in pairs})
@@ -93,7 +94,7 @@ def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
 
     monkeypatch.setattr(module, "train_adapter", remembered)
     monkeypatch.setattr(module, "_answers", remembered_answers)
-    written = write(tiny_model, tmp_path, "weaker_response")
+    written = write(tiny_engines, tmp_path, "weaker_response")
     everybody = {pair.key for pair in PAIRS}
     assert [len(keys) for keys in learned] == [2, 3]
     assert answered == [everybody - keys for keys in learned]
@@ -103,16 +104,16 @@ def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
     )
 
 
-def test_what_is_written_does_not_depend_on_the_order_of_the_seeds(tiny_model: ModelReference, tmp_path: Path) -> None:
-    one = write(tiny_model, tmp_path / "one", "base_response", "weaker_response")
+def test_what_is_written_does_not_depend_on_the_order_of_the_seeds(tiny_engines: Engines, tmp_path: Path) -> None:
+    one = write(tiny_engines, tmp_path / "one", "base_response", "weaker_response")
     other = written_responses(
-        tiny_model, PAIRS[::-1], settings("weaker_response", "base_response"), SWAHILI, tmp_path / "other", silent
+        tiny_engines, PAIRS[::-1], settings("weaker_response", "base_response"), SWAHILI, tmp_path / "other", silent
     )
     assert other == one
 
 
-def test_a_killed_run_goes_on_where_it_was_and_writes_the_same(tiny_model: ModelReference, tmp_path: Path) -> None:
-    whole = write(tiny_model, tmp_path / "whole", "base_response")
+def test_a_killed_run_goes_on_where_it_was_and_writes_the_same(tiny_engines: Engines, tmp_path: Path) -> None:
+    whole = write(tiny_engines, tmp_path / "whole", "base_response")
 
     def stop(done: int, total: int, **figures: float) -> None:
         if (done, total) == (2, 3):
@@ -120,29 +121,29 @@ def test_a_killed_run_goes_on_where_it_was_and_writes_the_same(tiny_model: Model
 
     asked.clear()
     with pytest.raises(Killed):
-        write(tiny_model, tmp_path / "killed", "base_response", progress=stop)
+        write(tiny_engines, tmp_path / "killed", "base_response", progress=stop)
     assert len(asked) == 4
     asked.clear()
-    assert write(tiny_model, tmp_path / "killed", "base_response") == whole
+    assert write(tiny_engines, tmp_path / "killed", "base_response") == whole
     assert len(asked) == 1
     asked.clear()
-    assert write(tiny_model, tmp_path / "killed", "base_response") == whole
+    assert write(tiny_engines, tmp_path / "killed", "base_response") == whole
     assert asked == []
 
 
 def test_a_model_that_writes_nothing_gives_no_response(
-    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def speechless(self: TransformersEngine, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         return [Completion(r.key, " \n" if "mto" in r.prompt else "Maji.", 1, 1, True) for r in requests]
 
     monkeypatch.setattr(TransformersEngine, "generate", speechless)
-    written = write(tiny_model, tmp_path, "base_response")["base_response"]
+    written = write(tiny_engines, tmp_path, "base_response")["base_response"]
     assert written == {pair.key: "Maji." for pair in PAIRS if "mto" not in pair.instruction}
 
 
 def test_one_instruction_that_the_engine_fails_on_costs_its_response_alone(
-    tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(self: TransformersEngine, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         if any("mto" in request.prompt for request in requests):
@@ -150,7 +151,7 @@ def test_one_instruction_that_the_engine_fails_on_costs_its_response_alone(
         return [Completion(r.key, "Maji.", 1, 1, True) for r in requests]
 
     monkeypatch.setattr(TransformersEngine, "generate", faulty)
-    written = write(tiny_model, tmp_path, "base_response")["base_response"]
+    written = write(tiny_engines, tmp_path, "base_response")["base_response"]
     assert written == {pair.key: "Maji." for pair in PAIRS if "mto" not in pair.instruction}
 
 

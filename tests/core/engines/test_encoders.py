@@ -11,8 +11,10 @@ import pytest
 
 from xinstr_core.engines.encoders import BASE_MODEL, BATCH_TEXTS, encoder_identity, load_encoder
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.errors import InputError
+from xinstr_core.settings import DiversitySettings, Settings
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +30,45 @@ def sentence_encoder_folder(tiny_model: ModelReference, tmp_path_factory: pytest
     return folder
 
 
-def test_vectors_come_in_the_order_of_the_texts(tiny_model: ModelReference) -> None:
+def test_vectors_come_in_the_order_of_the_texts(tiny_model: ModelReference, tiny_engines: Engines) -> None:
     texts = ["a much longer instruction than the others, about ugali", "ugali", "กี่ น้ำ", "How is ugali cooked?"]
-    vectors = load_encoder(BASE_MODEL, tiny_model)(texts)
+    vectors = tiny_engines.encoder()()(texts)
     engine = TransformersEngine(tiny_model)
     expected = numpy.concatenate([engine.embed([text]) for text in texts])
     assert vectors.dtype == numpy.float32
     numpy.testing.assert_allclose(vectors, expected, atol=1e-4)
 
 
-def test_more_texts_than_a_batch_keep_their_order(tiny_model: ModelReference) -> None:
+def test_more_texts_than_a_batch_keep_their_order(tiny_engines: Engines) -> None:
     texts = [f"{'x' * (i % 5)} {i}" for i in range(BATCH_TEXTS + 20)]
-    encode = load_encoder(BASE_MODEL, tiny_model)
+    encode = tiny_engines.encoder()()
     vectors = encode(texts)
     assert vectors.shape == (len(texts), 32)
     for index in (0, 3, BATCH_TEXTS - 1, BATCH_TEXTS, len(texts) - 1):
         numpy.testing.assert_allclose(vectors[index], encode([texts[index]])[0], atol=1e-4)
 
 
-def test_vectors_have_length_one(tiny_model: ModelReference) -> None:
-    vectors = load_encoder(BASE_MODEL, tiny_model)(["How is ugali cooked?", "?", "<|endoftext|>", " "])
+def test_vectors_have_length_one(tiny_engines: Engines) -> None:
+    vectors = tiny_engines.encoder()()(["How is ugali cooked?", "?", "<|endoftext|>", " "])
     numpy.testing.assert_allclose(numpy.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_an_encoder_that_is_not_there_is_an_input_error(tiny_model: ModelReference) -> None:
+def test_an_encoder_that_is_not_there_is_an_input_error() -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(InputError, match="'/no/such/encoder' cannot be loaded"):
-        load_encoder("/no/such/encoder", tiny_model)
+        load_encoder("/no/such/encoder")
 
 
 def test_a_sentence_transformers_folder_gives_unit_vectors_in_order(
-    tiny_model: ModelReference, sentence_encoder_folder: Path
+    tiny_model: ModelReference, tiny_engines: Engines, sentence_encoder_folder: Path
 ) -> None:
     texts = ["a much longer instruction than the others, about ugali", "ugali"]
-    vectors = load_encoder(str(sentence_encoder_folder), tiny_model)(texts)
-    numpy.testing.assert_allclose(vectors, load_encoder(BASE_MODEL, tiny_model)(texts), atol=1e-4)
+    settings = Settings(diversity=DiversitySettings(encoder=str(sentence_encoder_folder)))
+    vectors = Engines(settings, tiny_model).encoder()()(texts)
+    numpy.testing.assert_allclose(vectors, tiny_engines.encoder()()(texts), atol=1e-4)
 
 
-def test_pickled_weights_of_an_encoder_are_not_loaded(
-    tiny_model: ModelReference, sentence_encoder_folder: Path, tmp_path: Path
-) -> None:
+def test_pickled_weights_of_an_encoder_are_not_loaded(sentence_encoder_folder: Path, tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
@@ -76,7 +77,7 @@ def test_pickled_weights_of_an_encoder_are_not_loaded(
         torch.save(load_file(weights), weights.with_name("pytorch_model.bin"))
         weights.unlink()
     with pytest.raises(InputError, match="encoder"):
-        load_encoder(str(folder), tiny_model)
+        load_encoder(str(folder))
 
 
 def written(folder: Path, **files: str) -> Path:

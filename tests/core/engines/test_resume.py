@@ -11,7 +11,7 @@ import pytest
 from tests.core.conftest import Killed
 from tests.core.engines.worker import REQUESTS, SCHEMA, Worker, keys, rows
 from xinstr_core.engines.base import Engine, Request
-from xinstr_core.engines.resume import KEY, RowLog, loaded_once
+from xinstr_core.engines.resume import KEY, RowLog
 from xinstr_core.store import Partition, ShardLog
 
 
@@ -51,14 +51,6 @@ def test_an_engine_is_loaded_once_and_not_at_all_when_every_row_is_there(tmp_pat
     first.run(tmp_path)
     assert again.run(tmp_path).done.rows() == rows(range(7))
     assert (first.loads, again.loads, again.batches) == (1, 0, [])
-
-
-def test_an_engine_loaded_once_is_the_same_for_everybody_and_not_loaded_for_nobody() -> None:
-    worker = Worker()
-    load = loaded_once(worker.load)
-    assert worker.loads == 0
-    assert load() is load()
-    assert worker.loads == 1
 
 
 @pytest.mark.parametrize(

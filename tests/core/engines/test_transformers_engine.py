@@ -13,9 +13,9 @@ import pytest
 
 from xinstr_core.engines.base import Decoding, Engine, Request
 from xinstr_core.engines.encoding import encode, encode_prompt
-from xinstr_core.engines.models import ModelReference, load_causal_model, resolve_model
+from xinstr_core.engines.models import ModelReference, adapter_hash, load_causal_model, resolve_model
 from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
-from xinstr_core.engines.transformers_engine import TransformersEngine, adapter_hash
+from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.pocket.base_model import END
 from xinstr_core.pocket.pages import pages
 from xinstr_core.pocket.phases import PHASES

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.engines.base import Completion, Decoding, LabelScores, Request, TokenScores
+from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
+from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.errors import StageError
 from xinstr_core.identity import pair_key
@@ -35,6 +36,7 @@ Build = Callable[..., Partition]
 class Writer:
     """An engine's stand-in: writes "<nth> What is this text about?" for each prompt, or what it was told to."""
 
+    capabilities = frozenset({Capability.GENERATE, Capability.SCORE_COMPLETIONS, Capability.ADAPTERS})
     fingerprint = "writer"
     loads = 0
     generated: list[Request] = []  # noqa: RUF012
@@ -43,7 +45,8 @@ class Writer:
     answer: Callable[[Request, int], str] = staticmethod(lambda request, nth: "")
     die_after = -1
 
-    def __init__(self, base: ModelReference, adapter: Path) -> None:
+    def __init__(self, base: ModelReference, adapter: Path | None) -> None:
+        assert adapter is not None
         assert (adapter / "weights").read_text("utf-8") == "adapter"
         Writer.loads += 1
 
@@ -86,7 +89,7 @@ def plain(request: Request, nth: int) -> str:
 def writer(monkeypatch: pytest.MonkeyPatch) -> None:
     Writer.forget()
     monkeypatch.setattr(Writer, "answer", staticmethod(plain))
-    monkeypatch.setattr(module, "TransformersEngine", Writer)
+    monkeypatch.setitem(KINDS, TRANSFORMERS, Writer)
 
 
 @pytest.fixture

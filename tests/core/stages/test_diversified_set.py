@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from xinstr_core.engines.models import ModelReference
-from xinstr_core.stages import diversified_set
+from xinstr_core.engines.roles import Engines
 from xinstr_core.stages.diversified_set import MAP_SCHEMA, REJECTED_SCHEMA, ROW_SCHEMA, STAGE
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
@@ -47,7 +47,7 @@ def encode(texts: Sequence[str]) -> Any:
 @pytest.fixture(autouse=True)
 def encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     asked.clear()
-    monkeypatch.setattr(diversified_set, "load_encoder", lambda name, base: encode)
+    monkeypatch.setattr(Engines, "encoder", lambda self: lambda: encode)
 
 
 def pairs(count: int = 100, *instructions: str) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.stages import arms
@@ -101,10 +101,10 @@ TABLES = {
 
 
 @pytest.fixture(scope="module")
-def adapter(tiny_model: ModelReference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adapter(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tuned") / "adapter"
     examples = [Example("one", "### Response:\n", "ugali ni chakula."), Example("two", "### Response:\n", "pilau.")]
-    return train_adapter(tiny_model, examples, TrainingSettings(**TRAINING), folder).folder
+    return train_adapter(tiny_engines, examples, TrainingSettings(**TRAINING), folder).folder
 
 
 @pytest.fixture(scope="module")
@@ -255,9 +255,9 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[list[Example]]:
     """The examples of every arm's training, in its order; nothing stops the training itself."""
     seen: list[list[Example]] = []
 
-    def recorded(base: Any, examples: list[Example], *rest: Any, **more: Any) -> Any:
+    def recorded(engines: Any, examples: list[Example], *rest: Any, **more: Any) -> Any:
         seen.append(examples)
-        return train_adapter(base, examples, *rest, **more)
+        return train_adapter(engines, examples, *rest, **more)
 
     monkeypatch.setattr(arms, "train_adapter", recorded)
     return seen

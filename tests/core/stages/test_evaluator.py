@@ -13,6 +13,7 @@ from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import split_pairs
 from xinstr_core.curation.rating_set import build_rating_set
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
 from xinstr_core.progress import silent
 from xinstr_core.stages import evaluator as module
@@ -60,8 +61,8 @@ def make_run(workspace: Callable[..., Workspace], tmp_path: Path) -> MakeRun:
         here = workspace(**evaluator)
         rows = pl.concat(tables)
         partition = here.store.commit("seed_pairs", "sw", "f", {}, StageOutput(tables={"seeds": rows}))
-        unfinished, kept = tmp_path / "unfinished", tmp_path / "rows"
-        return StageRun(here, here.language("sw"), {"seed_pairs": partition}, unfinished, kept, None, silent)
+        unfinished, kept, engines = tmp_path / "unfinished", tmp_path / "rows", Engines(here.settings, here.model)
+        return StageRun(here, here.language("sw"), {"seed_pairs": partition}, unfinished, kept, None, silent, engines)
 
     return made
 

@@ -82,7 +82,7 @@ class Rounds:
     started_from: list[Any] = field(default_factory=list)
     epochs: list[float] = field(default_factory=list)
 
-    def train(self, base: Any, pairs: Any, settings: Any, folder: Path, **named: Any) -> tuple[Any, dict[str, Any]]:
+    def train(self, engines: Any, pairs: Any, settings: Any, folder: Path, **named: Any) -> tuple[Any, dict[str, Any]]:
         self.taught.append([pair.key for pair in named["added"]])
         self.started_from.append(named["start_from"])
         self.epochs.append(settings.epochs)
@@ -102,7 +102,7 @@ def refine(home: Path, tiny_model: ModelReference, monkeypatch: pytest.MonkeyPat
     def made(by: Rounds, pairs: pl.DataFrame = FOUR, *, trusted: bool = True, **curation: Any) -> Partition:
         settings = {"rounds": 3, "minimum_top_probability": 0.5, **curation}
         workspace = Workspace(home, overrides={"curation": settings}, base_model=str(tiny_model.path))
-        monkeypatch.setattr(module.Evaluator, "load", lambda base, partition, settings: by.raters[0])
+        monkeypatch.setattr(module.Evaluator, "load", lambda engines, partition, settings: by.raters[0])
         monkeypatch.setattr(module, "train_evaluator", by.train)
         monkeypatch.setattr(module, "rating_seeds", lambda run, evaluator: NO_SEEDS)
         monkeypatch.setattr(module, "rate_held_out", lambda run, evaluator, seeds, log: evaluator.held_out)

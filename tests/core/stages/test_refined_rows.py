@@ -13,6 +13,7 @@ from xinstr_core.curation import written
 from xinstr_core.curation.evaluator import Evaluator
 from xinstr_core.engines.base import Decoding
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.stages.evaluator import STAGE as EVALUATOR
@@ -151,8 +152,8 @@ def test_hostile_candidates_change_no_other_rating(seeds: Seeds) -> None:
 
 def test_an_evaluator_is_loaded_from_what_its_stage_left(seeds: Seeds) -> None:
     partition = seeds.refined(real_candidates(3))
-    built = seeds.workspace().store.get("evaluator", "sw")
+    settings, built = seeds.workspace().settings, seeds.workspace().store.get("evaluator", "sw")
     assert built is not None
-    evaluator = Evaluator.load(seeds.model, built, seeds.workspace().settings.evaluator)
+    evaluator = Evaluator.load(Engines(settings, seeds.model), built, settings.evaluator)
     assert set(partition.read("pairs")["evaluator"]) == {evaluator.fingerprint}
     assert built.read("written")["construction"].unique().to_list() == ["base_response"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.core.conftest import Killed
+from xinstr_core.engines import roles
 from xinstr_core.engines.translators import Translation, Translator, translator_identity
 from xinstr_core.errors import InputError
 from xinstr_core.languages import Language
@@ -74,14 +73,13 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def build(home: Path) -> Build:
+def build(home: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     def built(*rows: Any, translator: Dictionary | None = None, **settings: Any) -> Partition:
         (home / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         named = {"translator": "a-model"} if translator else {}
         workspace = Workspace(home, overrides={"seeds": named | {"batch_rows": 3} | settings})
-        load = (translator or Dictionary()).load
-        stage = replace(seed_pairs.STAGE, run=partial(seed_pairs.run, load=load))
-        return run_stage(workspace, stage, "sw", {}).partition
+        monkeypatch.setattr(roles, "load_translator", (translator or Dictionary()).load)
+        return run_stage(workspace, seed_pairs.STAGE, "sw", {}).partition
 
     return built
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.roles import Engines
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
@@ -60,10 +60,10 @@ def short(long: TrainingSettings) -> TrainingSettings:
 
 @pytest.fixture(scope="session")
 def whole(
-    tiny_model: ModelReference,
+    tiny_engines: Engines,
     examples: list[Example],
     long: TrainingSettings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> TrainedAdapter:
     """A training by each method that nothing interrupted."""
-    return train_adapter(tiny_model, examples, long, tmp_path_factory.mktemp("whole") / "adapter")
+    return train_adapter(tiny_engines, examples, long, tmp_path_factory.mktemp("whole") / "adapter")
