@@ -13,7 +13,7 @@ from rich.table import Table
 
 from xinstr_core.presets.explain import AUTHORS_LEVELS, DECLARED, LEVELS, OUR_LEVELS, ExplainedSetting
 from xinstr_core.presets.explain import explain as explained_settings
-from xinstr_dagster.cli_output import console
+from xinstr_dagster.cli.output import console
 
 _COLOURS = dict.fromkeys(AUTHORS_LEVELS, "green") | dict.fromkeys(OUR_LEVELS, "yellow") | {DECLARED: "dim"}
 _MEANINGS = {

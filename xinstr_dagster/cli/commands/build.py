@@ -10,8 +10,8 @@ from rich.table import Table
 from xinstr_core.languages import active_languages
 from xinstr_core.parallel import cores
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
-from xinstr_dagster.cli_output import console, plain, print_error
+from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli.output import console, plain, print_error
 
 if TYPE_CHECKING:
     from xinstr_dagster.build import Outcome

@@ -14,8 +14,8 @@ from xinstr_core.languages import CorpusSource, check_tag, get_language, read_la
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import absolute
-from xinstr_dagster.cli_output import console, plain
+from xinstr_dagster.cli.options import absolute
+from xinstr_dagster.cli.output import console, plain
 
 languages_app = typer.Typer(no_args_is_help=True, help="The language registry, languages.toml.")
 

@@ -12,8 +12,8 @@ from xinstr_core.errors import SettingsError
 from xinstr_core.languages import read_languages
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
-from xinstr_dagster.cli_output import console, plain
+from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli.output import console, plain
 
 
 def status(

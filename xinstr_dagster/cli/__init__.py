@@ -1,6 +1,6 @@
 """The command line `xinstr`: thin, over the same Dagster assets as the UI.
 
-The commands are in modules of their own, `cli_*.py`; here they are put together.
+The commands are in modules of their own, in `commands/`; here they are put together.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import typer
 
 from xinstr_core.errors import XinstrError
 from xinstr_core.workspace import home_folder
-from xinstr_dagster.cli_audit import audit_app
-from xinstr_dagster.cli_build import build, demo
-from xinstr_dagster.cli_explain import explain
-from xinstr_dagster.cli_languages import languages_app
-from xinstr_dagster.cli_output import console, print_error
-from xinstr_dagster.cli_status import lineage, status
+from xinstr_dagster.cli.commands.audit import audit_app
+from xinstr_dagster.cli.commands.build import build, demo
+from xinstr_dagster.cli.commands.explain import explain
+from xinstr_dagster.cli.commands.languages import languages_app
+from xinstr_dagster.cli.commands.status import lineage, status
+from xinstr_dagster.cli.output import console, print_error
 
 
 def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] = 3000) -> None:
@@ -56,7 +56,3 @@ def main() -> None:
     except (XinstrError, OSError) as error:
         print_error(str(error))
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,8 @@ from xinstr_core.curation.audit import LabelledAudit, audit_file, read_audit, un
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement, agreement_between
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import Overrides, Preset, choices_of
-from xinstr_dagster.cli_output import console, plain
+from xinstr_dagster.cli.options import Overrides, Preset, choices_of
+from xinstr_dagster.cli.output import console, plain
 
 audit_app = typer.Typer(no_args_is_help=True, help="Pairs that a person labels blind in a spreadsheet, in audit/.")
 Tag = Annotated[str, typer.Argument(help="language key, e.g. sw")]
