@@ -12,10 +12,15 @@ from xinstr_core.errors import SettingsError
 from xinstr_core.languages import read_languages
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
-from xinstr_dagster.cli_output import console, plain
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli.output import console, plain
+
+commands = CommandGroup(Panel.LOOK)
 
 
+@commands.ending_with(*ORDINARY)
 def status(
     corpus: CorpusPath = "",
     seeds: SeedsPath = "",
@@ -47,6 +52,7 @@ def status(
     console.print(table)
 
 
+@commands.ending_with(*ORDINARY)
 def lineage(pair_id: Annotated[str, typer.Argument(help="key of a pair, from any table or the UI")]) -> None:
     """Follow a pair: document, instruction, ratings, cluster, split, model."""
     from xinstr_core.catalogue import pair_lineage

@@ -14,16 +14,18 @@ from xinstr_core.curation.audit import LabelledAudit, audit_file, read_audit, un
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement, agreement_between
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import Overrides, Preset, choices_of
-from xinstr_dagster.cli_output import console, plain
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.options import Overrides, Preset, choices_of
+from xinstr_dagster.cli.output import console, plain
 
-audit_app = typer.Typer(no_args_is_help=True, help="Pairs that a person labels blind in a spreadsheet, in audit/.")
+commands = CommandGroup(Panel.LABEL, "audit", "Pairs that a person labels blind in a spreadsheet, in audit/.")
 Tag = Annotated[str, typer.Argument(help="language key, e.g. sw")]
 FEW = 30  # labels: under that a bootstrap sees too few answers that differ
 _SHOWN_KEYS = 5
 
 
-@audit_app.command("write")
+@commands.ending_with(*ORDINARY, name="write")
 def write_file(
     tag: Tag,
     rows: Annotated[int, typer.Option(min=0, help="rows to draw; 0: as audit.rows says")] = 0,
@@ -44,7 +46,7 @@ def write_file(
     )
 
 
-@audit_app.command("read")
+@commands.ending_with(*ORDINARY, name="read")
 def read_file(tag: Tag, preset: Preset = "pocket", override: Overrides = None) -> None:
     """Print how far the labels of a language agree with the ratings, and with those of a second person."""
     workspace = _workspace(preset, override)

@@ -1,7 +1,4 @@
-"""The command line `xinstr`: thin, over the same Dagster assets as the UI.
-
-The commands are in modules of their own, `cli_*.py`; here they are put together.
-"""
+"""`xinstr ui`: the Dagster UI on this machine."""
 
 from __future__ import annotations
 
@@ -15,14 +12,15 @@ import typer
 
 from xinstr_core.errors import XinstrError
 from xinstr_core.workspace import home_folder
-from xinstr_dagster.cli_audit import audit_app
-from xinstr_dagster.cli_build import build, demo
-from xinstr_dagster.cli_explain import explain
-from xinstr_dagster.cli_languages import languages_app
-from xinstr_dagster.cli_output import console, print_error
-from xinstr_dagster.cli_status import lineage, status
+from xinstr_dagster.cli.exit_codes import ExitCode
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.output import console
+
+commands = CommandGroup(Panel.LOOK)
 
 
+# Ctrl-C is how the UI is closed: Dagster, which this process becomes, then ends with 0.
+@commands.ending_with(ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE)
 def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] = 3000) -> None:
     """Open the Dagster UI on this machine, with persistent history."""
     from xinstr_dagster.instance import PROJECT, open_instance, prepare_home
@@ -38,25 +36,3 @@ def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] =
     arguments = ["dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1", "--port", str(port)]
     os.chdir(PROJECT)
     os.execvp("dagster", arguments)
-
-
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Natural text in; curated pairs, a tuned model and a report out."
-)
-for command in (demo, build, status, lineage, explain, ui):
-    app.command()(command)
-app.add_typer(languages_app, name="languages")
-app.add_typer(audit_app, name="audit")
-
-
-def main() -> None:
-    """Run the command line; an error that the user can mend, of the file system too, is one line."""
-    try:
-        app()
-    except (XinstrError, OSError) as error:
-        print_error(str(error))
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

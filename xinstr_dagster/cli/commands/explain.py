@@ -13,8 +13,11 @@ from rich.table import Table
 
 from xinstr_core.presets.explain import AUTHORS_LEVELS, DECLARED, LEVELS, OUR_LEVELS, ExplainedSetting
 from xinstr_core.presets.explain import explain as explained_settings
-from xinstr_dagster.cli_output import console
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.output import console
 
+commands = CommandGroup(Panel.SET_UP)
 _COLOURS = dict.fromkeys(AUTHORS_LEVELS, "green") | dict.fromkeys(OUR_LEVELS, "yellow") | {DECLARED: "dim"}
 _MEANINGS = {
     "read": "seen in a primary source of the authors",
@@ -27,6 +30,7 @@ _MEANINGS = {
 _ROOM = 22  # columns of a value on a line of 80; longer ones are broken, hub ids after their owner
 
 
+@commands.ending_with(*ORDINARY)
 def explain(
     preset: Annotated[str, typer.Argument(help="preset of settings, e.g. faithful")],
     ours: Annotated[

@@ -10,15 +10,19 @@ from rich.table import Table
 from xinstr_core.languages import active_languages
 from xinstr_core.parallel import cores
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
-from xinstr_dagster.cli_output import console, plain, print_error
+from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli.output import console, plain, print_error
 
 if TYPE_CHECKING:
     from xinstr_dagster.build import Outcome
 
+commands = CommandGroup(Panel.BUILD)
 DEMO_LANGUAGES = "sw,fi,ur"
 
 
+@commands.ending_with(*ORDINARY)
 def demo(
     languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES,
     jobs: Annotated[int, typer.Option(min=0, help="languages built at once; 0: one a processor")] = 0,
@@ -34,9 +38,10 @@ def demo(
     succeeded = _build(tags, {}, jobs)
     _print_measures(Workspace(home), tags)
     if not succeeded:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
+@commands.ending_with(*ORDINARY)
 def build(
     tags: Annotated[list[str], typer.Argument(help="language keys, e.g. sw ur fi")],
     corpus: CorpusPath = "",
@@ -51,7 +56,7 @@ def build(
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
     choices = {**choices_of(corpus, seeds, base_model, preset, override), "first": first, "last": last}
     if not _build(list(dict.fromkeys(tags)), choices, jobs):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:

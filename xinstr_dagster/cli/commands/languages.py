@@ -14,13 +14,15 @@ from xinstr_core.languages import CorpusSource, check_tag, get_language, read_la
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
-from xinstr_dagster.cli_options import absolute
-from xinstr_dagster.cli_output import console, plain
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.options import absolute
+from xinstr_dagster.cli.output import console, plain
 
-languages_app = typer.Typer(no_args_is_help=True, help="The language registry, languages.toml.")
+commands = CommandGroup(Panel.SET_UP, "languages", "The language registry, languages.toml.")
 
 
-@languages_app.command("list")
+@commands.ending_with(*ORDINARY, name="list")
 def list_languages() -> None:
     """Every registered language."""
     table = Table("key", "language", "script", "corpus", "seeds", "")
@@ -36,7 +38,7 @@ def list_languages() -> None:
     console.print(table)
 
 
-@languages_app.command("add")
+@commands.ending_with(*ORDINARY, name="add")
 def add_language(
     tag: Annotated[str, typer.Argument(help="lower-case BCP 47 key, e.g. eu")],
     name: Annotated[str, typer.Option(help="English name")],
@@ -60,7 +62,7 @@ def add_language(
     console.print(f"added {plain(name)} ({tag}): build it with [bold]xinstr build {tag}[/]")
 
 
-@languages_app.command("fit")
+@commands.ending_with(*ORDINARY, name="fit")
 def fit_language(
     tag: Annotated[str, typer.Argument(help="language key")],
     corpus: Annotated[str, typer.Option(help="text of the language that is known to be good: a file or a folder")] = "",
@@ -78,7 +80,7 @@ def fit_language(
     console.print(f"{plain(language.name)}: fitted from {pack.documents} documents, written to {path}")
 
 
-@languages_app.command("retire")
+@commands.ending_with(*ORDINARY, name="retire")
 def retire_language(tag: Annotated[str, typer.Argument(help="language key")]) -> None:
     """Stop building a language. What was built stays."""
     registry = home_folder() / "languages.toml"

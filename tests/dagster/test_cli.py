@@ -1,0 +1,152 @@
+"""What holds for every command: help that tells all, exit codes as declared, found without being listed."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from inspect import getdoc
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import typer
+from typer.models import CommandInfo
+
+from xinstr_core import catalogue
+from xinstr_dagster.cli import command_line, commands, main
+from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
+
+PROJECT = Path(__file__).parents[2]
+ORDER = ["demo", "build", "status", "lineage", "ui", "explain", "languages", "audit"]
+
+
+def _commands(app: typer.Typer, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], CommandInfo]:
+    """Every command by what is typed for it."""
+    found = {}
+    for command in app.registered_commands:
+        assert command.callback
+        found[*path, command.name or command.callback.__name__] = command
+    for group in app.registered_groups:
+        assert group.typer_instance
+        name = group.typer_instance.info.name
+        found |= _commands(group.typer_instance, (*path, name) if isinstance(name, str) else path)
+    return found
+
+
+COMMANDS = _commands(command_line())
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`xinstr` in a home of its own; gives the exit code."""
+    shutil.copy(PROJECT / "languages.toml", tmp_path)
+    monkeypatch.setenv("XINSTR_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["xinstr", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return run
+
+
+@pytest.fixture(params=COMMANDS.items(), ids=[" ".join(path) for path in COMMANDS])
+def command(request: pytest.FixtureRequest) -> tuple[tuple[str, ...], CommandInfo]:
+    path, info = request.param
+    return path, info
+
+
+def test_the_help_of_a_command_says_what_it_does_what_it_takes_and_how_it_ends(
+    command: tuple[tuple[str, ...], CommandInfo], run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, info = command
+    assert run(*path, "--help") == ExitCode.DONE
+    printed = capsys.readouterr().out
+    said = getdoc(info.callback)
+    assert said
+    assert said.splitlines()[0] in printed
+    hints = get_type_hints(info.callback, include_extras=True)
+    parameters = {name: hint.__metadata__[0] for name, hint in hints.items() if name != "return"}
+    assert [name for name, parameter in parameters.items() if not parameter.help] == []
+    options = [parameter for parameter in parameters.values() if isinstance(parameter, typer.models.OptionInfo)]
+    assert [option.help for option in options if option.help not in printed] == []
+    declared = [code for code in ExitCode if f"{code.value}: {code.meaning}" in printed]
+    assert declared == ([code for code in ORDINARY if code != ExitCode.INTERRUPTED] if path == ("ui",) else [*ORDINARY])
+
+
+def test_every_command_refuses_an_unknown_option(command: tuple[tuple[str, ...], CommandInfo], run: Run) -> None:
+    path, _ = command
+    assert run(*path, "--nonsense") == ExitCode.USAGE
+
+
+def test_a_newcomer_sees_the_commands_by_what_they_are_for(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == ExitCode.DONE
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [row[1] for row in rows if row[1] != "--help"] == ORDER
+
+
+def test_a_command_without_arguments_that_it_needs_is_a_wrong_use(run: Run) -> None:
+    assert [run(), run("languages"), run("build")] == [ExitCode.USAGE] * 3
+
+
+def test_a_command_that_did_its_work_ends_with_0(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("languages", "list") == 0
+    assert "Swahili" in capsys.readouterr().out
+
+
+def test_an_error_that_the_user_can_mend_ends_with_1(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("explain", "nope") == 1
+    assert capsys.readouterr().err.startswith("error: unknown preset 'nope'")
+
+
+def test_an_error_of_the_file_system_ends_with_1(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "languages.toml").unlink()
+    (tmp_path / "languages.toml").mkdir()
+    assert run("languages", "list") == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_value_that_an_option_does_not_take_ends_with_2(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("build", "sw", "--jobs", "none") == 2
+    assert "--jobs" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/e2e/test_processes.py sends a real one to builds."""
+
+    def interrupted(_store: object, _pair_id: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "pair_lineage", interrupted)
+    assert run("lineage", "0123456789abcdef0123") == 130
+
+
+NEW_GROUP = '''
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+
+commands = CommandGroup(Panel.LOOK)
+
+
+@commands.ending_with(*ORDINARY)
+def greet() -> None:
+    """Say good day."""
+    print("good day")
+'''
+
+
+def test_a_new_file_is_a_new_command(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "greet.py").write_text(NEW_GROUP, "utf-8")
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(folder)])
+    assert run("greet") == ExitCode.DONE
+    assert capsys.readouterr().out == "good day\n"
+    sys.modules.pop(f"{commands.__name__}.greet")
