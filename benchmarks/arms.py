@@ -24,7 +24,7 @@ SAMPLES = 10_000
 
 def reports(store: Store, tags: list[str]) -> dict[str, Partition]:
     found = {tag: partition for tag in tags if (partition := store.get("eval_report", tag))}
-    if missing := [tag for tag in tags if tag not in found or not found[tag].figures.get("arms")]:
+    if missing := [tag for tag in tags if tag not in found or not found[tag].read_figures(ReportFigures).arms]:
         raise SystemExit(f"no arms were built for {', '.join(missing)}: build with --set 'evaluation.arms=[...]'")
     return found
 
@@ -82,7 +82,7 @@ def main() -> None:
     cases = cases.with_columns(difference=pl.col("reference_value") - pl.col("value"))
     sizes = "; ".join(
         f"{tag} "
-        + ", ".join(f"{arm} {s['pairs']} + {s['seeds']} in {s['rows']}" for arm, s in p.figures["arms"].items())
+        + ", ".join(f"{arm} {s.pairs} + {s.seeds} in {s.rows}" for arm, s in p.read_figures(ReportFigures).arms.items())
         for tag, p in found.items()
     )
     lines = [

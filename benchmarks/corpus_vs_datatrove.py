@@ -29,7 +29,7 @@ from real_text import SCRIPTS, document_filter, shipped_pack, texts_of
 
 from xinstr_core.corpus.readers import Record
 from xinstr_core.corpus.rows import Document
-from xinstr_core.stages.raw_corpus import STAGE
+from xinstr_core.stages.raw_corpus import clean_corpus
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition
 from xinstr_core.text import words
@@ -100,7 +100,7 @@ def run_ours(language: str, path: Path) -> Partition:
     home.mkdir(parents=True)
     (home / "languages.toml").write_text(f'[{language}]\nname = "x"\nscript = "{SCRIPTS[language]}"\n', "utf-8")
     os.environ["OMP_NUM_THREADS"] = "2"
-    return run_stage(Workspace(home, corpus=str(path)), STAGE, language, {}).partition
+    return run_stage(Workspace(home, corpus=str(path)), clean_corpus, language, {}).partition
 
 
 def ours(language: str, path: Path) -> tuple[float, set[str]]:

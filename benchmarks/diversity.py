@@ -27,10 +27,11 @@ import numpy
 import polars as pl
 
 from xinstr_core.diversity.clusters import KMEANS_ITERATIONS, POINTS_PER_CENTROID, cluster
-from xinstr_core.diversity.embeddings import EMBEDDING_SCHEMA, embed
+from xinstr_core.diversity.embeddings import embed
 from xinstr_core.diversity.selection import select_rows
 from xinstr_core.engines.encoders import BATCH_TEXTS, load_encoder
 from xinstr_core.progress import silent
+from xinstr_core.schemas.diversified_set import EMBEDDINGS
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.store import ShardLog
 
@@ -139,7 +140,7 @@ def compare_embedding(count: int, pairs: int) -> None:
 
     def embed_ours() -> Any:
         with tempfile.TemporaryDirectory() as name:
-            empty = EMBEDDING_SCHEMA.to_frame()
+            empty = EMBEDDINGS.schema.to_frame()
             return embed(texts, "minilm", lambda: encode, ShardLog(Path(name)), empty, silent)
 
     def embed_bare() -> Any:

@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import argparse
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from xinstr_core.schemas.declaration import declarations
+from xinstr_core.schemas.evaluator import EVALUATOR, EvaluatorFigures
+from xinstr_core.schemas.metrics import (
+    BASE,
+    GOOD_PAIRS,
+    INSTRUCTION_INTENT,
+    INSTRUCTION_SUBJECT,
+    INTENTS_COVERED,
+    PRECISION,
+    RECALL,
+    TUNED,
+    WRONG_LANGUAGE,
+)
 from xinstr_core.stages import LINE
 from xinstr_core.store import Store
 from xinstr_core.workspace import home_folder
@@ -30,22 +43,21 @@ class Target:
         return value >= self.bound if self.at_least else value <= self.bound
 
 
-HELD_OUT = "(held-out documents)"
 TARGETS = (
-    Target(f"right intent of instruction {HELD_OUT}", "reverse model", 0.95),
-    Target(f"right intent and subject of instruction {HELD_OUT}", "reverse model", 0.85),
-    Target("good pairs", "accepted candidates", 0.0),
-    Target("good pairs (precision)", "kept pairs", 0.97),
-    Target("good pairs kept (recall)", "kept pairs", 0.85),
-    Target("intents covered", "selected pairs", 0.98),
-    Target("intents covered", "random pairs, as many", 0.0),
-    Target("wrong-language rate", "tuned", 0.02, at_least=False),
+    Target(INSTRUCTION_INTENT.name, "reverse model", 0.95),
+    Target(INSTRUCTION_SUBJECT.name, "reverse model", 0.85),
+    Target(GOOD_PAIRS.name, "accepted candidates", 0.0),
+    Target(PRECISION.name, "kept pairs", 0.97),
+    Target(RECALL.name, "kept pairs", 0.85),
+    Target(INTENTS_COVERED.name, "selected pairs", 0.98),
+    Target(INTENTS_COVERED.name, "random pairs, as many", 0.0),
+    Target(WRONG_LANGUAGE.name, TUNED, 0.02, at_least=False),
 )
 # Figures of the evaluator on held-out seeds.
 EVALUATOR_TARGETS = (
     Target("accuracy", "evaluator", 0.85),
-    Target("AUC of pair fit against shuffled pairs", "evaluator", 0.98),
-    Target("expected calibration error", "evaluator", 0.05, at_least=False),
+    Target("auc_shuffled", "evaluator", 0.98),
+    Target("calibration_error", "evaluator", 0.05, at_least=False),
 )
 
 
@@ -65,7 +77,9 @@ def target_rows(table: pl.DataFrame, store: Store, tags: list[str]) -> list[str]
             _target_row(target, dict(chosen.group_by("language").agg(pl.col("value").mean()).iter_rows()), tags)
         )
     for target in EVALUATOR_TARGETS:
-        rows.append(_target_row(target, {tag: figures(store, "evaluator", tag)[target.metric] for tag in tags}, tags))
+        told = {tag: getattr(evaluator_figures(store, tag), target.metric) for tag in tags}
+        label = declarations(EvaluatorFigures)[target.metric].label
+        rows.append(_target_row(replace(target, metric=label), told, tags))
     return rows
 
 
@@ -77,18 +91,18 @@ def _target_row(target: Target, values: dict[str, float], tags: list[str]) -> st
     return f"| {target.metric}, {target.model} | {wanted} | {mean:.3f} | {verdict} | {cells} |"
 
 
-def figures(store: Store, asset: str, tag: str) -> dict[str, float]:
-    partition = store.get(asset, tag)
+def evaluator_figures(store: Store, tag: str) -> EvaluatorFigures:
+    partition = store.get(EVALUATOR.asset, tag)
     if partition is None:
-        raise SystemExit(f"{asset} of {tag} is not built: run make demo first")
-    return partition.figures
+        raise SystemExit(f"{EVALUATOR.asset} of {tag} is not built: run make demo first")
+    return partition.read_figures(EvaluatorFigures)
 
 
 def comparison_rows(table: pl.DataFrame, tags: list[str]) -> list[str]:
     """Base against tuned for every measure both have: values with intervals, and whether the intervals are apart."""
     rows = []
-    pairs = table.filter(pl.col("model") == "base").join(
-        table.filter(pl.col("model") == "tuned"), on=["language", "metric", "prompts"]
+    pairs = table.filter(pl.col("model") == BASE).join(
+        table.filter(pl.col("model") == TUNED), on=["language", "metric", "prompts"]
     )
     for row in pairs.sort("metric", "prompts", "language").iter_rows(named=True):
         higher = row["better"] == "higher"
@@ -105,8 +119,9 @@ def cost_rows(store: Store, tags: list[str]) -> list[str]:
     rows = []
     for stage in LINE:
         partitions = [partition for tag in tags if (partition := store.get(stage.name, tag))]
-        seconds = " | ".join(f"{partition.cost.get('seconds', 0):.0f}" for partition in partitions)
-        memory = max(partition.cost.get("peak memory MiB", 0) for partition in partitions)
+        costs = [partition.cost for partition in partitions if partition.cost]
+        seconds = " | ".join(f"{cost.seconds:.0f}" for cost in costs)
+        memory = max(cost.peak_memory for cost in costs)
         rows.append(f"| {stage.name} | {seconds} | {memory:.0f} |")
     return rows
 

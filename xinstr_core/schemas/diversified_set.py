@@ -18,6 +18,7 @@ from xinstr_core.schemas.shared import (
     ROWS,
     SHARE,
     SOURCE_TAG,
+    Advises,
 )
 
 ASSET = "diversified_set"
@@ -116,11 +117,10 @@ class DiversityFigures(Declared):
     random: dict[str, RandomMeasure] = figure("as many at random", "each measure over 20 draws from the same pool")
 
 
-class SelectionFigures(Figures):
+class SelectionFigures(Advises, Figures):
     funnel: SelectionFunnel = figure("funnel", "kept pairs by what became of them", unit=ROWS)
     clusters: int = figure("clusters", "clusters of instructions")
     topics: dict[str, float] = figure("topics", "of each topic in the selection", unit=SHARE)
-    advice: str = figure("advice", "what to do where topics made the selection smaller than it could be; else empty")
     embeddings_computed: int = figure(
         "embeddings computed", "instructions that the encoder looked at in this run", unit=ROWS
     )

@@ -10,6 +10,7 @@ from xinstr_core.schemas.shared import (
     ROWS,
     SCORES,
     SHARE,
+    Advises,
     TrainedOn,
     TrainingFigures,
     ValidationFigures,
@@ -92,7 +93,7 @@ def head_table(head: str) -> Table:
     )
 
 
-class EvaluatorFigures(ValidationFigures, TrainingFigures, TrainedOn, Figures):
+class EvaluatorFigures(ValidationFigures, TrainingFigures, Advises, TrainedOn, Figures):
     accuracy_by_construction: dict[str, float] = figure(
         "accuracy by construction",
         "held-out rows of each construction whose likeliest level is the true one",
@@ -103,7 +104,6 @@ class EvaluatorFigures(ValidationFigures, TrainingFigures, TrainedOn, Figures):
         "minimum accuracy", "what it has to reach to gate, as evaluator.minimum_accuracy says", unit=SHARE
     )
     may_gate: bool = figure("may gate", "whether it may decide what is kept")
-    advice: str = figure("advice", "what to do about an evaluator that may not gate; empty for one that may")
     further_trainings: dict[str, TrainingFigures] = figure(
         "further trainings", "what its other adapters tell, by folder", default={}
     )

@@ -17,6 +17,7 @@ from xinstr_core.schemas.shared import (
     RESPONSE,
     ROWS,
     SHARE,
+    Advises,
     TrainedOn,
     ValidationFigures,
 )
@@ -75,10 +76,9 @@ class RoundFigures(ValidationFigures):
     )
 
 
-class RefinedFigures(TrainedOn, Figures):
+class RefinedFigures(Advises, TrainedOn, Figures):
     funnel: PairFunnel = figure("funnel", "accepted pairs by verdict", unit=ROWS)
     curated: bool = figure("curated", "whether the evaluator was good enough to decide what is kept")
-    advice: str = figure("advice", "what to do where it was not; empty where it was")
     rounds: list[RoundFigures] = figure("rounds", "what every round came to")
 
 

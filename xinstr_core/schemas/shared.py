@@ -121,6 +121,12 @@ class Cost(Declared):
     peak_memory: int = figure("peak memory", "most memory that its process held meanwhile", unit="MiB", better="lower")
 
 
+class Advises(Declared):
+    """What a stage says whose result a person may have to do something about."""
+
+    advice: str = figure("advice", "what to do about the result; empty where nothing has to be done", default="")
+
+
 class TrainedOn(Declared):
     """What a stage that keeps trainings says, so that a later run that learns from the same takes them."""
 

@@ -16,13 +16,13 @@ from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.rating_set import Material
 from xinstr_core.curation.signals import SignalLog, Signals
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 from xinstr_core.stages import refined_pairs as module
 from xinstr_core.stages.evaluator import RatingSeeds
 from xinstr_core.stages.refined_pairs import STAGE
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
-from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 
 GOOD = (0.05, 0.05, 0.9, 0.9, 0.9)  # three levels, instruction, fit
 POOR = (0.8, 0.1, 0.1, 0.9, 0.9)

@@ -16,12 +16,12 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 from xinstr_core.stages.evaluator import STAGE as EVALUATOR
 from xinstr_core.stages.refined_pairs import STAGE
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
-from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 
 
 class Seeds:

@@ -13,6 +13,7 @@ from rich.table import Table
 from xinstr_core.curation.audit import LabelledAudit, audit_file, read_audit, unknown_pairs, write_audit
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement, agreement_between
+from xinstr_core.schemas.refined_pairs import PAIRS, REFINED_PAIRS
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
@@ -72,10 +73,10 @@ def _workspace(preset: str, override: list[str] | None) -> Workspace:
 
 def _rated_pairs(workspace: Workspace, tag: str) -> pl.LazyFrame:
     workspace.language(tag)
-    partition = workspace.store.get("refined_pairs", tag)
+    partition = workspace.store.get(REFINED_PAIRS.asset, tag)
     if partition is None:
         raise InputError(f"{tag} has no rated pairs yet: xinstr build {tag} --to refined_pairs")
-    return partition.scan("pairs")
+    return partition.scan(PAIRS.name)
 
 
 def _read(path: Path, pairs: pl.LazyFrame) -> LabelledAudit:

@@ -9,6 +9,11 @@ from rich.table import Table
 
 from xinstr_core.languages import active_languages
 from xinstr_core.parallel import cores
+from xinstr_core.schemas import CONTRACTS
+from xinstr_core.schemas.declaration import Funnel
+from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPORT
+from xinstr_core.schemas.refined_pairs import RefinedFigures
+from xinstr_core.schemas.shared import Advises
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
@@ -100,31 +105,31 @@ def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
     told = set()
     for stage in stages:
         partition = workspace.store.get(stage, tag)
-        figures = partition.figures if partition else {}
-        funnel = figures.get("funnel", {})
-        if funnel:
-            (first, taken), *_, (last, kept) = funnel.items()
-            lost = [f"{count} {step[2:]}" for step, count in funnel.items() if step.startswith("- ") and count]
-            reasons = f" [dim]({', '.join(map(plain, lost))})[/]" if lost else ""
-            console.print(f"  {stage}: {taken} {plain(first)} -> {kept} {plain(last)}{reasons}", soft_wrap=True)
-        for later in figures.get("rounds", [])[1:]:
-            console.print(f"    round {later['round']} {plain(later['outcome'])}", soft_wrap=True, highlight=False)
-        if (advice := figures.get("advice")) and advice not in told:
-            told.add(advice)
-            console.print(f"    [yellow]{plain(advice)}[/]", soft_wrap=True, highlight=False)
+        if partition is None:
+            continue
+        figures = partition.read_figures(CONTRACTS[stage].figures)
+        for funnel in (value for _, value in figures.told() if isinstance(value, Funnel)):
+            lost = ", ".join(f"{count} {plain(reason)}" for reason, count in funnel.lost.items() if count)
+            said = f"{funnel.taken} {plain(funnel.came)} -> {funnel.kept} {plain(funnel.left)}"
+            console.print(f"  {stage}: {said}" + (f" [dim]({lost})[/]" if lost else ""), soft_wrap=True)
+        for later in figures.rounds[1:] if isinstance(figures, RefinedFigures) else ():
+            console.print(f"    round {later.round} {plain(later.outcome)}", soft_wrap=True, highlight=False)
+        if isinstance(figures, Advises) and figures.advice and figures.advice not in told:
+            told.add(figures.advice)
+            console.print(f"    [yellow]{plain(figures.advice)}[/]", soft_wrap=True, highlight=False)
 
 
 def _print_measures(workspace: Workspace, tags: list[str]) -> None:
     table = Table("measure", "of", "prompts", *tags)
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for tag in tags:
-        partition = workspace.store.get("eval_report", tag)
-        for row in partition.read("measures").iter_rows(named=True) if partition else []:
+        partition = workspace.store.get(EVAL_REPORT.asset, tag)
+        for row in partition.read(MEASURES.name).iter_rows(named=True) if partition else []:
             prompts = "native" if row["prompts"] == tag else row["prompts"]
             shown = f"{row['value']:.3f} [dim]({row['low']:.3f} to {row['high']:.3f})[/]"
             rows.setdefault((row["metric"], row["model"], prompts), {})[tag] = shown
         if partition:
-            console.print(f"report: {partition.folder('report') / 'index.html'}", soft_wrap=True)
+            console.print(f"report: {partition.folder(REPORT.name) / 'index.html'}", soft_wrap=True)
     for key, values in rows.items():
         table.add_row(*key, *(values.get(tag, "-") for tag in tags))
     console.print(table)
