@@ -16,6 +16,7 @@ from xinstr_core.evaluation.arms import ARMS
 from xinstr_core.evaluation.gaps import COMPARED, paired_cases
 from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
 from xinstr_core.evaluation.replies import ENGLISH
+from xinstr_core.schemas.eval_report import ReportFigures
 from xinstr_core.store import Partition, Store
 from xinstr_core.workspace import home_folder
 

@@ -90,8 +90,9 @@ def real_instructions(size: int) -> None:
     for method in ("clusters", "mmr"):
         selected = select_rows(pool, vectors, settings.model_copy(update={"method": method})).rows
         compared = compare_with_random(selected, pool, vectors, count, settings.seed)
-        for name, value in compared["selected"].items():
-            print(f"{method}: {name} {value}, at random {compared['random'][name]['mean']}")
+        assert compared is not None  # rows were selected
+        for one, value in compared.selected.told():
+            print(f"{method}: {one.label} {value}, at random {compared.random[one.name].mean}")
 
 
 def main() -> None:

@@ -9,12 +9,22 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from pydantic_core import PydanticSerializationError
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash
+from xinstr_core.schemas.declaration import Figures, figure
 from xinstr_core.store import Partition, ShardLog, StageOutput, Store, TableWriter, write_text
 
 ROWS = pl.DataFrame({"doc_id": ["a", "b"], "text": ["ป่าไม้", "tiếng \x00 Việt"], "n": [1, None]})
+
+
+class Noted(Figures):
+    kept: int = figure("kept", "rows that were kept", default=0)
+    share: float = figure("share", "of what came in", default=0.5)
+    reasons: dict[str, int] = figure("reasons", "why rows fell", default={})
+    note: str = figure("note", "what is to be said", default="")
+    anything: Any = figure("anything", "what need not be JSON", default=None)
 
 
 @pytest.fixture
@@ -46,11 +56,12 @@ def names(path: Path) -> set[str]:
 
 
 def test_a_committed_partition_comes_back_as_it_was(store: Store) -> None:
-    put(store, ROWS, figures={"kept": 2, "share": 0.5, "reasons": {"too_short": 1}, "note": "ป่า"})
+    noted = Noted(kept=2, reasons={"too_short": 1}, note="ป่า")
+    put(store, ROWS, figures=noted)
     partition = store.get("raw_corpus", "sw")
     assert partition is not None
     assert (partition.asset, partition.fingerprint) == ("raw_corpus", "f1")
-    assert partition.figures == {"kept": 2, "share": 0.5, "reasons": {"too_short": 1}, "note": "ป่า"}
+    assert partition.read_figures(Noted) == noted
     assert partition.manifest["made_of"] == {"code": 1}
     assert_frame_equal(partition.read("documents"), ROWS)
     assert_frame_equal(partition.scan("documents").collect(), ROWS)
@@ -83,7 +94,7 @@ def test_what_was_never_committed_is_none(store: Store) -> None:
 
 def test_the_version_follows_the_content_and_not_the_fingerprint(store: Store) -> None:
     first = put(store, ROWS, "f1")
-    again = put(store, ROWS, "f2", figures={"seconds": 3})
+    again = put(store, ROWS, "f2", figures=Noted(kept=3))
     changed = put(store, ROWS.reverse(), "f2")
     assert first.version == again.version != changed.version
     assert (first.fingerprint, again.fingerprint) == ("f1", "f2")
@@ -149,8 +160,8 @@ def test_a_corrupt_manifest_says_what_to_delete(store: Store, content: bytes) ->
 
 def test_figures_that_are_not_json_leave_the_old_partition(store: Store) -> None:
     put(store, ROWS)
-    with pytest.raises(TypeError):
-        put(store, ROWS.head(1), "f2", figures={"path": Path("x")})
+    with pytest.raises(PydanticSerializationError):
+        put(store, ROWS.head(1), "f2", figures=Noted(anything=object()))
     found = store.get("raw_corpus", "sw")
     assert found is not None
     assert found.fingerprint == "f1"
@@ -335,6 +346,6 @@ def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None
 
 
 def test_the_manifest_is_readable_json_with_its_letters(store: Store) -> None:
-    text = (put(store, ROWS, figures={"name": "ไทย"}).path / "manifest.json").read_text("utf-8")
-    assert '"name": "ไทย"' in text
+    text = (put(store, ROWS, figures=Noted(note="ไทย")).path / "manifest.json").read_text("utf-8")
+    assert '"note": "ไทย"' in text
     assert json.loads(text)["language"] == "sw"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.e2e.conftest import REGISTRY, CommandLine
 from xinstr_core.evaluation.gold import judge_pairs
+from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.store import Partition, Store
 
 pytestmark = pytest.mark.slow
@@ -59,11 +59,12 @@ def test_kept_pairs_are_good_and_good_pairs_are_kept(even: Path) -> None:
 
 
 def test_the_evaluator_tells_pairs_from_shuffled_ones_and_knows_how_sure_it_is(even: Path) -> None:
-    figures: dict[str, Any] = built(even, "evaluator").figures
-    assert figures["may gate"]
-    assert figures["accuracy"] >= 0.93
-    assert figures["AUC of pair fit against shuffled pairs"] >= 0.98
-    assert figures["expected calibration error"] <= 0.05
+    figures = built(even, "evaluator").read_figures(EvaluatorFigures)
+    assert figures.may_gate
+    assert figures.accuracy >= 0.93
+    assert figures.auc_shuffled is not None
+    assert figures.auc_shuffled >= 0.98
+    assert figures.calibration_error <= 0.05
 
 
 def test_every_intent_of_a_skewed_corpus_is_selected(skewed: Path) -> None:

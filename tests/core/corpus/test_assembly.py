@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from tests.core.corpus.conftest import SETTINGS, TEXTS, Assemble, places, records, table, text
-from xinstr_core.corpus.assembly import DUPLICATE_SCHEMA, Corpus, assemble
+from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from xinstr_core.identity import document_key
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, DUPLICATES, REJECTED
 
 NOTICE = "Danuy jëfandikoo kuki ngir gëna baaxal sa tukki ci dal bi, te nangul nanu ko"
 NEAR = " ".join([*TEXTS[3].split()[:-1], "jeex"])
@@ -32,7 +32,7 @@ def assembled_again(corpus: Corpus) -> Corpus:
 def test_nothing_makes_three_empty_tables_with_all_columns(build: Assemble) -> None:
     corpus = build([])
     assert (corpus.documents, corpus.reasons, corpus.licences) == (0, Counter(), Counter())
-    schemas = {"documents": DOCUMENT_SCHEMA, "rejected": REJECT_SCHEMA, "duplicates": DUPLICATE_SCHEMA}
+    schemas = {table.name: table.schema for table in (DOCUMENTS, REJECTED, DUPLICATES)}
     assert {name: table(corpus, name).schema for name in corpus.tables} == schemas
     assert [table(corpus, name).height for name in schemas] == [0, 0, 0]
 

@@ -12,9 +12,9 @@ from xinstr_core.corpus.batches import BATCH_CHARACTERS, BATCH_RECORDS, JUDGED_S
 from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from xinstr_core.identity import line_hash
 from xinstr_core.languages import Language
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import ShardLog
 
@@ -100,7 +100,7 @@ def test_every_outcome_of_a_batch_is_in_one_of_its_two_files_in_order(judge: Bat
         ("wo", "wo.jsonl:5", "no_text", "NoneType", "text", str({"title": TEXT})),
     ]
     assert documents.drop("signature").schema == JUDGED_SCHEMA
-    assert rejects.schema == REJECT_SCHEMA
+    assert rejects.schema == REJECTED.schema
     assert set(documents["language"]) == {"wo"}
 
 
@@ -144,8 +144,8 @@ def test_a_batch_without_documents_or_rejects_leaves_files_with_all_columns(
     assert rejects is not None
     assert documents.height + rejects.height == len(batch)
     assert documents.columns == [*JUDGED_SCHEMA.names(), "signature"]
-    assert documents.select(DOCUMENT_SCHEMA.names()).schema == DOCUMENT_SCHEMA
-    assert rejects.schema == REJECT_SCHEMA
+    assert documents.select(DOCUMENTS.schema.names()).schema == DOCUMENTS.schema
+    assert rejects.schema == REJECTED.schema
 
 
 def test_a_finished_batch_is_not_judged_again(judge: BatchJudge) -> None:

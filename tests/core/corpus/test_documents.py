@@ -14,12 +14,13 @@ from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.packs import LanguagePack, bundled_pack
 from xinstr_core.corpus.quality import measure
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import DOCUMENT_SCHEMA, REJECT_SCHEMA, Document
+from xinstr_core.corpus.rows import Document
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import write_world
 from xinstr_core.schemas.declaration import frame
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
 from xinstr_core.settings import CorpusSettings
 
 SCRIPTS = {"bn": "Beng", "hi": "Deva", "ta": "Taml", "th": "Thai", "ur": "Arab"}
@@ -158,15 +159,15 @@ def test_an_excerpt_holds_the_first_two_hundred_characters() -> None:
 def test_a_lone_surrogate_beside_the_text_never_reaches_a_table(field: str) -> None:
     (found,) = judge({"text": TEXT, field: "x\ud800"})
     if isinstance(found, Document):
-        assert frame([found.row("sw")], DOCUMENT_SCHEMA).height == 1
+        assert frame([found.row("sw")], DOCUMENTS.schema).height == 1
     else:
         assert found.reason == "not_text"
 
 
 def test_documents_and_rejects_fit_their_tables() -> None:
     document, reject = judge({"text": TEXT}, {"text": "x\x00"})
-    rows = frame([document.row("sw")], DOCUMENT_SCHEMA)
-    rejects = frame([{"language": "sw", **vars(reject)}], REJECT_SCHEMA)
+    rows = frame([document.row("sw")], DOCUMENTS.schema)
+    rejects = frame([{"language": "sw", **vars(reject)}], REJECTED.schema)
     assert rows.row(0, named=True)["doc_id"] == document_key("sw", TEXT)
     assert rejects.row(0, named=True)["reason"] == "not_text"
 

@@ -15,7 +15,6 @@ from tests.core.conftest import Killed
 from xinstr_core.curation import evaluator as module
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import (
-    HEADS,
     Evaluator,
     adapter_tasks,
     fit_heads,
@@ -29,11 +28,13 @@ from xinstr_core.curation.head import Head
 from xinstr_core.curation.neighbours import Neighbours
 from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set
 from xinstr_core.curation.signals import ALONE, GIVEN, GROUNDING, LEVEL, NEIGHBOURS, RESPONSE, Readers, SignalLog
-from xinstr_core.curation.validation import PROBABILITIES, SCORES, validate
+from xinstr_core.curation.validation import validate
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
+from xinstr_core.schemas.evaluator import HEADS
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 from xinstr_core.settings import EvaluatorSettings, Settings
 from xinstr_core.store import StageOutput, Store
 from xinstr_core.training.rows import Example
@@ -139,7 +140,7 @@ def test_each_head_looks_at_its_own_signals_and_learns_from_the_rows_that_say_so
         return fit(signals, truth, classes)
 
     monkeypatch.setattr(module.Head, "fit", remembered)
-    assert tuple(fit_heads(table(rows, columns), rows)) == HEADS == ("level", *SCORES)
+    assert tuple(fit_heads(table(rows, columns), rows)) == tuple(HEADS) == ("level", *SCORES)
     level, quality, fits = learned
     assert level == (columns, [row.level for row in rows], ("1", "2", "3"))
     assert quality[0] == list(ALONE)

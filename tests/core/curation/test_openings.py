@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from xinstr_core.curation.openings import DRAWN, OPENING_SCHEMA, common_openings, suit_openings
+from xinstr_core.curation.openings import DRAWN, common_openings, suit_openings
 from xinstr_core.engines.base import Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.candidate_pairs import OPENINGS
 
 EMPTY = prompt("reverse").render(text="")
 
@@ -86,7 +87,7 @@ def test_a_text_gets_the_openings_that_it_raises_most_over_no_text() -> None:
     openings = ["How do", "Tell me", "Who was"]
     batch = [request("w", "Wali"), request("r", "Robert")]
     rows = suit_openings(scorer, batch, openings, 2, seed=0)
-    assert rows.schema == OPENING_SCHEMA
+    assert rows.schema == OPENINGS.schema
     assert rows.rows() == [("w", ["How do", "Who was"]), ("r", ["Who was", "How do"])]
     assert {r.prompt for r in scorer.batches[0]} == {EMPTY}
 

@@ -9,10 +9,11 @@ import pytest
 import regex
 
 from xinstr_core.curation.constructions import FLAWS, Pair
-from xinstr_core.curation.rating_set import LEVELS, Material, RatedPair, build_rating_set, shuffled_pairs
+from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set, shuffled_pairs
 from xinstr_core.identity import content_key
 from xinstr_core.pocket.documents import Topic, write_document, write_instruction
 from xinstr_core.pocket.templates import load_templates
+from xinstr_core.schemas.shared import LEVELS
 from xinstr_core.settings import Construction, EvaluatorSettings
 
 ALL = EvaluatorSettings().constructions

@@ -89,7 +89,7 @@ def test_a_bin_weighs_its_rows() -> None:
 
 def test_area_of_level_three() -> None:
     """p(level 3) of level 3: 0.82, 0.1, 0.05; of the others: 0.55, 0.15, 0. Of nine comparisons 3 + 1 + 1 are won."""
-    assert validate(SIX, NO_ROWS).areas["AUC of level 3"] == pytest.approx(5 / 9)
+    assert validate(SIX, NO_ROWS).areas["auc_level_3"] == pytest.approx(5 / 9)
 
 
 def test_areas_of_the_scores_are_over_the_rows_that_say_something_of_them() -> None:
@@ -102,16 +102,16 @@ def test_areas_of_the_scores_are_over_the_rows_that_say_something_of_them() -> N
         ("1", True, False, 0.7, 0.1),
     )
     areas = validate(table, NO_ROWS).areas
-    assert areas["AUC of pair fit"] == pytest.approx(3 / 4)
-    assert areas["AUC of instruction quality"] == pytest.approx(1 / 2)
-    assert areas["AUC of pair fit against shuffled pairs"] == 0.5  # nothing shuffled proves nothing
+    assert areas["auc_pair_fit"] == pytest.approx(3 / 4)
+    assert areas["auc_instruction_quality"] == pytest.approx(1 / 2)
+    assert areas["auc_shuffled"] == 0.5  # nothing shuffled proves nothing
 
 
 def test_pair_fit_is_held_against_shuffled_pairs_by_the_own_ones_alone() -> None:
     """Own 0.9 and 0.3 against shuffled 0.5, 0.2, 0.1; the row of level 1 does not enter: 5 of 6."""
     table = scored(("3", True, True, 0.5, 0.9), ("3", True, True, 0.5, 0.3), ("1", True, False, 0.5, 1.0))
     shuffled = scored(*[("1", True, False, 0.5, fit) for fit in (0.5, 0.2, 0.1)])
-    assert validate(table, shuffled).areas["AUC of pair fit against shuffled pairs"] == pytest.approx(5 / 6)
+    assert validate(table, shuffled).areas["auc_shuffled"] == pytest.approx(5 / 6)
 
 
 def test_a_perfect_evaluator_has_perfect_figures() -> None:
@@ -124,7 +124,7 @@ def test_a_perfect_evaluator_has_perfect_figures() -> None:
 def test_an_evaluator_that_is_surely_wrong_has_the_worst_figures() -> None:
     """Its loss is large and finite, so that two of them can be compared."""
     result = validate(rows(("3", 1.0, 0.0, 0.0), ("1", 0.0, 0.0, 1.0)), NO_ROWS)
-    assert (result.accuracy, result.calibration_error, result.areas["AUC of level 3"]) == (0.0, 1.0, 0.0)
+    assert (result.accuracy, result.calibration_error, result.areas["auc_level_3"]) == (0.0, 1.0, 0.0)
     assert result.log_loss == pytest.approx(-math.log(1e-12))
 
 
@@ -143,19 +143,19 @@ def test_no_rows_and_rows_of_one_level_only_are_not_valid(level: str) -> None:
 
 
 def test_figures_are_named_rounded_and_plain_json() -> None:
-    areas = {"AUC of level 3": 2 / 3}
+    areas = {"auc_level_3": 2 / 3}
     figures = Validation(7, 5 / 7, 1 / 3, 2 / 9, [[0.5, 0.4, 7]], NONE, areas).figures()
-    assert figures == {
-        "held-out rows": 7,
+    assert figures.model_dump(mode="json", exclude_none=True) == {
+        "held_out_rows": 7,
         "accuracy": 0.7143,
-        "log loss": 0.3333,
-        "expected calibration error": 0.2222,
-        "AUC of level 3": 0.6667,
-        "confusion (true level by predicted level)": NONE,
-        "reliability (confidence, share right, rows)": [[0.5, 0.4, 7]],
+        "log_loss": 0.3333,
+        "calibration_error": 0.2222,
+        "auc_level_3": 0.6667,
+        "confusion": NONE,
+        "reliability": [[0.5, 0.4, 7]],
     }
-    invalid = validate(NO_ROWS, NO_ROWS).figures()
-    assert invalid["log loss"] is None
+    invalid = validate(NO_ROWS, NO_ROWS).figures().model_dump(mode="json")
+    assert invalid["log_loss"] is None
     json.dumps(invalid, allow_nan=False)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.core.conftest import Killed
 from xinstr_core.curation import written as module
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.written import DECODING, TABLE_SCHEMA, as_table, from_table, written_responses
+from xinstr_core.curation.written import DECODING, as_table, from_table, written_responses
 from xinstr_core.engines.base import Completion, Decoding, Request
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
@@ -20,6 +20,7 @@ from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.progress import silent
 from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.evaluator import WRITTEN
 from xinstr_core.settings import Construction, EvaluatorSettings, Settings
 from xinstr_core.training.rows import Example
 
@@ -158,6 +159,6 @@ def test_one_instruction_that_the_engine_fails_on_costs_its_response_alone(
 @pytest.mark.parametrize("written", [{}, {"base_response": {"b": "Maji.", "a": ""}, "weaker_response": {"a": "Moto."}}])
 def test_a_table_gives_back_what_was_written(written: dict[str, dict[str, str]]) -> None:
     table = as_table(written)
-    assert table.schema == TABLE_SCHEMA
+    assert table.schema == WRITTEN.schema
     assert table.rows() == sorted(table.rows())
     assert from_table(table) == written

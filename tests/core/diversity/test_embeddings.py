@@ -11,13 +11,14 @@ import polars as pl
 import pytest
 
 from xinstr_core.diversity import embeddings
-from xinstr_core.diversity.embeddings import EMBEDDING_SCHEMA, Embeddings, embed, text_key
+from xinstr_core.diversity.embeddings import Embeddings, embed, text_key
 from xinstr_core.engines.encoders import Encode
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.progress import silent
+from xinstr_core.schemas.diversified_set import EMBEDDINGS
 from xinstr_core.store import ShardLog
 
-NOTHING = EMBEDDING_SCHEMA.to_frame()
+NOTHING = EMBEDDINGS.schema.to_frame()
 
 
 class Killed(BaseException):
@@ -79,7 +80,7 @@ def test_no_texts_load_no_encoder(tmp_path: Path) -> None:
     encoder = Encoder()
     found = embedded([], tmp_path, encoder)
     assert (found.keys, found.vectors.shape, encoder.loads) == ([], (0, 0), 0)
-    assert found.table().schema == EMBEDDING_SCHEMA
+    assert found.table().schema == EMBEDDINGS.schema
 
 
 @pytest.mark.usefixtures("chunks_of_four")
@@ -113,7 +114,7 @@ def test_vectors_of_another_encoder_do_not_serve(tmp_path: Path) -> None:
 def test_the_table_keeps_every_bit(tmp_path: Path) -> None:
     found = embedded(TEXTS, tmp_path, Encoder())
     table = found.table()
-    assert table.schema == EMBEDDING_SCHEMA
+    assert table.schema == EMBEDDINGS.schema
     assert numpy.array(table["vector"].to_list(), dtype=numpy.float32).tobytes() == found.vectors.tobytes()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy
 import polars as pl
 import pytest
 
 from xinstr_core.diversity.measures import compare_with_random, nearest_neighbour_distance
+from xinstr_core.schemas.diversified_set import DiversityFigures, DiversityMeasures, RandomMeasure
 
 CIRCLE = numpy.array([[1, 0], [1, 0], [0, 1], [-1, 0]], dtype=numpy.float32)
 
@@ -24,26 +24,31 @@ FOUR = pool(
 )  # fmt: skip
 
 
+def compared(selected: pl.DataFrame, pool: pl.DataFrame) -> DiversityFigures:
+    found = compare_with_random(selected, pool, CIRCLE, 2, seed=0)
+    assert found is not None
+    return found
+
+
 def test_measures_are_those_counted_by_hand() -> None:
     """Of a, b and c: two pairs (write poem, name city); two of three verbs are "write"; nearest at 0, 0 and 1."""
-    found = compare_with_random(FOUR.head(3), FOUR, CIRCLE, 2, seed=0)["selected"]
-    assert found == {
-        "distinct verb-object pairs": 2,
-        "share of the top verb": 0.6667,
-        "cluster entropy": round(-(2 / 3 * math.log2(2 / 3) + 1 / 3 * math.log2(1 / 3)), 4),
-        "nearest-neighbour distance": 0.3333,
-    }
+    assert compared(FOUR.head(3), FOUR).selected == DiversityMeasures(
+        verb_object_pairs=2,
+        top_verb_share=0.6667,
+        cluster_entropy=round(-(2 / 3 * math.log2(2 / 3) + 1 / 3 * math.log2(1 / 3)), 4),
+        neighbour_distance=0.3333,
+    )
 
 
 def test_an_instruction_without_a_verb_counts_for_no_verb() -> None:
-    found = compare_with_random(FOUR.tail(2), FOUR, CIRCLE, 2, seed=0)["selected"]
-    assert (found["distinct verb-object pairs"], found["share of the top verb"]) == (1, 1.0)
+    found = compared(FOUR.tail(2), FOUR).selected
+    assert (found.verb_object_pairs, found.top_verb_share) == (1, 1.0)
 
 
 def test_a_random_selection_of_all_rows_is_the_selection_of_all_rows() -> None:
-    found = compare_with_random(FOUR, FOUR, CIRCLE, 2, seed=0)
-    assert found["random"] == {
-        name: {"mean": value, "low": value, "high": value} for name, value in found["selected"].items()
+    found = compared(FOUR, FOUR)
+    assert found.random == {
+        one.name: RandomMeasure(mean=value, low=value, high=value) for one, value in found.selected.told()
     }
 
 
@@ -52,17 +57,19 @@ def test_random_selections_have_a_range_and_depend_on_the_seed_not_on_the_order(
     vectors = numpy.random.default_rng(0).normal(size=(40, 8)).astype(numpy.float32)
     vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def random(seed: int, table: pl.DataFrame = rows) -> Any:
-        return compare_with_random(rows.head(10), table, vectors, 5, seed)["random"]
+    def random(seed: int, table: pl.DataFrame = rows) -> dict[str, RandomMeasure]:
+        found = compare_with_random(rows.head(10), table, vectors, 5, seed)
+        assert found is not None
+        return found.random
 
-    entropy = random(0)["cluster entropy"]
-    assert entropy["low"] < entropy["mean"] < entropy["high"]
+    entropy = random(0)["cluster_entropy"]
+    assert entropy.low < entropy.mean < entropy.high
     assert random(0) == random(0, rows.sample(fraction=1, shuffle=True, seed=1))
     assert random(0) != random(1)
 
 
 def test_nothing_selected_has_no_measures() -> None:
-    assert compare_with_random(FOUR.clear(), FOUR, CIRCLE, 2, seed=0) == {}
+    assert compare_with_random(FOUR.clear(), FOUR, CIRCLE, 2, seed=0) is None
 
 
 @pytest.mark.parametrize(

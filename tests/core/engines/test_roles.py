@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import Language
 from xinstr_core.progress import silent
+from xinstr_core.schemas.declaration import Contract, Figures
 from xinstr_core.settings import SeedSettings, Settings, TrainingSettings
-from xinstr_core.stages.stage import Stage, StageRun, run_stage
+from xinstr_core.stages.stage import StageRun, run_stage, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
@@ -176,10 +178,11 @@ def test_a_stage_releases_its_models_at_its_end_and_when_it_fails(
             raise Killed
         return StageOutput()
 
-    run_stage(workspace, Stage("one", "1", run), "sw", {})
+    one = stage(gives=Contract("one", "Nothing.", Figures), takes=(), version="1")(run)
+    run_stage(workspace, one, "sw", {})
     assert not Fake.alive
     with pytest.raises(Killed):
-        run_stage(workspace, Stage("one", "2", run), "sw", {})
+        run_stage(workspace, replace(one, version="2"), "sw", {})
     assert not Fake.alive
 
 

@@ -10,16 +10,15 @@ import pytest
 from xinstr_core.evaluation.arms import (
     ARM_SCHEMA,
     ARMS,
-    GAP_SCHEMA,
-    Gap,
     arm_rows,
     arm_size,
     drawable,
-    gaps,
-    paired_cases,
     repeated,
 )
-from xinstr_core.evaluation.measures import SCORE_SCHEMA, Measures
+from xinstr_core.evaluation.gaps import Gap, gaps, paired_cases
+from xinstr_core.evaluation.measures import Measures
+from xinstr_core.schemas.eval_report import GAPS, SCORES
+from xinstr_core.schemas.metrics import Metric
 from xinstr_core.settings import Arm, EvaluationSettings
 
 
@@ -145,7 +144,7 @@ def test_rows_are_repeated_from_the_first_on_up_to_the_budget() -> None:
 def scores(**of_model: dict[str, float]) -> pl.DataFrame:
     measures = Measures("sw", EvaluationSettings())
     for model, values in of_model.items():
-        measures.add("a rate", model, values, prompts="en", better="lower")
+        measures.add(Metric("a rate", "made up", better="lower"), model, values, prompts="en")
     return measures.scores
 
 
@@ -163,7 +162,7 @@ def test_a_gap_pairs_the_cases_whatever_their_order() -> None:
     assert {"language", "reference", "arm", "metric", "prompts", "difference", "low", "high", "n", "better"} == set(
         Gap.__dataclass_fields__
     )
-    assert set(GAP_SCHEMA.names()) == {*Gap.__dataclass_fields__, "clear"}
+    assert set(GAPS.schema.names()) == {*Gap.__dataclass_fields__, "clear"}
 
 
 def test_arms_stand_in_the_order_of_the_settings_and_only_shared_cases_count() -> None:
@@ -184,7 +183,7 @@ def test_arms_stand_in_the_order_of_the_settings_and_only_shared_cases_count() -
 
 def test_without_arms_there_are_no_gaps() -> None:
     assert gaps(scores(base={"x": 1.0}, tuned={"x": 0.0}), EvaluationSettings()) == []
-    assert gaps(SCORE_SCHEMA.to_frame(), EvaluationSettings()) == []
+    assert gaps(SCORES.schema.to_frame(), EvaluationSettings()) == []
 
 
 BETTER, UNCLEAR, WORSE = "selected is better", "not shown: the interval holds zero", "selected is worse than random"

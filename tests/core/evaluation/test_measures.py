@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from xinstr_core.evaluation.measures import SCORE_SCHEMA, Comparison, Measure, Measures
+from xinstr_core.evaluation.measures import Comparison, Measure, Measures
+from xinstr_core.schemas.eval_report import SCORES
+from xinstr_core.schemas.metrics import Metric
 from xinstr_core.settings import EvaluationSettings
 
 BETTER, OVERLAP, WORSE = (
@@ -43,10 +45,10 @@ def test_the_verdict_tells_better_from_unclear_from_worse(
 
 def test_a_measure_keeps_the_value_of_every_case() -> None:
     measures = Measures("sw", EvaluationSettings())
-    measures.add("a rate", "tuned", {"x": 1.0, "y": 0.0}, prompts="en", better="lower")
-    measures.add("nothing", "tuned", {})
+    measures.add(Metric("a rate", "made up", better="lower"), "tuned", {"x": 1.0, "y": 0.0}, prompts="en")
+    measures.add(Metric("nothing", "made up"), "tuned", {})
     assert [(row.metric, row.value, row.n, row.better) for row in measures.rows] == [("a rate", 0.5, 2, "lower")]
-    assert measures.scores.schema == SCORE_SCHEMA
+    assert measures.scores.schema == SCORES.schema
     assert measures.scores.rows() == [
         ("sw", "a rate", "tuned", "en", "lower", "x", 1.0),
         ("sw", "a rate", "tuned", "en", "lower", "y", 0.0),

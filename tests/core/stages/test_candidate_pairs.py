@@ -17,8 +17,9 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.errors import StageError
 from xinstr_core.identity import pair_key
 from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.candidate_pairs import PAIRS, RAW
 from xinstr_core.stages import candidate_pairs as module
-from xinstr_core.stages.candidate_pairs import PAIR_SCHEMA, RAW_SCHEMA, STAGE
+from xinstr_core.stages.candidate_pairs import write_instructions
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
@@ -113,7 +114,7 @@ def build(tiny_model: ModelReference, tmp_path: Path) -> Build:
             "reverse_model": StageOutput(folders={"adapter": adapter}),
         }
         inputs = {name: workspace.store.commit(name, "sw", "f", {}, output) for name, output in outputs.items()}
-        return run_stage(workspace, STAGE, "sw", inputs).partition
+        return run_stage(workspace, write_instructions, "sw", inputs).partition
 
     return built
 
@@ -125,7 +126,7 @@ def pairs(partition: Partition) -> pl.DataFrame:
 def test_each_text_gets_one_instruction_and_stays_byte_for_byte(build: Build) -> None:
     partition = build()
     table = pairs(partition)
-    assert table.schema == PAIR_SCHEMA
+    assert table.schema == PAIRS.schema
     assert table.select("doc_id", "sample", "instruction", "status", "response").rows() == [
         (doc_id, 0, "What is thing number 0?", "accepted", text) for doc_id, text in TEXTS.items()
     ]
@@ -134,16 +135,16 @@ def test_each_text_gets_one_instruction_and_stays_byte_for_byte(build: Build) ->
     )
     assert table["pair_id"].to_list() == [pair_key(doc_id, "reverse-1", table["model"][0], 0) for doc_id in TEXTS]
     assert (table["opening"].to_list(), table["detail"].to_list()) == ([None] * 3, [None] * 3)
-    assert partition.figures["funnel"] == {"instructions": 3, "accepted": 3}
+    assert partition.figures["funnel"] == {"taken": 3, "lost": {}, "kept": 3}
 
 
 def test_raw_answers_are_stored_as_they_came(build: Build) -> None:
     partition = build()
     raw = partition.read("raw")
-    assert raw.schema == RAW_SCHEMA
+    assert raw.schema == RAW.schema
     assert raw["raw_output"].to_list() == [" What is thing number 0?\n"] * 3
     assert pairs(partition)["raw_output"].to_list() == [" What is thing number 0?\n"] * 3
-    assert (partition.figures["prompt tokens"], partition.figures["completion tokens"]) == (30, 9)
+    assert (partition.figures["prompt_tokens"], partition.figures["completion_tokens"]) == (30, 9)
 
 
 def test_several_candidates_are_as_many_rows_with_keys_of_their_own(build: Build) -> None:
@@ -197,7 +198,7 @@ def test_the_same_instruction_again_for_a_text_is_repeated(build: Build, monkeyp
     partition = build(candidates=3)
     statuses = pairs(partition).group_by("doc_id", maintain_order=True).agg(pl.col("status"))["status"].to_list()
     assert [sorted(of_text) for of_text in statuses] == [["accepted", "accepted", "repeated"]] * 3
-    assert partition.figures["funnel"] == {"instructions": 9, "- repeated": 3, "accepted": 6}
+    assert partition.figures["funnel"] == {"taken": 9, "lost": {"repeated": 3}, "kept": 6}
 
 
 def test_texts_that_open_in_the_middle_cost_no_generation(build: Build) -> None:
@@ -210,8 +211,8 @@ def test_texts_that_open_in_the_middle_cost_no_generation(build: Build) -> None:
     ]
     assert len(Writer.generated) == 9
     assert not [r for r in (*Writer.generated, *Writer.scored) if texts["d4"] in r.prompt or texts["d5"] in r.prompt]
-    assert partition.figures["funnel"]["- not_self_contained"] == 2
-    assert partition.figures["texts that open in the middle"] == {"fragment": 2}
+    assert partition.figures["funnel"]["lost"]["not_self_contained"] == 2
+    assert partition.figures["flawed_texts"] == {"fragment": 2}
     assert partition.figures["documents"] == 5
     Writer.forget()
     assert pairs(build(texts, require_self_contained=False)).filter(doc_id="d4")["status"].to_list() == ["accepted"]
@@ -233,7 +234,7 @@ def test_a_text_that_the_engine_fails_on_is_a_failed_row_with_its_error(
         (1, "failed", "RuntimeError: no memory left", "", None),
     ]
     assert set(table.filter(pl.col("doc_id") != "d2")["status"]) == {"accepted"}
-    assert partition.figures["funnel"] == {"instructions": 6, "- failed": 2, "accepted": 4}
+    assert partition.figures["funnel"] == {"taken": 6, "lost": {"failed": 2}, "kept": 4}
     assert partition.read("raw").height == 4
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
-from xinstr_core.stages.diversified_set import MAP_SCHEMA, REJECTED_SCHEMA, ROW_SCHEMA, STAGE
+from xinstr_core.schemas.diversified_set import MAP, REJECTED, SELECTED
+from xinstr_core.stages.diversified_set import select
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
@@ -71,13 +72,13 @@ def pairs(count: int = 100, *instructions: str) -> pl.DataFrame:
 def build(home: Path, model: ModelReference, rows: pl.DataFrame, **changed: Any) -> Partition:
     workspace = Workspace(home, overrides={"diversity": {**DIVERSITY, **changed}}, base_model=str(model.path))
     refined = workspace.store.commit("refined_pairs", "sw", "f", {}, StageOutput(tables={"pairs": rows}))
-    return run_stage(workspace, STAGE, "sw", {"refined_pairs": refined}).partition
+    return run_stage(workspace, select, "sw", {"refined_pairs": refined}).partition
 
 
 def test_the_selection_is_even_and_its_tables_tell_all(home: Path, tiny_model: ModelReference) -> None:
     built = build(home, tiny_model, pairs(), map_rows=1000)
     rows = built.read("rows")
-    assert rows.schema == ROW_SCHEMA
+    assert rows.schema == SELECTED.schema
     train, held_out = (rows.filter(pl.col("split") == split) for split in ("train", "heldout"))
     assert (train.height, held_out["pair_id"].to_list()) == (24, ["000", "001", "002", "003"])
     intents = Counter(next(i for i in INTENTS if i in text) for text in train["instruction"])
@@ -86,15 +87,15 @@ def test_the_selection_is_even_and_its_tables_tell_all(home: Path, tiny_model: M
     assert set(train["cluster_id"].value_counts()["count"]) <= {5, 6, 7}
     assert rows["topic"].null_count() == rows.height
     assert built.read("embeddings").height == 100
-    assert built.read("rejected").schema == REJECTED_SCHEMA
+    assert built.read("rejected").schema == REJECTED.schema
     points = built.read("map")
-    assert points.schema == MAP_SCHEMA
+    assert points.schema == MAP.schema
     assert points.filter("selected")["pair_id"].to_list() == train["pair_id"].to_list()
     assert points.height == 96
-    assert built.figures["funnel"] == {"kept pairs": 100, "- held out": 4, "- not selected": 72, "selected": 24}
+    assert built.figures["funnel"] == {"taken": 100, "lost": {"held out": 4, "not selected": 72}, "kept": 24}
     assert built.figures["clusters"] == 4
     measured = built.figures["diversity"]
-    assert measured["selected"]["cluster entropy"] > measured["random"]["cluster entropy"]["high"]
+    assert measured["selected"]["cluster_entropy"] > measured["random"]["cluster_entropy"]["high"]
 
 
 def test_the_same_rows_in_another_order_give_the_same_bytes(home: Path, tiny_model: ModelReference) -> None:
@@ -115,7 +116,7 @@ def test_rows_without_a_vector_are_rejected_with_the_reason_and_cost_no_other_ro
         ("100", "its vector has numbers that are not finite"),
         ("101", "ValueError: no vector for this"),
     ]
-    assert built.figures["funnel"]["- no embedding"] == 2
+    assert built.figures["funnel"]["lost"]["no embedding"] == 2
     assert built.read("rows").filter(pl.col("split") == "train").height == 24
     assert not set(built.read("rows")["pair_id"]) & {"100", "101"}
     clean = home / "clean"
@@ -132,10 +133,10 @@ def test_another_setting_embeds_nothing_again_and_new_rows_only_themselves(
     build(home, tiny_model, pairs())
     asked.clear()
     changed = build(home, tiny_model, pairs(), method="mmr")
-    assert (asked, changed.figures["embeddings computed"]) == ([], 0)
+    assert (asked, changed.figures["embeddings_computed"]) == ([], 0)
     grown = build(home, tiny_model, pairs(100, "How to reach town again?"))
     assert asked == ["How to reach town again?"]
-    assert grown.figures["embeddings computed"] == 1
+    assert grown.figures["embeddings_computed"] == 1
 
 
 def test_near_duplicates_are_counted_and_topics_named(home: Path, tiny_model: ModelReference) -> None:
@@ -147,7 +148,7 @@ def test_near_duplicates_are_counted_and_topics_named(home: Path, tiny_model: Mo
         held_out_rows=0,
         maximum_similarity=0.999,
     )
-    assert alike.figures["funnel"]["- near duplicate"] >= 29
+    assert alike.figures["funnel"]["lost"]["near duplicate"] >= 29
     assert alike.read("rows")["instruction"].to_list().count("How to mend a chair, please?") == 1
     capped = build(home, tiny_model, pairs(), maximum_topic_share=0.5)
     rows = capped.read("rows").filter(pl.col("split") == "train")
@@ -160,7 +161,7 @@ def test_a_selection_that_topics_made_smaller_says_so(home: Path, tiny_model: Mo
     assert build(home, tiny_model, pairs()).figures["advice"] == ""
     starved = build(home, tiny_model, pairs(), maximum_topic_share=0.01)
     topics = len(starved.figures["topics"])
-    assert starved.figures["funnel"]["selected"] == topics < 24
+    assert starved.figures["funnel"]["kept"] == topics < 24
     assert starved.figures["advice"] == (
         f"At most 0.01 of the selection for a topic, which {topics} topics cannot have, so {topics} pairs were selected "
         "where 24 could be: raise diversity.maximum_topic_share for more."
@@ -169,9 +170,9 @@ def test_a_selection_that_topics_made_smaller_says_so(home: Path, tiny_model: Mo
 
 def test_no_kept_pairs_give_empty_tables(home: Path, tiny_model: ModelReference) -> None:
     built = build(home, tiny_model, pairs(0))
-    schemas = {"rows": ROW_SCHEMA, "rejected": REJECTED_SCHEMA, "map": MAP_SCHEMA}
+    schemas = {"rows": SELECTED.schema, "rejected": REJECTED.schema, "map": MAP.schema}
     assert {name: built.read(name).schema for name in schemas} == schemas
-    assert built.figures["funnel"]["selected"] == 0
+    assert built.figures["funnel"]["kept"] == 0
     assert asked == []
 
 

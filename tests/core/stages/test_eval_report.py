@@ -11,9 +11,23 @@ import pytest
 
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
+from xinstr_core.schemas.candidate_pairs import CandidateFigures, CandidateFunnel
+from xinstr_core.schemas.declaration import Figures
+from xinstr_core.schemas.diversified_set import (
+    DiversityFigures,
+    DiversityMeasures,
+    RandomMeasure,
+    SelectionFigures,
+    SelectionFunnel,
+)
+from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
+from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
+from xinstr_core.schemas.reverse_model import ReverseModelFigures
+from xinstr_core.schemas.seed_pairs import SeedFigures, SeedFunnel
+from xinstr_core.schemas.tuned_model import TunedFigures
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.stages import arms
-from xinstr_core.stages.eval_report import STAGE
+from xinstr_core.stages.eval_report import evaluate as evaluate_stage
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter
@@ -60,33 +74,63 @@ SELECTION = (
     )
     .select("language", "pair_id", "doc_id", "instruction", "response", "rating", "rank_in_cluster", "split")
 )
-ROUND = {"round": 1, "log loss": 0.1, "accuracy": 0.9, "AUC of level 3": 0.99, "outcome": "used"}
-FIGURES: dict[str, dict[str, Any]] = {
-    "raw_corpus": {"funnel": {"records": 12, "- too_short": 2, "kept": 10}},
-    "seed_pairs": {"funnel": {"records": 3, "kept": 3}, "english only": False},
-    "reverse_model": {"losses": LOSSES},
-    "candidate_pairs": {"funnel": {"documents": 10, "accepted": 10}},
-    "evaluator": {
-        "losses": LOSSES,
-        "accuracy": 0.9,
-        "expected calibration error": 0.04,
-        "AUC of level 3": 0.99,
-        "AUC of pair fit": 0.875,
-        "held-out rows": 40,
-        "minimum accuracy": 0.7,
-        "accuracy by construction": {"cut_off": 1.0},
-        "confusion (true level by predicted level)": [[3, 0, 0], [0, 3, 0], [0, 0, 3]],
-        "reliability (confidence, share right, rows)": [[0.6, 0.5, 10], [0.9, 0.95, 30]],
-    },
-    "refined_pairs": {"funnel": {"accepted pairs": 10, "kept": 6}, "curated": True, "rounds": [ROUND]},
-    "diversified_set": {
-        "funnel": {"kept pairs": 6, "selected": 4},
-        "diversity": {
-            "selected": {"verb-object pairs": 4},
-            "random": {"verb-object pairs": {"mean": 3.25, "low": 2, "high": 4}},
-        },
-    },
-    "tuned_model": {"losses": LOSSES, "curated rows": 4, "seed rows": 3, "tokens seen": 99},
+TRAINED_FIGURES: dict[str, Any] = {"rows": 7, "tokens_seen": 99, "losses": LOSSES, "rejected_rows": []}
+VALIDATION: dict[str, Any] = {
+    "held_out_rows": 40,
+    "accuracy": 0.9,
+    "log_loss": 0.1,
+    "calibration_error": 0.04,
+    "auc_level_3": 0.99,
+    "auc_pair_fit": 0.875,
+    "confusion": [[3, 0, 0], [0, 3, 0], [0, 0, 3]],
+    "reliability": [[0.6, 0.5, 10], [0.9, 0.95, 30]],
+}
+DIVERSITY = {"verb_object_pairs": 4, "top_verb_share": 0.5, "cluster_entropy": 1.0, "neighbour_distance": 0.25}
+FIGURES: dict[str, Figures] = {
+    "raw_corpus": CorpusFigures(records=12, funnel=CorpusFunnel(taken=12, lost={"too_short": 2}, kept=10), licences={}),
+    "seed_pairs": SeedFigures(
+        seed_pairs=3, native=3, english_only=False, by_origin={}, funnel=SeedFunnel(taken=3, lost={}, kept=3)
+    ),
+    "reverse_model": ReverseModelFigures(**TRAINED_FIGURES, seed_pairs_by_origin={}),
+    "candidate_pairs": CandidateFigures(
+        funnel=CandidateFunnel(taken=10, lost={}, kept=10),
+        documents=10,
+        flawed_texts={},
+        prompt_tokens=0,
+        completion_tokens=0,
+    ),
+    "evaluator": EvaluatorFigures(
+        **TRAINED_FIGURES,
+        **VALIDATION,
+        accuracy_by_construction={"cut_off": 1.0},
+        seed_pairs=40,
+        minimum_accuracy=0.7,
+        may_gate=True,
+    ),
+    "refined_pairs": RefinedFigures(
+        funnel=PairFunnel(taken=10, lost={"poor_fit": 4}, kept=6),
+        curated=True,
+        rounds=[RoundFigures(**VALIDATION, round=1, used=True, outcome="used", mean_probabilities=[])],
+    ),
+    "diversified_set": SelectionFigures(
+        funnel=SelectionFunnel(taken=6, lost={"held out": 2}, kept=4),
+        clusters=1,
+        topics={},
+        embeddings_computed=6,
+        diversity=DiversityFigures(
+            selected=DiversityMeasures(**DIVERSITY),
+            random={name: RandomMeasure(mean=3.25, low=2, high=4) for name in DIVERSITY},
+        ),
+    ),
+    "tuned_model": TunedFigures(
+        **TRAINED_FIGURES,
+        curated_rows=4,
+        seed_rows=3,
+        seed_rows_by_origin={},
+        base_model="tiny",
+        base_model_fingerprint="f",
+        data_fingerprint="f",
+    ),
 }
 TRAINED = pl.DataFrame({"pair_id": [*SELECTION.filter(pl.col("split") == "train")["pair_id"], *SEEDS["pair_id"]]})
 MAP = PAIRS.head(2).select(
@@ -144,9 +188,9 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
                     figures=FIGURES[name],
                 ),
             )
-            for name in STAGE.upstream
+            for name in evaluate_stage.upstream
         }
-        return run_stage(workspace, STAGE, "sw", inputs).partition
+        return run_stage(workspace, evaluate_stage, "sw", inputs).partition
 
     return run
 
@@ -209,7 +253,7 @@ def test_the_better_half_is_compared_with_the_worse_and_a_further_arm_costs_one_
         trained[adapter.folder.name] = earlier is None or earlier.identity != adapter.identity
         return adapter
 
-    monkeypatch.setattr("xinstr_core.stages.arms.train_adapter", recorded)
+    monkeypatch.setattr("xinstr_core.evaluation.arm_models.train_adapter", recorded)
     evaluate(["top_half", "bottom_half", "random"], home=tmp_path)
     assert trained == {"arm-selected": False, "arm-top_half": False, "arm-bottom_half": False, "arm-random": True}
 
@@ -259,7 +303,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[list[Example]]:
         seen.append(examples)
         return train_adapter(engines, examples, *rest, **more)
 
-    monkeypatch.setattr(arms, "train_adapter", recorded)
+    monkeypatch.setattr("xinstr_core.evaluation.arm_models.train_adapter", recorded)
     return seen
 
 
@@ -321,8 +365,8 @@ def test_labels_of_a_person_stand_in_the_report_however_far_they_are(
 def test_labelling_makes_the_report_stale(tmp_path: Path) -> None:
     (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
     workspace = Workspace(tmp_path)
-    before = STAGE.files(workspace, workspace.language("sw"))
+    before = evaluate_stage.files(workspace, workspace.language("sw"))
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit" / "sw.csv").write_text(LABELS, "utf-8")
-    after = STAGE.files(workspace, workspace.language("sw"))
+    after = evaluate_stage.files(workspace, workspace.language("sw"))
     assert (before["audit"], after["audit"]) == (None, tmp_path / "audit" / "sw.csv")

@@ -57,7 +57,7 @@ def build(home: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     def built(name: str = "", workers: int = 1, progress: Any = lambda done, total: None, **settings: Any) -> Partition:
         monkeypatch.setenv("OMP_NUM_THREADS", str(workers))
         workspace = Workspace(home, corpus=name or None, overrides=settings)
-        return run_stage(workspace, raw_corpus.STAGE, "sw", {}, progress).partition
+        return run_stage(workspace, raw_corpus.clean_corpus, "sw", {}, progress).partition
 
     return built
 
@@ -78,14 +78,12 @@ def test_every_record_is_kept_or_rejected_and_the_figures_add_up(build: Build, h
     kept, rejected = partition.read("documents"), partition.read("rejected")
     assert sorted([*kept["place"], *rejected["place"]]) == sorted(f"sw.jsonl:{n}" for n in range(1, RECORDS + 1))
     funnel = partition.figures["funnel"]
-    reasons = Counter(f"- {reason}" for reason in rejected["reason"])
-    assert funnel == {"documents and spans": RECORDS, **reasons, "kept": kept.height}
-    assert reasons["- not_json"] == reasons["- no_text"] == 1
-    repeats = Counter(f"- {kind}" for kind in partition.read("duplicates").filter("refused")["kind"])
-    assert repeats["- exact_duplicate"] == 2
-    assert all(
-        repeats[f"- {kind}"] == reasons[f"- {kind}"] for kind in ("exact_duplicate", "near_duplicate", "overlap")
-    )
+    reasons = Counter(rejected["reason"])
+    assert funnel == {"taken": RECORDS, "lost": reasons, "kept": kept.height}
+    assert reasons["not_json"] == reasons["no_text"] == 1
+    repeats = Counter(partition.read("duplicates").filter("refused")["kind"])
+    assert repeats["exact_duplicate"] == 2
+    assert all(repeats[kind] == reasons[kind] for kind in ("exact_duplicate", "near_duplicate", "overlap"))
     assert partition.figures["records"] == RECORDS
     assert partition.figures["licences"] == {"Apache-2.0": kept.height}
     assert kept.height > 90
@@ -171,7 +169,7 @@ def test_a_corpus_without_any_record_is_an_empty_partition(build: Build, home: P
     pl.DataFrame({"text": []}, schema={"text": pl.String}).write_parquet(home / "none.parquet")
     partition = build("none.parquet")
     assert [partition.read(name).height for name in TABLES] == [0, 0, 0]
-    assert partition.figures == {"records": 0, "funnel": {"documents and spans": 0, "kept": 0}, "licences": {}}
+    assert partition.figures == {"records": 0, "funnel": {"taken": 0, "lost": {}, "kept": 0}, "licences": {}}
 
 
 def test_a_lost_corpus_stops_with_its_numbers_and_goes_on_where_that_is_allowed(build: Build, home: Path) -> None:

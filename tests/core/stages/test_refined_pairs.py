@@ -15,11 +15,14 @@ from tests.core.stages.conftest import candidates
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.rating_set import Material
 from xinstr_core.curation.signals import SignalLog, Signals
+from xinstr_core.curation.validation import Validation
 from xinstr_core.engines.models import ModelReference
-from xinstr_core.schemas.shared import PROBABILITIES, SCORES
+from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES, TrainingFigures
+from xinstr_core.schemas.signals import signal_table
 from xinstr_core.stages import refined_pairs as module
 from xinstr_core.stages.evaluator import RatingSeeds
-from xinstr_core.stages.refined_pairs import STAGE
+from xinstr_core.stages.refined_pairs import curate
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
@@ -67,7 +70,10 @@ class Rater:
         keys = sorted(pair.key for pair in pairs if pair.key not in self.failed)
         schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES), pl.Float64)}
         rows = [(key, *self.ratings.get(key, GOOD)) for key in keys]
-        read = pl.DataFrame({"row_key": [f"{self.name} {key}" for key in keys]}, schema={"row_key": pl.String})
+        given = signal_table("given").schema
+        read = pl.DataFrame(
+            {"row_key": [f"{self.name} {key}" for key in keys], **dict.fromkeys(given.names()[1:], 0.0)}, schema=given
+        )
         log.read.setdefault("given", []).append(read)
         table = pl.DataFrame(rows, schema=schema, orient="row")
         return table, Signals(table.select("pair_id"), self.failed)
@@ -87,6 +93,20 @@ class Rounds:
         self.started_from.append(named["start_from"])
         self.epochs.append(settings.epochs)
         return self.raters[len(self.taught)], {}
+
+
+def evaluator_figures(may_gate: bool, advice: str) -> EvaluatorFigures:
+    validation = Validation(40, 0.9, 0.1, 0.0, [], [], {}).figures()
+    training = TrainingFigures(rows=0, tokens_seen=0, losses=[], rejected_rows=[])
+    return EvaluatorFigures(
+        **dict(validation),
+        **dict(training),
+        accuracy_by_construction={},
+        seed_pairs=0,
+        minimum_accuracy=0.7,
+        may_gate=may_gate,
+        advice=advice,
+    )
 
 
 Refine = Callable[..., Partition]
@@ -112,11 +132,11 @@ def refine(home: Path, tiny_model: ModelReference, monkeypatch: pytest.MonkeyPat
             "seed_pairs": StageOutput(),
             "candidate_pairs": StageOutput(tables={"pairs": pairs}),
             "evaluator": StageOutput(
-                tables={"held_out": held_out, "shuffled": shuffled}, figures={"may gate": trusted, "advice": advice}
+                tables={"held_out": held_out, "shuffled": shuffled}, figures=evaluator_figures(trusted, advice)
             ),
         }
         inputs = {name: workspace.store.commit(name, "sw", "f", {}, output) for name, output in outputs.items()}
-        return run_stage(workspace, STAGE, "sw", inputs).partition
+        return run_stage(workspace, curate, "sw", inputs).partition
 
     return made
 
@@ -143,8 +163,10 @@ def test_each_verdict_names_what_a_pair_fell_short_in(refine: Refine) -> None:
     assert table["kept"].to_list() == [True, False, False, False]
     assert table["rating"].to_list() == pytest.approx([2.0, 1.98, 2.4, 2.4])
     assert partition.figures["funnel"] == {
-        "accepted pairs": 4, "- below_level_3": 1, "- poor_instruction": 1, "- poor_fit": 1, "kept": 1
-    }  # fmt: skip
+        "taken": 4,
+        "lost": {"below_level_3": 1, "poor_instruction": 1, "poor_fit": 1},
+        "kept": 1,
+    }
 
 
 def test_one_instruction_a_text_is_kept_the_best_of_those_that_pass(refine: Refine) -> None:
@@ -166,8 +188,8 @@ def test_one_instruction_a_text_is_kept_the_best_of_those_that_pass(refine: Refi
         "e": "below_level_3", "f": "below_level_3", "g": "kept",
     }  # fmt: skip
     funnel = partition.figures["funnel"]
-    assert funnel == {"accepted pairs": 7, "- not_best": 2, "- below_level_3": 2, "- poor_fit": 1, "kept": 2}
-    assert sum(count for name, count in funnel.items() if name != "accepted pairs") == 7
+    assert funnel == {"taken": 7, "lost": {"not_best": 2, "below_level_3": 2, "poor_fit": 1}, "kept": 2}
+    assert sum(funnel["lost"].values()) + funnel["kept"] == funnel["taken"]
 
 
 def test_a_pair_that_could_not_be_rated_keeps_its_row(refine: Refine) -> None:
@@ -177,7 +199,7 @@ def test_a_pair_that_could_not_be_rated_keeps_its_row(refine: Refine) -> None:
     assert verdicts(partition) == {"a": "rating_failed", "b": "kept", "c": "kept"}
     assert table["failure"].to_list() == ["ValueError: no such row", None, None]
     assert table.select("p_level_3", "pair_fit", "rating").rows()[0] == (None, None, None)
-    assert partition.figures["funnel"] == {"accepted pairs": 3, "- rating_failed": 1, "kept": 2}
+    assert partition.figures["funnel"] == {"taken": 3, "lost": {"rating_failed": 1}, "kept": 2}
 
 
 def test_pairs_that_were_not_accepted_are_not_rated(refine: Refine) -> None:
@@ -189,7 +211,7 @@ def test_no_candidates_are_an_empty_table(refine: Refine) -> None:
     better = Rounds([Rater("first", {}), Rater("second", {}, proof(0.8))])
     partition = refine(better, FOUR.clear())
     assert partition.read("pairs").height == 0
-    assert partition.figures["funnel"] == {"accepted pairs": 0, "kept": 0}
+    assert partition.figures["funnel"] == {"taken": 0, "lost": {}, "kept": 0}
     assert partition.figures["rounds"][1]["outcome"] == (
         "used; keeps or drops 1.000 of the pairs as the round before: the last"
     )
@@ -202,7 +224,7 @@ def test_a_rater_that_may_not_gate_teaches_no_round_and_lets_everything_go_on_wi
     partition = refine(rounds, pairs, trusted=False)
     assert verdicts(partition) == {"a": "not_best", "b": "not_curated", "c": "not_curated"}
     assert partition.read("pairs")["kept"].to_list() == [False, True, True]
-    assert partition.figures["funnel"] == {"accepted pairs": 3, "- not_best": 1, "kept": 2}
+    assert partition.figures["funnel"] == {"taken": 3, "lost": {"not_best": 1}, "kept": 2}
     assert partition.read("pairs")["rating"].to_list() == pytest.approx([1.3, 2.85, 1.0])
     assert (partition.figures["curated"], partition.figures["advice"]) == (False, "Not curated: give more seeds.")
     assert (rounds.taught, len(partition.figures["rounds"])) == ([], 1)
@@ -231,7 +253,7 @@ def test_a_round_that_is_better_is_used_and_the_next_one_goes_on_from_it(refine:
     assert set(table["round"]) == {3}
     assert set(table["evaluator"]) == {"third"}
     assert sorted(partition.read("ratings")["round"].unique()) == [1, 2, 3]
-    assert partition.figures["rounds"][0]["mean level probabilities of candidates"] == [0.425, 0.075, 0.5]
+    assert partition.figures["rounds"][0]["mean_probabilities"] == [0.425, 0.075, 0.5]
 
 
 @pytest.mark.parametrize("sure", [0.7, 0.6], ids=["as good", "worse"])
@@ -258,7 +280,7 @@ def test_a_round_that_is_surer_but_may_no_longer_gate_is_discarded(refine: Refin
     rounds = Rounds([Rater("first", {"a": POOR}, unsure), Rater("second", {}, (proven, nothing))])
     partition = refine(rounds)
     first, second = partition.figures["rounds"]
-    assert second["log loss"] < first["log loss"]
+    assert second["log_loss"] < first["log_loss"]
     assert second["accuracy"] == 0.6667
     assert second["outcome"] == "discarded: not accurate enough to gate"
     assert set(partition.read("pairs")["evaluator"]) == {"first"}

@@ -17,8 +17,8 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
 from xinstr_core.schemas.shared import PROBABILITIES, SCORES
-from xinstr_core.stages.evaluator import STAGE as EVALUATOR
-from xinstr_core.stages.refined_pairs import STAGE
+from xinstr_core.stages.evaluator import train_and_validate
+from xinstr_core.stages.refined_pairs import curate
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
@@ -53,11 +53,11 @@ class Seeds:
         )
         store = workspace.store
         inputs = {"seed_pairs": store.commit("seed_pairs", "sw", "f", {}, StageOutput(tables={"seeds": seeds}))}
-        inputs["evaluator"] = run_stage(workspace, EVALUATOR, "sw", inputs).partition
+        inputs["evaluator"] = run_stage(workspace, train_and_validate, "sw", inputs).partition
         output = StageOutput(tables={"pairs": pairs})
         inputs["candidate_pairs"] = store.commit("candidate_pairs", "sw", "f", {}, output)
         self.read.clear()
-        return run_stage(workspace, STAGE, "sw", inputs).partition
+        return run_stage(workspace, curate, "sw", inputs).partition
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from xinstr_core.engines import roles
 from xinstr_core.engines.translators import Translation, Translator, translator_identity
 from xinstr_core.errors import InputError
 from xinstr_core.languages import Language
+from xinstr_core.schemas.seed_pairs import SEEDS
 from xinstr_core.stages import seed_pairs
 from xinstr_core.stages.stage import fingerprint_parts, run_stage
 from xinstr_core.store import Partition
@@ -79,7 +80,7 @@ def build(home: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
         named = {"translator": "a-model"} if translator else {}
         workspace = Workspace(home, overrides={"seeds": named | {"batch_rows": 3} | settings})
         monkeypatch.setattr(roles, "load_translator", (translator or Dictionary()).load)
-        return run_stage(workspace, seed_pairs.STAGE, "sw", {}).partition
+        return run_stage(workspace, seed_pairs.read_seed_pairs, "sw", {}).partition
 
     return built
 
@@ -122,7 +123,7 @@ def by_place(partition: Partition) -> dict[int, tuple[str, str, str]]:
 def test_every_layout_becomes_a_row_that_says_where_it_came_from(build: Build) -> None:
     partition = build(*MIXED, translator=Dictionary(), translate_responses=True)
     seeds = partition.read("seeds")
-    assert seeds.schema == seed_pairs.SEED_SCHEMA
+    assert seeds.schema == SEEDS.schema
     assert seeds.drop("pair_id", "language").rows() == [
         ("What are human rights?", SWAHILI, "ours", "CC0", True, "native", None, None),
         (
@@ -159,22 +160,16 @@ def test_every_other_record_is_a_reject_with_its_reason(build: Build) -> None:
 
 def test_the_figures_count_pairs_by_origin_and_every_record(build: Build) -> None:
     figures = build(*MIXED, translator=Dictionary(), translate_responses=True).figures
-    assert figures["seed pairs"] == 4
+    assert figures["seed_pairs"] == 4
     assert figures["native"] == 3
-    assert figures["english only"] is False
-    assert figures["by origin"] == {"native_instruction_translated": 2, "native": 1, "response_translated": 1}
-    funnel = dict(figures["funnel"])
-    assert (funnel.pop("records"), funnel.pop("kept")) == (16, 4)
-    assert funnel == {
-        "- duplicate": 2,
-        "- translation_wrong_language": 2,
-        **{
-            f"- {reason}": 1
-            for reason in (
-                "other_language", "no_response", "translation_empty", "translation_cut_off", "translation_failed",
-                "translation_copied", "wrong_language", "not_text",
-            )
-        },
+    assert figures["english_only"] is False
+    assert figures["by_origin"] == {"native_instruction_translated": 2, "native": 1, "response_translated": 1}
+    funnel = figures["funnel"]
+    assert (funnel["taken"], funnel["kept"]) == (16, 4)
+    assert funnel["lost"] == {
+        "duplicate": 2,
+        "translation_wrong_language": 2,
+        **dict.fromkeys(("other_language", "no_response", "translation_empty", "translation_cut_off", "translation_failed", "translation_copied", "wrong_language", "not_text"), 1),
     }  # fmt: skip
 
 
@@ -198,7 +193,7 @@ def test_english_responses_stay_english_unless_they_are_to_be_translated(build: 
         "native", "english", "native_instruction_translated", "native_instruction_translated",
     ]  # fmt: skip
     assert translator.loads == [("a-model", "sw", "en")]
-    assert build(plain("Which rights are there?", RIGHTS), translator=translator).figures["english only"] is True
+    assert build(plain("Which rights are there?", RIGHTS), translator=translator).figures["english_only"] is True
 
 
 def test_a_translator_is_loaded_for_each_direction_that_is_needed(build: Build) -> None:
@@ -253,7 +248,7 @@ def test_another_translator_or_setting_makes_the_stage_stale_and_a_model_that_is
 
     def parts(**settings: Any) -> dict[str, Any]:
         workspace = Workspace(home, overrides={"seeds": settings})
-        return fingerprint_parts(workspace, seed_pairs.STAGE, "sw", {})
+        return fingerprint_parts(workspace, seed_pairs.read_seed_pairs, "sw", {})
 
     before = parts(translator=str(model))
     assert before == parts(translator=str(model))
@@ -266,7 +261,7 @@ def test_another_translator_or_setting_makes_the_stage_stale_and_a_model_that_is
 
 
 def test_the_pocket_worlds_seeds_are_all_native(home: Path) -> None:
-    partition = run_stage(Workspace(home, seeds="pocket"), seed_pairs.STAGE, "sw", {}).partition
-    assert partition.figures["by origin"] == {"native": 180}
+    partition = run_stage(Workspace(home, seeds="pocket"), seed_pairs.read_seed_pairs, "sw", {}).partition
+    assert partition.figures["by_origin"] == {"native": 180}
     assert partition.read("rejected").height == 0
     assert partition.read("seeds").select(pl.col("original", "translator").is_null().all()).row(0) == (True, True)

@@ -7,11 +7,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from xinstr_core.stages.stage import Stage, StageRun, run_stage
+from xinstr_core.schemas.declaration import Column, Contract, Figures, Table
+from xinstr_core.stages.stage import Stage, StageRun, run_stage, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
 HELD_MIB = 300
+HELD = Contract(
+    "raw_corpus",
+    "What was held.",
+    Figures,
+    tables=(Table("raw_corpus", "rows", "One row.", (Column("n", pl.Int64, "bytes held", minimum=1),)),),
+)
 
 
 @pytest.fixture
@@ -21,16 +28,19 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def stage_holding(mebibytes: int) -> Stage:
-    def run(run: StageRun) -> StageOutput:
+    @stage(gives=HELD, takes=(), version=str(mebibytes), uses_model=False)
+    def hold(run: StageRun) -> StageOutput:
         held = bytearray(b"x") * (mebibytes << 20)
         return StageOutput(tables={"rows": pl.DataFrame({"n": [len(held)]})})
 
-    return Stage("raw_corpus", str(mebibytes), run, uses_model=False)
+    return hold
 
 
 def test_the_peak_memory_of_a_stage_is_its_own_and_not_that_of_the_stage_before(workspace: Workspace) -> None:
     large, small = (run_stage(workspace, stage_holding(held), "sw", {}).partition.cost for held in (HELD_MIB, 1))
-    assert large["peak memory MiB"] - small["peak memory MiB"] > HELD_MIB * 0.9
+    assert large is not None
+    assert small is not None
+    assert large.peak_memory - small.peak_memory > HELD_MIB * 0.9
 
 
 def test_a_stage_whose_inputs_did_not_change_is_not_run_again(workspace: Workspace) -> None:
