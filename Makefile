@@ -7,7 +7,7 @@ PORT ?= 3000
 # One thread for the tests: two threads on a shared two-core machine were measured to be slower than one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test test-slow test-browser test-real real-models ui lint format clean setup
+.PHONY: reference demo test test-slow test-browser test-real real-models ui lint format clean setup
 
 setup: $(VENV)/.installed
 
@@ -45,6 +45,9 @@ real-models: $(VENV)/.installed-real-models ## pretrained models for tests and b
 
 test-real: $(VENV)/.installed-dev real-models ## tests with the models of real-models
 	$(TEST_ENVIRONMENT) $(BIN)/pytest -m real
+
+reference: $(VENV)/.installed-dev ## docs/reference.md, from the declarations
+	$(BIN)/python -m xinstr_core.reference > docs/reference.md
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

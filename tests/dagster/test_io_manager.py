@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from xinstr_core.errors import StageError
+from xinstr_core.schemas.raw_corpus import DOCUMENTS
 from xinstr_core.store import MANIFEST, Partition, StageOutput, Store
 from xinstr_dagster.io_manager import PartitionIOManager
 from xinstr_dagster.resources import XinstrResource
@@ -22,7 +23,8 @@ def manager(home: Path) -> PartitionIOManager:
 
 
 def _committed(home: Path, rows: pl.DataFrame = ROWS) -> Partition:
-    output = StageOutput(tables={"documents": rows, "rejected": rows.clear()})
+    rejected = pl.DataFrame(schema={"reason": pl.String})
+    output = StageOutput(tables={"documents": rows, "rejected": rejected})
     return Store(home / "data").commit("raw_corpus", "sw", "fingerprint", {}, output)
 
 
@@ -46,7 +48,8 @@ def test_the_ui_gets_folder_rows_and_schema_of_the_main_table(home: Path, manage
     context = _output()
     manager.handle_output(context, _committed(home))
     metadata = context.consume_logged_metadata()
-    assert {name: value.value for name, value in metadata.items() if name != "dagster/column_schema"} == {
+    columns = {"dagster/column_schema", "columns of rejected"}
+    assert {name: value.value for name, value in metadata.items() if name not in columns} == {
         "folder": str(home / "data" / "raw_corpus" / "language=sw"),
         "rows of documents": 2,
         "rows of rejected": 0,
@@ -54,6 +57,10 @@ def test_the_ui_gets_folder_rows_and_schema_of_the_main_table(home: Path, manage
     }
     schema = metadata["dagster/column_schema"].value
     assert [(column.name, column.type) for column in schema.columns] == [("doc_id", "String"), ("text", "String")]
+    declared = {column.name: column for column in DOCUMENTS.columns}
+    assert [column.description for column in schema.columns] == [declared[name].meaning for name in ("doc_id", "text")]
+    assert not any(column.constraints.nullable for column in schema.columns)
+    assert [column.name for column in metadata["columns of rejected"].value.columns] == ["reason"]
 
 
 def test_a_partition_that_is_not_in_the_store_is_refused(home: Path, manager: PartitionIOManager) -> None:

@@ -21,7 +21,7 @@ SEED_ONLY: Arm = "seed_only"
 ARMS: tuple[Arm, ...] = get_args(Arm)
 # Whose pairs each arm has, and so what is measured by it: selection by random, curation by uncurated, ratings by halves.
 CHOICES: dict[Arm, str] = {
-    "selected": "of the selection, rank by rank over its clusters, so that it stays as diverse",
+    "selected": "of the selection, rank by rank over its clusters",
     "seed_only": "none: the seeds repeated",
     "uncurated": "rated pairs at random, kept or not",
     "random": "kept pairs at random",

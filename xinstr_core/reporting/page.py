@@ -37,7 +37,7 @@ from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, RATING, REFINED_PAIRS, RoundFigures
 from xinstr_core.schemas.reverse_model import REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
-from xinstr_core.schemas.shared import NATS_A_TOKEN, SCORES, ValidationFigures
+from xinstr_core.schemas.shared import NATS_A_TOKEN, SCORES
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings
 from xinstr_core.store import Partition, write_text
@@ -83,8 +83,8 @@ def write_page(
         refined=_figures(inputs, REFINED_PAIRS),
         diversity=_figures(inputs, DIVERSIFIED_SET).diversity,
         tuned=_figures(inputs, TUNED_MODEL),
-        validation=_validation(_figures(inputs, EVALUATOR)),
-        rounds=declarations(RoundFigures),
+        scores=_scores(_figures(inputs, EVALUATOR)),
+        of_rounds=declarations(RoundFigures),
         of_arms=declarations(ArmFigures),
         **_measured(language, findings),
         **_plots(inputs),
@@ -149,14 +149,10 @@ def _plots(inputs: Mapping[str, Partition]) -> dict[str, Any]:
     }
 
 
-def _validation(evaluator: EvaluatorFigures) -> list[tuple[FigureDeclaration, float]]:
-    """What validates the evaluator and can be better or worse, as far as it is known."""
-    validates = declarations(ValidationFigures)
-    return [
-        (one, value)
-        for one, value in evaluator.told()
-        if one.name in validates and one.better is not None and value is not None
-    ]
+def _scores(evaluator: EvaluatorFigures) -> list[tuple[FigureDeclaration, float]]:
+    """How well the two scores tell apart what they are for, as far as it is known."""
+    of_scores = ("auc_shuffled", "auc_pair_fit", "auc_instruction_quality")
+    return [(one, value) for one, value in evaluator.told() if one.name in of_scores and value is not None]
 
 
 def _cluster_map(diversified: Partition) -> Any:

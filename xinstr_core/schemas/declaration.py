@@ -173,9 +173,9 @@ class Funnel(Declared):
     came: ClassVar[str]
     left: ClassVar[str]
 
-    taken: int
-    lost: dict[str, int]
-    kept: int
+    taken: int = figure("taken", "what came in")
+    lost: dict[str, int] = figure("lost", "what fell, by reason")
+    kept: int = figure("kept", "what was left")
 
     @property
     def steps(self) -> dict[str, int]:
@@ -227,14 +227,17 @@ class Contract(Generic[Told]):
             declared[name].check(rows)
 
 
+def inside(declared: type[Declared], name: str) -> list[type[Declared]]:
+    """The classes of named values that a figure is made of: itself, or the members of a list or dictionary."""
+    annotation = declared.model_fields[name].annotation
+    return [
+        kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, Declared)
+    ]
+
+
 def _shape(declared: type[Declared]) -> dict[str, Any]:
     """Names and types of figures, those inside of figures included."""
-    shape: dict[str, Any] = {}
-    for name, field in declared.model_fields.items():
-        inside = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_declared(kind)]
-        shape[name] = [_shape(kind) for kind in inside] or str(field.annotation)
-    return shape
-
-
-def _is_declared(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Declared)
+    return {
+        name: [_shape(kind) for kind in inside(declared, name)] or str(field.annotation)
+        for name, field in declared.model_fields.items()
+    }

@@ -99,7 +99,7 @@ class EvaluatorFigures(ValidationFigures, TrainingFigures, Advises, TrainedOn, F
         "held-out rows of each construction whose likeliest level is the true one",
         unit=SHARE,
     )
-    seed_pairs: int = figure("seed pairs", "pairs that the rating set is made of", unit=ROWS)
+    seed_pairs: int = figure("seed pairs of the rating set", "pairs that the rating set is made of", unit=ROWS)
     minimum_accuracy: float = figure(
         "minimum accuracy", "what it has to reach to gate, as evaluator.minimum_accuracy says", unit=SHARE
     )
