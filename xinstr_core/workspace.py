@@ -12,6 +12,7 @@ from typing import Any
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, bundled_pack
 from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.engines.precision import ChosenPrecision, choose_precision
 from xinstr_core.errors import InputError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
@@ -58,8 +59,12 @@ class Workspace:
         return Store(self.home / "data")
 
     @cached_property
+    def precision(self) -> ChosenPrecision:
+        return choose_precision(self.settings.precision)
+
+    @cached_property
     def model(self) -> ModelReference:
-        return resolve_model(self.settings.base_model)
+        return resolve_model(self.settings.base_model, self.precision.name)
 
     @property
     def registry(self) -> Path:

@@ -7,8 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from xinstr_core.engines.precision import Precision
 from xinstr_core.errors import InputError
-from xinstr_core.identity import files_hash
+from xinstr_core.identity import files_hash, fingerprint
 
 POCKET = "pocket"
 # Weights, configuration and every form in which a tokenizer is stored; never code, never pickles.
@@ -17,14 +18,18 @@ _CONTENT_SUFFIXES = frozenset({".safetensors", ".json", ".model", ".txt"})
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model's folder on disk and what identifies its content: weights, configuration and tokenizer."""
+    """A model's folder on disk and what identifies it: the content of weights, configuration and tokenizer, and the precision.
+
+    In another precision a model gives other numbers, so whatever is keyed by `fingerprint` is never taken for one's own.
+    """
 
     name: str
     path: Path
     fingerprint: str
+    precision: Precision = "float32"
 
 
-def resolve_model(name: str) -> ModelReference:
+def resolve_model(name: str, precision: Precision = "float32") -> ModelReference:
     """Find a model: `pocket`, a local directory, or a hub id (downloaded once, then from the cache).
 
     Raises InputError when there is no such model or its files are not what transformers can load.
@@ -43,7 +48,9 @@ def resolve_model(name: str) -> ModelReference:
     if not weights:
         raise InputError(f"base model {name!r}: {path} has no .safetensors weights; convert the model to safetensors")
     content = sorted(p.name for p in path.iterdir() if p.suffix in _CONTENT_SUFFIXES and p.is_file())
-    return ModelReference(name, path, files_hash(path, content))
+    held = files_hash(path, content)
+    identity = held if precision == "float32" else fingerprint({"content": held, "precision": precision})
+    return ModelReference(name, path, identity, precision)
 
 
 def _download(name: str) -> Path:
@@ -119,7 +126,7 @@ def _make_control_tokens_special(tokenizer: Any) -> None:
 
 
 def load_causal_model(reference: ModelReference) -> Any:
-    """The model in float32 on the best device there is, in evaluation mode."""
+    """The model in its precision on the best device there is, in evaluation mode."""
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -127,7 +134,7 @@ def load_causal_model(reference: ModelReference) -> Any:
     _quiet()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            reference.path, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+            reference.path, dtype=getattr(torch, reference.precision), trust_remote_code=False, use_safetensors=True
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"base model {reference.name!r} cannot be loaded ({_first_line(error)})") from error
@@ -145,23 +152,29 @@ def adapter_hash(folder: Path) -> str:
 
 
 def load_trained_model(base: ModelReference, folder: Path) -> Any:
-    """What train_adapter() left in `folder`, loaded as a base is: an adapter merged into `base`, or all weights in its place.
+    """What train_adapter() left in `folder`, loaded as a base is: an adapter on `base`, or all weights in its place.
 
+    An adapter is merged into weights in float32, and stays beside others: their digits would not hold its small differences.
     Raises InputError when all weights are there but cannot be loaded.
     """
     if training_method(folder) == "full":
         return load_causal_model(replace(base, name=f"{base.name}, trained: {folder.name}", path=folder))
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(load_causal_model(base), str(folder)).merge_and_unload()
+    adapted = PeftModel.from_pretrained(load_causal_model(base), str(folder))
+    return adapted.merge_and_unload() if base.precision == "float32" else adapted.eval()
 
 
-def load_trainable_model(base: ModelReference, start_from: Path | None) -> Any:
-    """The base, or what train_adapter() left in `start_from`, to be trained on: an adapter beside the base, or all weights."""
+def load_trainable_model(base: ModelReference, start_from: Path | None, method: Literal["lora", "full"]) -> Any:
+    """The base, or what train_adapter() left in `start_from`, to be trained on: an adapter beside the base, or all weights.
+
+    All weights are trained in float32, whatever the base is held in: the steps are too small for fewer digits.
+    """
+    if method == "full":
+        whole = replace(base, precision="float32")
+        return load_trained_model(whole, start_from) if start_from else load_causal_model(whole)
     if start_from is None:
         return load_causal_model(base)
-    if training_method(start_from) == "full":
-        return load_trained_model(base, start_from)
     from peft import PeftModel
 
     model = load_causal_model(base)

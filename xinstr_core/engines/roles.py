@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from xinstr_core.engines.base import Capability
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
@@ -93,10 +93,10 @@ class Engines:
         """The base model's, which is also that of all that is trained on it."""
         return load_tokenizer(self.base)
 
-    def trainable(self, start_from: Path | None = None) -> Any:
+    def trainable(self, method: Literal["lora", "full"], start_from: Path | None = None) -> Any:
         """A model for a training, which alone holds it: the base, or what train_adapter() left in `start_from`."""
         self.release()
-        model = load_trainable_model(self.base, start_from)
+        model = load_trainable_model(self.base, start_from, method)
         self._lent = weakref.ref(model)
         return model
 

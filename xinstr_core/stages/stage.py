@@ -212,6 +212,7 @@ def _surroundings(workspace: Workspace, stage: Stage) -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(),
         "preset": workspace.preset,
         "changed": workspace.changed_settings((*stage.settings, *(["base_model"] if stage.uses_model else []))),
+        "precision": f"{workspace.precision.name} ({workspace.precision.reason})" if stage.uses_model else None,
     }
 
 

@@ -108,7 +108,7 @@ def train_adapter(
             lr_scheduler_type="cosine",
             warmup_steps=max(1, round(0.03 * steps)),  # 3 %, the value common to the recipes we follow
             max_grad_norm=1.0,
-            bf16=_has_fast_bfloat16(),
+            bf16=engines.base.precision == "bfloat16",
             use_cpu=not torch.cuda.is_available(),  # Trainer refuses bfloat16 on a CPU that it was not told to use
             train_sampling_strategy="sequential",  # training_order() has shuffled; this alone resumes bit by bit
             # Saved where a loss is logged: a restart forgets the losses since the last log, and would log another mean.
@@ -181,25 +181,14 @@ def training_order(rows: Sequence[TrainingRow], settings: TrainingSettings) -> l
     return ordered[:wanted]
 
 
-def _has_fast_bfloat16() -> bool:
-    """Whether mixed precision in bfloat16 pays: on GPUs that know it, and on CPUs with its own instructions."""
-    import torch
-
-    return (
-        torch.cuda.is_bf16_supported()
-        if torch.cuda.is_available()
-        else bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    )
-
-
 def _trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
-    """In float32, whatever the base is stored in: the steps of a training are too small for the digits of 16 bits."""
+    """What is trained in float32: all weights, or an adapter beside the base, which is held in its precision."""
     if start_from is not None and training_method(start_from) != settings.method:
         raise StageError(
             f'{start_from.name} was trained with method = "{training_method(start_from)}" and cannot be continued with '
             f'method = "{settings.method}": set the method it had, or build it anew'
         )
-    model = engines.trainable(start_from)
+    model = engines.trainable(settings.method, start_from)
     return model if settings.method == "full" or start_from is not None else _with_adapter(model, settings)
 
 
