@@ -213,6 +213,12 @@ class EvaluatorSettings(TrainingSettings):
         default=("surprise", "grounding", "neighbours"),
         description="what ratings are read from: surprise of model and adapter, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
     )
+    written_share: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="share of the seeds for which models write weaker and untuned responses: writing them for all took longer than the rest of the stage, for no surer ratings (benchmarks/evaluator.md)",
+    )
     held_out_share: float = Field(
         default=0.2, gt=0, lt=1, description="share of seed pairs whose rating rows only validate"
     )

@@ -87,11 +87,9 @@ class Evaluator:
     def rate(self, pairs: Sequence[Pair], log: SignalLog, progress: Progress = silent) -> tuple[pl.DataFrame, Signals]:
         """(pair_id, PROBABILITIES, SCORES and the signals of every pair that could be read, sorted; what was read)."""
         signals = read_signals(self.readers, pairs, log, progress)
-        levels = self.heads["level"].probabilities(signals.table)
         scores = {name: self.heads[name].probabilities(signals.table)[YES] for name in SCORES}
-        rated = signals.table.with_columns(
-            *(levels[level].alias(name) for level, name in zip(LEVELS, PROBABILITIES, strict=True)),
-            *(score.alias(name) for name, score in scores.items()),
+        rated = read_levels(self.heads["level"], signals.table).with_columns(
+            score.alias(name) for name, score in scores.items()
         )
         return rated.select("pair_id", *PROBABILITIES, *SCORES, *self.readers.signals), signals
 
@@ -111,6 +109,16 @@ class Evaluator:
         return truth.join(self.rate(rated, log)[0], on="pair_id", maintain_order="left")
 
 
+@dataclass(frozen=True)
+class TrainedEvaluator:
+    """An evaluator, its trainings by task, and what its heads learned from: rows of the rating set and their signals."""
+
+    evaluator: Evaluator
+    trainings: dict[str, TrainedAdapter]
+    rated: list[RatedPair]
+    signals: pl.DataFrame
+
+
 def train_evaluator(
     engines: Engines,
     pairs: Sequence[Pair],
@@ -123,7 +131,7 @@ def train_evaluator(
     start_from: Mapping[str, Path] | None = None,
     earlier: Mapping[str, Earlier | None] | None = None,
     progress: Progress = silent,
-) -> tuple[Evaluator, dict[str, TrainedAdapter]]:
+) -> TrainedEvaluator:
     """Train the adapters on most `pairs` and on all `added`, and the heads on the rating set of the others.
 
     `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed
@@ -156,7 +164,7 @@ def train_evaluator(
     )
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
     signals = read_signals(readers, rated, log or SignalLog(folder / "heads")).table
-    return Evaluator(readers, fit_heads(signals, rated)), trained
+    return TrainedEvaluator(Evaluator(readers, fit_heads(signals, rated)), trained, rated, signals)
 
 
 def seed_neighbours(engines: Engines, pairs: Sequence[Pair]) -> Neighbours:
@@ -193,18 +201,27 @@ def _examples(
 
 
 def fit_heads(signals: pl.DataFrame, rated: Sequence[RatedPair]) -> dict[str, Head]:
-    """A head for the level and one for each score, each from the rows that say something of it."""
+    """A head for the level and one for each score."""
+    return {name: fit_head(name, signals, rated) for name in HEADS}
+
+
+def fit_head(name: str, signals: pl.DataFrame, rated: Sequence[RatedPair]) -> Head:
+    """The head for the level or for a score, from the rows that say something of it."""
     truths: dict[str, dict[str, str | None]] = {
         "level": {row.key: row.level for row in rated},
         "instruction_quality": {row.key: _answer(row.instruction_good) for row in rated},
         "pair_fit": {row.key: _answer(row.fits) for row in rated},
     }
-    heads = {}
-    for name, truth in truths.items():
-        known = signals.filter([truth[key] is not None for key in signals["pair_id"]])
-        seen = [column for column in signals.columns[1:] if column in _SEEN.get(name, signals.columns)]
-        heads[name] = Head.fit(known.select(seen), [str(truth[key]) for key in known["pair_id"]], HEADS[name])
-    return heads
+    truth = truths[name]
+    known = signals.filter([truth[key] is not None for key in signals["pair_id"]])
+    seen = [column for column in signals.columns[1:] if column in _SEEN.get(name, signals.columns)]
+    return Head.fit(known.select(seen), [str(truth[key]) for key in known["pair_id"]], HEADS[name])
+
+
+def read_levels(head: Head, signals: pl.DataFrame) -> pl.DataFrame:
+    """Rows with every signal, and the level's PROBABILITIES as a head reads them off."""
+    levels = head.probabilities(signals)
+    return signals.with_columns(levels[level].alias(name) for level, name in zip(LEVELS, PROBABILITIES, strict=True))
 
 
 def _answer(value: bool | None) -> str | None:

@@ -41,8 +41,8 @@ class Validation:
             return f"Not curated: {wanted}. Give more seed pairs whose responses are in the language."
         return (
             f"Not curated: accuracy {self.accuracy:.3f} on held-out rows is below {settings.minimum_accuracy}. Give more "
-            "or better seed pairs in the language, or a stronger base model; see accuracy by construction for what it "
-            "cannot tell apart, and xinstr audit for what people say."
+            "or better seed pairs in the language, or a stronger base model; see the constructions on its page "
+            "for what it cannot tell apart, and xinstr audit for what people say."
         )
 
     def figures(self) -> ValidationFigures:
@@ -107,11 +107,11 @@ def calibration(confidence: Any, right: Any, weights: Any) -> tuple[float, list[
     return error, reliability
 
 
-def accuracy_by_construction(rated: pl.DataFrame) -> dict[str, float]:
-    """Share of rows whose likeliest level is the true one, for each construction of the rating set."""
+def share_right(rated: pl.DataFrame) -> float | None:
+    """Share of rows whose likeliest level is the true one; None without rows that are rated."""
     rightly = (pl.concat_list(PROBABILITIES).list.arg_max() + 1).cast(pl.String) == pl.col("level")
-    shares = rated.group_by("construction").agg(rightly.mean().round(4).alias("share")).sort("construction")
-    return dict(shares.iter_rows())
+    share = rated.drop_nulls(PROBABILITIES).select(rightly.mean().round(4)).item()
+    return None if share is None else float(share)
 
 
 def _area(rows: pl.DataFrame, score: str, truth: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ BATCH_ROWS = 32
 _SCHEMA = pl.Schema({KEY: pl.String, "written": pl.String})
 
 Written = Mapping[str, Mapping[str, str]]  # by construction and pair key
+_DIGITS = slice(4, 8)  # of a key: others than those that split the seeds
 
 
 def as_table(written: Written) -> pl.DataFrame:
@@ -50,17 +52,28 @@ def written_responses(
     language: Language,
     folder: Path,
     progress: Progress,
-) -> Written:
-    """What the constructions that need a model need, by construction and pair key; nothing where none is switched on.
+) -> tuple[Written, dict[str, float]]:
+    """(what the constructions that need a model need, by construction and pair key; seconds of each construction).
 
-    A weaker response comes from a model tuned on the other half of the seeds: it has not seen the pair that it answers.
+    Written for `settings.written_share` of the pairs, chosen by key; nothing where none is switched on. A weaker response
+    comes from a model tuned on the other half of the seeds: it has not seen the pair that it answers.
     """
     written: dict[str, dict[str, str]] = {}
+    seconds: dict[str, float] = {}
+    asked = {pair.key for pair in pairs if int(pair.key[_DIGITS], 16) < settings.written_share * 16**4}
     if "base_response" in settings.constructions:
+        started = time.monotonic()
         written["base_response"] = _answers(
-            engines.writer(), engines.base.fingerprint, pairs, language, folder, progress
+            engines.writer(),
+            engines.base.fingerprint,
+            [pair for pair in pairs if pair.key in asked],
+            language,
+            folder,
+            progress,
         )
+        seconds["base_response"] = time.monotonic() - started
     if "weaker_response" in settings.constructions:
+        started = time.monotonic()
         ordered = sorted(pairs, key=lambda pair: pair.key)
         written["weaker_response"] = {}
         for number, half in enumerate((ordered[::2], ordered[1::2])):
@@ -70,12 +83,13 @@ def written_responses(
             written["weaker_response"] |= _answers(
                 engines.writer(adapter),
                 adapter_hash(adapter),
-                half,
+                [pair for pair in half if pair.key in asked],
                 language,
                 folder,
                 progress,
             )
-    return written
+        seconds["weaker_response"] = time.monotonic() - started
+    return written, seconds
 
 
 def _answers(

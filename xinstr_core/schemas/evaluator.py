@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Table, figure
+from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
 from xinstr_core.schemas.shared import (
     LEVELS,
+    NATS,
     ROWS,
     SCORES,
     SHARE,
@@ -93,11 +94,34 @@ def head_table(head: str) -> Table:
     )
 
 
-class EvaluatorFigures(ValidationFigures, TrainingFigures, Advises, TrainedOn, Figures):
-    accuracy_by_construction: dict[str, float] = figure(
-        "accuracy by construction",
-        "held-out rows of each construction whose likeliest level is the true one",
+class ConstructionFigures(Declared):
+    """What a construction of the rating set costs, and what switching it off would lose."""
+
+    rows: int = figure("rows that heads learned from", "rows of it that the heads learned from", unit=ROWS)
+    held_out: int = figure("rows that validate", "held-out rows of it", unit=ROWS)
+    seconds: float = figure(
+        "seconds of writing", "what models needed in this run to write for it", unit="s", better="lower"
+    )
+    accuracy: float | None = figure(
+        "rightly rated",
+        "held-out rows of it whose likeliest level is the true one; null without any",
         unit=SHARE,
+        better="higher",
+    )
+    accuracy_without: float | None = figure(
+        "rightly rated without it", "the same by a head that has never seen the construction", unit=SHARE, default=None
+    )
+    log_loss_without: float | None = figure(
+        "log loss more without it",
+        "of all held-out rows, by that head; what switching it off would lose",
+        unit=NATS,
+        default=None,
+    )
+
+
+class EvaluatorFigures(ValidationFigures, TrainingFigures, Advises, TrainedOn, Figures):
+    constructions: dict[str, ConstructionFigures] = figure(
+        "constructions", "what every construction of the rating set costs and is worth", default={}
     )
     seed_pairs: int = figure("seed pairs of the rating set", "pairs that the rating set is made of", unit=ROWS)
     minimum_accuracy: float = figure(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from xinstr_core.curation.ablation import ablate
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
-from xinstr_core.curation.validation import accuracy_by_construction, validate
+from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
 from xinstr_core.schemas.evaluator import EVALUATOR, HELD_OUT, SHUFFLED, WRITTEN, EvaluatorFigures
@@ -29,12 +30,16 @@ NO_TRAINING = TrainedAdapter(Path(), losses=[], rows=0, tokens_seen=0, rejected=
 
 @dataclass(frozen=True)
 class RatingSeeds:
-    """The seeds that an evaluator learns from, those that only validate it, and what flaws of each are made of beside."""
+    """The seeds that an evaluator learns from, those that only validate it, and what flaws of each are made of beside.
+
+    `seconds` is what models needed to write for a construction, by construction.
+    """
 
     training: list[Pair]
     held_out: list[Pair]
     material: Material
     held_out_material: Material
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 @stage(
@@ -47,7 +52,7 @@ class RatingSeeds:
 def train_and_validate(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
-    evaluator, trained = train_evaluator(
+    trained = train_evaluator(
         run.engines,
         seeds.training,
         settings,
@@ -57,9 +62,10 @@ def train_and_validate(run: StageRun) -> StageOutput:
         earlier={task: run.earlier(f"adapter-{task}") for task in adapter_tasks(settings)},
         progress=run.progress,
     )
+    evaluator = trained.evaluator
     rated, shuffled = rate_held_out(run, evaluator, seeds, log)
     validation = validate(rated, shuffled)
-    first, *others = trained.values() or [NO_TRAINING]
+    first, *others = trained.trainings.values() or [NO_TRAINING]
     return StageOutput(
         tables={
             HELD_OUT.name: rated,
@@ -71,14 +77,14 @@ def train_and_validate(run: StageRun) -> StageOutput:
         folders=evaluator.folders(),
         figures=EvaluatorFigures(
             **dict(validation.figures()),
-            accuracy_by_construction=accuracy_by_construction(rated),
+            constructions=ablate(trained.signals, trained.rated, rated, seeds.seconds),
             seed_pairs=len(seeds.training) + len(seeds.held_out),
             minimum_accuracy=settings.minimum_accuracy,
             may_gate=validation.may_gate(settings),
             advice=validation.advice(settings),
             **dict(first.figures()),
             further_trainings={other.folder.name: other.figures() for other in others},
-            trained_on={f"adapter-{task}": adapter.identity for task, adapter in trained.items()},
+            trained_on={f"adapter-{task}": adapter.identity for task, adapter in trained.trainings.items()},
         ),
     )
 
@@ -106,14 +112,14 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
         [pair for pair in as_pairs(rows) if len(encode(tokenizer, pair.response)) <= settings.maximum_tokens]
         for rows in (chosen, english.sort("pair_id").head(len(chosen) if separate else 0))
     )
-    written = (
-        from_table(evaluator.read(WRITTEN.name))
+    written, seconds = (
+        (from_table(evaluator.read(WRITTEN.name)), {})
         if evaluator
         else written_responses(run.engines, pairs, settings, run.language, run.unfinished, run.progress)
     )
     training, held_out = split_pairs(pairs, settings.held_out_share)
     material = split_material(Material(written, foreign), settings.held_out_share)
-    return RatingSeeds(training, held_out, *material)
+    return RatingSeeds(training, held_out, *material, seconds)
 
 
 def as_pairs(rows: pl.DataFrame) -> list[Pair]:

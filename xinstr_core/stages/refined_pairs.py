@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, train_evaluator
+from xinstr_core.curation.evaluator import Evaluator, TrainedEvaluator, adapter_tasks, train_evaluator
 from xinstr_core.curation.signals import SignalLog, Signals
 from xinstr_core.curation.validation import Validation, validate
 from xinstr_core.schemas import candidate_pairs
@@ -117,11 +117,11 @@ def _rounds(run: StageRun, candidates: pl.DataFrame, most: int, log: SignalLog) 
     rounds = [_rate(run, 1, Evaluator.load(run.engines, first, run.settings.evaluator), validation, candidates, log)]
     for number in range(2, most + 1):
         before = rounds[-1]
-        evaluator, trained = _retrain(run, number, before, candidates, seeds, log)
-        validation = validate(*rate_held_out(run, evaluator, seeds, log))
-        after = _rate(run, number, evaluator, validation, candidates, log)
+        trained = _retrain(run, number, before, candidates, seeds, log)
+        validation = validate(*rate_held_out(run, trained.evaluator, seeds, log))
+        after = _rate(run, number, trained.evaluator, validation, candidates, log)
         outcome, last = _outcome(before, after, run.settings)
-        rounds.append(replace(after, outcome=outcome, trained=trained))
+        rounds.append(replace(after, outcome=outcome, trained=trained.trainings))
         if last:
             break
     return rounds
@@ -153,7 +153,7 @@ def _outcome(before: Round, after: Round, settings: Settings) -> tuple[str, bool
 
 def _retrain(
     run: StageRun, number: int, before: Round, candidates: pl.DataFrame, seeds: RatingSeeds, log: SignalLog
-) -> tuple[Evaluator, dict[str, TrainedAdapter]]:
+) -> TrainedEvaluator:
     """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
 
     Of each text only the best pair is taken, as only one will be kept. The limits of what is kept do not enter: to move

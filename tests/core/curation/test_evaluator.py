@@ -184,7 +184,8 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
     added = [Pair(content_key("added"), "Tell me about samaki.", "Samaki huishi majini. Watu huvua samaki.")]
     settings = SETTINGS.model_copy(update={"signals": ("surprise", "level")})
     material = Material(english=foreign)
-    evaluator, trained = train_evaluator(tiny_engines, pairs, settings, tmp_path, material=material, added=added)
+    made = train_evaluator(tiny_engines, pairs, settings, tmp_path, material=material, added=added)
+    evaluator, trained = made.evaluator, made.trainings
 
     for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=slice(16, 20))
     assert by_adapter["adapter-instruction"] == {pair.key for pair in (*for_adapters, *added)}
@@ -204,7 +205,7 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
 def test_a_training_killed_after_its_adapter_ends_with_the_same_heads(
     tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, _ = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "whole")
+    whole = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "whole").evaluator
 
     def killed(*_: object, **__: object) -> None:
         raise Killed
@@ -212,13 +213,13 @@ def test_a_training_killed_after_its_adapter_ends_with_the_same_heads(
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(module, "fit_heads", killed)
         train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed")
-    restarted, _ = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed")
+    restarted = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed").evaluator
     assert restarted.fingerprint == whole.fingerprint
     assert [restarted.heads[name].table.rows() for name in HEADS] == [whole.heads[name].table.rows() for name in HEADS]
 
 
 def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_engines: Engines, tmp_path: Path) -> None:
-    evaluator, _ = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "training")
+    evaluator = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "training").evaluator
     pairs = seed_pairs(6, "other")
     first, signals = evaluator.rate(pairs, SignalLog(tmp_path / "first"))
     assert first.columns == ["pair_id", *PROBABILITIES, *SCORES, *evaluator.readers.signals]
@@ -234,7 +235,8 @@ def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_engines: 
 
 
 def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_path: Path) -> None:
-    evaluator, trained = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path)
+    made = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path)
+    evaluator, trained = made.evaluator, made.trainings
     assert trained == {}  # words need no model, and so no training
     rated = build_rating_set(seed_pairs(6, "other"), WORDS.constructions)[::-1]
     table = evaluator.rate_rated(rated, SignalLog(tmp_path / "held_out"))
@@ -248,14 +250,14 @@ def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_pa
 
 def test_without_a_signal_of_the_instruction_alone_its_quality_is_open(tmp_path: Path) -> None:
     """And every pair has it, as its other ratings."""
-    evaluator, _ = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path)
+    evaluator = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path).evaluator
     ratings, _ = evaluator.rate(seed_pairs(5, "other"), SignalLog(tmp_path / "rows"))
     assert ratings["instruction_quality"].to_list() == [0.5] * 5
 
 
 def test_grounding_alone_tells_a_response_from_that_to_something_else(tmp_path: Path) -> None:
     settings = WORDS.model_copy(update={"constructions": ("cut_off", "other_instruction", "broken_instruction")})
-    evaluator, _ = train_evaluator(NOWHERE, seed_pairs(60), settings, tmp_path)
+    evaluator = train_evaluator(NOWHERE, seed_pairs(60), settings, tmp_path).evaluator
     [pair, other] = seed_pairs(2, "other")
     wrong = Pair(content_key("wrong"), pair.instruction, other.response)
     ratings, _ = evaluator.rate([pair, wrong], SignalLog(tmp_path / "rows"))
@@ -284,7 +286,7 @@ def test_neighbours_do_not_depend_on_the_order_of_the_seeds(tiny_engines: Engine
 
 
 def test_evaluators_with_other_adapters_are_told_apart(tiny_engines: Engines, tmp_path: Path) -> None:
-    evaluator, _ = train_evaluator(tiny_engines, seed_pairs(16), SETTINGS, tmp_path / "one")
+    evaluator = train_evaluator(tiny_engines, seed_pairs(16), SETTINGS, tmp_path / "one").evaluator
     folder = evaluator.readers.adapters["instruction"]
     other = tmp_path / "other"
     other.mkdir()

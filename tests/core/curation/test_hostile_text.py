@@ -95,7 +95,7 @@ def evaluator(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -
         constructions=("cut_off", "other_instruction", "broken_instruction"),
         signals=("surprise", "grounding", "neighbours", "level"),
     )
-    return train_evaluator(tiny_engines, neighbours(16), settings, tmp_path_factory.mktemp("evaluator"))[0]
+    return train_evaluator(tiny_engines, neighbours(16), settings, tmp_path_factory.mktemp("evaluator")).evaluator
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,12 @@ def settings(*constructions: Construction) -> EvaluatorSettings:
         rank=2,
         batch_rows=4,
         maximum_tokens=256,
+        written_share=1,
     )
 
 
 def write(engines: Engines, folder: Path, *constructions: Construction, progress: Any = silent) -> Any:
-    return written_responses(engines, PAIRS, settings(*constructions), SWAHILI, folder, progress)
+    return written_responses(engines, PAIRS, settings(*constructions), SWAHILI, folder, progress)[0]
 
 
 def test_nothing_is_written_where_no_construction_needs_it(tmp_path: Path) -> None:
@@ -107,10 +109,23 @@ def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
 
 def test_what_is_written_does_not_depend_on_the_order_of_the_seeds(tiny_engines: Engines, tmp_path: Path) -> None:
     one = write(tiny_engines, tmp_path / "one", "base_response", "weaker_response")
-    other = written_responses(
+    other, seconds = written_responses(
         tiny_engines, PAIRS[::-1], settings("weaker_response", "base_response"), SWAHILI, tmp_path / "other", silent
     )
     assert other == one
+    assert seconds.keys() == other.keys()
+    assert min(seconds.values()) > 0
+
+
+def test_a_stated_share_of_the_seeds_is_asked_the_same_ones_whatever_else_is_there(
+    tiny_engines: Engines, tmp_path: Path
+) -> None:
+    pairs = [replace(pair, key=f"0000{number * 0x4000:04x}{pair.key[8:]}") for number, pair in enumerate(PAIRS[:4])]
+    few = settings("base_response").model_copy(update={"written_share": 0.5})
+    found, _ = written_responses(tiny_engines, pairs, few, SWAHILI, tmp_path / "few", silent)
+    assert set(found["base_response"]) <= {pairs[0].key, pairs[1].key}
+    again, _ = written_responses(tiny_engines, pairs[::2], few, SWAHILI, tmp_path / "fewer", silent)
+    assert again["base_response"].get(pairs[0].key) == found["base_response"].get(pairs[0].key)
 
 
 def test_a_killed_run_goes_on_where_it_was_and_writes_the_same(tiny_engines: Engines, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from xinstr_core.schemas.diversified_set import (
     SelectionFigures,
     SelectionFunnel,
 )
-from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.evaluator import ConstructionFigures, EvaluatorFigures
 from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
 from xinstr_core.schemas.reverse_model import ReverseModelFigures
@@ -102,7 +102,7 @@ FIGURES: dict[str, Figures] = {
     "evaluator": EvaluatorFigures(
         **TRAINED_FIGURES,
         **VALIDATION,
-        accuracy_by_construction={"cut_off": 1.0},
+        constructions={"cut_off": ConstructionFigures(rows=9, held_out=3, seconds=0.0, accuracy=1.0)},
         seed_pairs=40,
         minimum_accuracy=0.7,
         may_gate=True,

@@ -16,6 +16,7 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
 from xinstr_core.progress import silent
+from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.stages import evaluator as module
 from xinstr_core.stages.evaluator import ENOUGH, RatingSeeds, rating_seeds, train_and_validate
 from xinstr_core.stages.stage import StageRun, run_stage
@@ -149,7 +150,7 @@ def test_what_models_write_is_taken_from_the_evaluator_that_is_built(
 
     def write(base: ModelReference, pairs: Sequence[Pair], *_: Any) -> Any:
         calls.append(len(pairs))
-        return written
+        return written, {}
 
     monkeypatch.setattr(module, "written_responses", write)
     first = rating_seeds(run)
@@ -179,7 +180,15 @@ def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[.
     assert set(shuffled["construction"]) == {"shuffled"}
     assert figures["rows"] == 0
     assert figures["losses"] == []
-    assert set(figures["accuracy_by_construction"]) == set(held_out["construction"]) >= {"own", "wrong_language"}
+    worth = EvaluatorFigures.read(figures).constructions
+    assert set(worth) == set(held_out["construction"]) >= {"own", "wrong_language"}
+    assert sum(one.held_out for one in worth.values()) == held_out.height
+    own, cut = worth["own"], worth["cut_off"]
+    assert (own.accuracy_without, own.log_loss_without) == (None, None)
+    assert cut.rows > 0
+    assert cut.accuracy is not None
+    assert cut.accuracy_without is not None
+    assert cut.accuracy_without <= cut.accuracy
     assert figures["auc_shuffled"] > 0.9
     assert figures["minimum_accuracy"] == 0.7
     assert figures["may_gate"] == (figures["accuracy"] >= 0.7)

@@ -88,11 +88,11 @@ class Rounds:
     started_from: list[Any] = field(default_factory=list)
     epochs: list[float] = field(default_factory=list)
 
-    def train(self, engines: Any, pairs: Any, settings: Any, folder: Path, **named: Any) -> tuple[Any, dict[str, Any]]:
+    def train(self, engines: Any, pairs: Any, settings: Any, folder: Path, **named: Any) -> Any:
         self.taught.append([pair.key for pair in named["added"]])
         self.started_from.append(named["start_from"])
         self.epochs.append(settings.epochs)
-        return self.raters[len(self.taught)], {}
+        return SimpleNamespace(evaluator=self.raters[len(self.taught)], trainings={})
 
 
 def evaluator_figures(may_gate: bool, advice: str) -> EvaluatorFigures:
@@ -101,7 +101,6 @@ def evaluator_figures(may_gate: bool, advice: str) -> EvaluatorFigures:
     return EvaluatorFigures(
         **dict(validation),
         **dict(training),
-        accuracy_by_construction={},
         seed_pairs=0,
         minimum_accuracy=0.7,
         may_gate=may_gate,
