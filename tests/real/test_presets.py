@@ -1,0 +1,121 @@
+"""The presets for real models are run as they stand: every stage, construction, signal and arm that they name.
+
+Gemma 3 270M as base, 40 short Finnish documents and 40 seed pairs, one epoch, short replies: what is looked at is that
+the line holds, not how good it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xinstr_core.engines.models import ModelReference
+from xinstr_core.presets import load_settings
+from xinstr_core.schemas.eval_report import ReportFigures
+from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.refined_pairs import RefinedFigures
+from xinstr_core.schemas.shared import RATINGS
+from xinstr_core.stages import LINE
+from xinstr_core.store import Partition, Store
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+ROWS = 40
+LONGEST = {"corpus": 700, "seeds": 500}  # characters: the time that this may take is CI's
+SMALLER = {
+    "reverse_model.epochs": "1",
+    "evaluator.epochs": "1",
+    "tuning.epochs": "1",
+    "generation.maximum_new_tokens": "48",
+    "evaluation.maximum_new_tokens": "64",
+    "diversity.encoder": "base-model",
+}
+MEMORY_MIB = 4096  # the most that any stage may hold
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with corpus/fi.jsonl and seeds/fi.jsonl, the first short ones of the real files."""
+    folder = tmp_path_factory.mktemp("text")
+    for kind, field in (("corpus", "text"), ("seeds", "response")):
+        source = DATA / kind / "fi.jsonl"
+        if not source.is_file():
+            pytest.skip(f"{source} is not there")
+        with source.open(encoding="utf-8") as stream:
+            short = [line for line in stream if len(json.loads(line)[field]) <= LONGEST[kind]]
+        (folder / kind).mkdir()
+        (folder / kind / "fi.jsonl").write_text("".join(short[:ROWS]), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["modern", "faithful"])
+def built(
+    request: pytest.FixtureRequest, gemma: ModelReference, text: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Store]:
+    """A preset, and the store that its build by the command line left."""
+    home = tmp_path_factory.mktemp(request.param)
+    (home / "languages.toml").write_text(
+        f"[fi]\nname = 'Finnish'\nscript = 'Latn'\ncorpus = '{text / 'corpus'}'\nseeds = '{text / 'seeds'}'\n", "utf-8"
+    )
+    options = [part for name, value in SMALLER.items() for part in ("--set", f"{name}={value}")]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "xinstr_dagster.cli",
+            "build",
+            "fi",
+            "--preset",
+            request.param,
+            "--base-model",
+            str(gemma.path),
+            *options,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "XINSTR_HOME": str(home), "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return request.param, Store(home / "data")
+
+
+def partition(built: tuple[str, Store], asset: str) -> Partition:
+    found = built[1].get(asset, "fi")
+    assert found is not None, asset
+    return found
+
+
+def test_all_stages_are_built_within_the_memory_that_a_laptop_has(built: tuple[str, Store]) -> None:
+    costs = {stage.name: partition(built, stage.name).cost for stage in LINE}
+    peaks = {name: cost.peak_memory for name, cost in costs.items() if cost is not None}
+    assert max(peaks.values()) < MEMORY_MIB, peaks
+    print(built[0], {name: (cost.seconds, cost.peak_memory) for name, cost in costs.items() if cost is not None})
+
+
+def test_the_evaluator_has_every_construction_and_signal(built: tuple[str, Store]) -> None:
+    settings = load_settings(built[0]).evaluator
+    evaluator = partition(built, "evaluator")
+    figures = evaluator.read_figures(EvaluatorFigures)
+    assert set(figures.constructions) >= {"own", *settings.constructions} - {"wrong_language"}
+    held_out = evaluator.read("held_out")
+    assert held_out.select([column.name for column in RATINGS]).null_count().row(0) == (0,) * len(RATINGS)
+    assert figures.held_out_rows == held_out.height > 0
+
+
+def test_pairs_are_rated_and_the_report_has_every_arm(built: tuple[str, Store]) -> None:
+    settings = load_settings(built[0])
+    assert partition(built, "refined_pairs").read_figures(RefinedFigures).funnel.taken > 0
+    report = partition(built, "eval_report")
+    assert set(report.read_figures(ReportFigures).arms) == set(settings.evaluation.arms)
+    replies = report.read("replies")
+    assert {"base", "tuned", *settings.evaluation.arms} == set(replies["model"])
+    assert (report.folder("report") / "index.html").stat().st_size > 10_000

@@ -1,0 +1,198 @@
+"""What every stage will have to do: rows, and tokens that are read, written and trained on. From settings and a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from xinstr_core.curation.written import DECODING as WRITTEN
+from xinstr_core.estimate.text import Material
+from xinstr_core.settings import Settings
+
+# What real builds kept (benchmarks/estimate.md); a stage that is built already says better.
+KEPT_DOCUMENTS = 0.95
+ACCEPTED = 0.9
+KEPT_PAIRS = 0.6
+TEMPLATE_TOKENS = 20  # of a prompt around its text, in most tokenizers
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Rows and tokens of a stage. `trained_tokens` counts every epoch; `longest` is the longest row that goes through a model."""
+
+    rows: int = 0
+    read_tokens: float = 0.0
+    written_tokens: float = 0.0
+    trained_tokens: float = 0.0
+    longest: int = 0
+
+    def __add__(self, other: Workload) -> Workload:
+        return Workload(
+            self.rows + other.rows,
+            self.read_tokens + other.read_tokens,
+            self.written_tokens + other.written_tokens,
+            self.trained_tokens + other.trained_tokens,
+            max(self.longest, other.longest),
+        )
+
+
+def workloads(material: Material, settings: Settings) -> dict[str, Workload]:
+    """The workload of every stage of the line, by its asset's name."""
+    plan = _Plan(material, settings)
+    stages: dict[str, Callable[[], Workload]] = {
+        "raw_corpus": lambda: Workload(rows=material.documents.count),
+        "seed_pairs": lambda: Workload(rows=material.responses.count),
+        "reverse_model": plan.reverse_model,
+        "candidate_pairs": plan.candidate_pairs,
+        "evaluator": plan.evaluator,
+        "refined_pairs": plan.refined_pairs,
+        "diversified_set": plan.diversified_set,
+        "tuned_model": plan.tuned_model,
+        "eval_report": plan.eval_report,
+    }
+    return {name: workload() for name, workload in stages.items()}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the settings multiply what there is."""
+
+    material: Material
+    settings: Settings
+
+    @property
+    def _texts(self) -> int:
+        """Documents that get instructions."""
+        kept = round(self.material.documents.count * KEPT_DOCUMENTS)
+        return min(kept, self.settings.generation.maximum_documents)
+
+    @property
+    def _pairs(self) -> int:
+        """Accepted candidates, which are rated."""
+        settings = self.settings.generation
+        return round(self._texts * (settings.candidates + settings.guided_candidates) * ACCEPTED)
+
+    def _row(self, response: float) -> float:
+        """Tokens of a training row: prompt, response and an instruction."""
+        return response + self.material.instructions.tokens + TEMPLATE_TOKENS
+
+    def _trained(self, rows: int, epochs: float, response: float, longest: int, maximum: int) -> Workload:
+        tokens = min(self._row(response), maximum)
+        longest = min(longest + self.material.instructions.longest + TEMPLATE_TOKENS, maximum)
+        return Workload(rows, trained_tokens=rows * epochs * tokens, longest=longest)
+
+    def _on_seeds(self, rows: int, epochs: float, maximum: int) -> Workload:
+        return self._trained(rows, epochs, self.material.responses.tokens, self.material.responses.longest, maximum)
+
+    def reverse_model(self) -> Workload:
+        settings = self.settings.reverse_model
+        rows = min(self.material.responses.count, settings.maximum_seed_pairs)
+        return self._on_seeds(rows, settings.epochs, settings.maximum_tokens)
+
+    def candidate_pairs(self) -> Workload:
+        settings = self.settings.generation
+        asked = settings.candidates + settings.guided_candidates
+        # A text is read once for all its candidates, and once more where openings are tried.
+        readings = 1 + bool(settings.guided_candidates)
+        return Workload(
+            rows=self._texts * asked,
+            read_tokens=self._texts * readings * (self.material.documents.tokens + TEMPLATE_TOKENS),
+            written_tokens=self._texts * asked * self.material.instructions.tokens,
+            longest=self.material.documents.longest + TEMPLATE_TOKENS + settings.maximum_new_tokens,
+        )
+
+    def evaluator(self) -> Workload:
+        settings = self.settings.evaluator
+        seeds = min(self.material.responses.count, settings.maximum_seed_pairs)
+        held_out = round(seeds * settings.held_out_share)
+        for_heads = round((seeds - held_out) * settings.head_share)
+        a_seed = len(settings.constructions) + 1
+        work = self._adapters(seeds - held_out - for_heads, settings.epochs, a_seed)
+        work += self._readings((held_out + for_heads) * a_seed + held_out, self.material.responses.tokens)
+        if "base_response" in settings.constructions:
+            work += self._written(seeds)
+        if "weaker_response" in settings.constructions:
+            work += self._written(seeds) + self._on_seeds(seeds, settings.epochs, settings.maximum_tokens)
+        return replace(work, rows=seeds * a_seed)
+
+    def refined_pairs(self) -> Workload:
+        work = self._readings(self._pairs, self.material.documents.tokens)
+        settings, of_evaluator = self.settings.curation, self.settings.evaluator
+        for _ in range(settings.rounds - 1):
+            seeds = min(self.material.responses.count, of_evaluator.maximum_seed_pairs)
+            learned = round(seeds * (1 - of_evaluator.held_out_share) * (1 - of_evaluator.head_share))
+            added = min(settings.maximum_added_pairs, round(self._texts * KEPT_PAIRS))
+            work += self._adapters(learned, settings.round_epochs, len(of_evaluator.constructions) + 1)
+            work += self._trained(
+                added,
+                settings.round_epochs,
+                self.material.documents.tokens,
+                self.material.documents.longest,
+                of_evaluator.maximum_tokens,
+            )
+            work += self._readings(self._pairs, self.material.documents.tokens)
+        longest = self.material.documents.longest + self.material.instructions.longest + TEMPLATE_TOKENS
+        return replace(work, rows=self._pairs, longest=max(work.longest, longest))
+
+    def diversified_set(self) -> Workload:
+        kept = round(self._texts * KEPT_PAIRS)
+        tokens = self.material.instructions.tokens
+        return Workload(kept, read_tokens=kept * tokens, longest=self.material.instructions.longest)
+
+    def tuned_model(self) -> Workload:
+        settings = self.settings.tuning
+        documents, seeds = self.material.documents, self.material.responses
+        work = self._trained(
+            self._selected, settings.epochs, documents.tokens, documents.longest, settings.maximum_tokens
+        )
+        return work + self._on_seeds(
+            seeds.count if settings.include_seeds else 0, settings.epochs, settings.maximum_tokens
+        )
+
+    def eval_report(self) -> Workload:
+        settings = self.settings.evaluation
+        arms = [arm for arm in dict.fromkeys(("selected", *settings.arms)) if settings.arms]
+        models = 2 + len(arms)
+        held_out = min(self.settings.diversity.held_out_rows, round(self._texts * KEPT_PAIRS / 10))
+        prompts = min(settings.maximum_prompts, held_out)
+        work = Workload(
+            rows=prompts * models,
+            read_tokens=models
+            * (prompts * self.material.instructions.tokens + held_out * self.material.documents.tokens),
+            written_tokens=models * prompts * min(settings.maximum_new_tokens, self.material.documents.tokens),
+            longest=self.material.instructions.longest + settings.maximum_new_tokens,
+        )
+        trained = self.tuned_model()
+        for _ in arms[1:]:
+            work += replace(trained, rows=0)
+        return work
+
+    @property
+    def _selected(self) -> int:
+        settings = self.settings.diversity
+        kept = round(self._texts * KEPT_PAIRS)
+        return min(settings.target_rows, kept - min(settings.held_out_rows, kept // 10))
+
+    def _adapters(self, seeds: int, epochs: float, a_seed: int) -> Workload:
+        """Training of the evaluator's adapters: one on seeds as they stand, one on all that can be wrong with them."""
+        settings = self.settings.evaluator
+        work = Workload()
+        if "surprise" in settings.signals:
+            work += self._on_seeds(seeds, epochs, settings.maximum_tokens)
+        if "level" in settings.signals:
+            work += self._on_seeds(seeds * a_seed, epochs, settings.maximum_tokens)
+        return work
+
+    def _readings(self, pairs: int, tokens: float) -> Workload:
+        """What the signals read of so many pairs whose response has so many tokens."""
+        passes = {"surprise": 2 * tokens + self.material.instructions.tokens, "neighbours": 2 * tokens, "level": tokens}
+        read = sum(passes.get(group, 0.0) for group in self.settings.evaluator.signals)
+        return Workload(read_tokens=pairs * (read + TEMPLATE_TOKENS))
+
+    def _written(self, seeds: int) -> Workload:
+        asked = round(seeds * self.settings.evaluator.written_share)
+        return Workload(
+            read_tokens=asked * (self.material.instructions.tokens + TEMPLATE_TOKENS),
+            written_tokens=asked * WRITTEN.maximum_new_tokens,
+            longest=self.material.instructions.longest + WRITTEN.maximum_new_tokens,
+        )
