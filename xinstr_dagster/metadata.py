@@ -13,7 +13,7 @@ import polars as pl
 from xinstr_core.history import build_before, leaves, numbers
 from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
 from xinstr_core.schemas import CONTRACTS
-from xinstr_core.schemas.declaration import Declared, FigureDeclaration, Figures, Funnel
+from xinstr_core.schemas.declaration import Figures, Funnel
 from xinstr_core.schemas.eval_report import REPORT
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
@@ -65,26 +65,26 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     if REPORT in contract.folders:
         metadata[REPORT.name] = dg.MetadataValue.path(str(partition.folder(REPORT.name) / "index.html"))
     for told in (figures, partition.cost):
-        for one, value in told.told() if told else ():
-            metadata |= _figure(one, value)
+        if told is not None:
+            for one, value in told.told():
+                if not isinstance(value, Funnel):  # which is among the plots
+                    metadata |= _figure(one.label, told.model_dump(mode="json")[one.name])
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
 
 
-def _figure(one: FigureDeclaration, value: Any) -> dict[str, dg.MetadataValue]:
-    """A figure under its label: numbers, which the UI plots over time, text, or a table. Curves and matrices are plots."""
-    if isinstance(value, bool):
-        return {one.label: dg.MetadataValue.bool(value)}
-    if isinstance(value, (int, float)):
-        return {one.label: dg.MetadataValue.float(float(value))}
-    if isinstance(value, str) and value:
-        return {one.label: dg.MetadataValue.text(value)}
-    if isinstance(value, (dict, list, Declared)) and value and not isinstance(value, Funnel):
-        stored = value.model_dump() if isinstance(value, Declared) else value
-        rows = [{"figure": name, "value": found} for name, found in leaves({one.name: stored})]
-        return {one.label: dg.MetadataValue.md(markdown_table(rows))} if rows else {}
-    return {}
+def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
+    """A stored figure under its label: numbers, which the UI plots over time, text, or a table. Curves and matrices are plots."""
+    if isinstance(stored, bool):
+        return {label: dg.MetadataValue.bool(stored)}
+    if isinstance(stored, (int, float)):
+        return {label: dg.MetadataValue.float(float(stored))}
+    if isinstance(stored, str) and stored:
+        return {label: dg.MetadataValue.text(stored)}
+    named = {"": stored} if isinstance(stored, list) else stored
+    rows = [{"figure": name.removeprefix("."), "value": value} for name, value in leaves(named or {})]
+    return {label: dg.MetadataValue.md(markdown_table(rows))} if rows else {}
 
 
 def _surroundings(partition: Partition) -> list[dict[str, object]]:

@@ -118,7 +118,9 @@ class Cost(Declared):
     """What the run of a stage took. It describes: neither fingerprint nor version know it."""
 
     seconds: float = figure("seconds", "wall time of the run that made it", unit="s", better="lower")
-    peak_memory: int = figure("peak memory", "most memory that its process held meanwhile", unit="MiB", better="lower")
+    peak_memory: int = figure(
+        "peak memory in MiB", "most memory that its process held meanwhile", unit="MiB", better="lower"
+    )
 
 
 class Advises(Declared):
