@@ -124,7 +124,16 @@ class TrainingSettings(Section):
         default=1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
     )
     rank: int = Field(default=64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
-    batch_rows: int = Field(default=32, ge=1, description="rows per optimizer step")
+    batch_rows: int = Field(
+        default=32,
+        ge=1,
+        description="rows per optimizer step; how many go through the model at once follows from memory",
+    )
+    activation_checkpointing: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="layers computed again on the way back, a third more work for a fraction of the memory; auto: of "
+        "rows that are longer than what goes through the model at once",
+    )
     maximum_tokens: int = Field(default=2048, ge=16, description="longer rows are rejected with a reason, never cut")
     seed: int = Field(default=0, ge=0, description="of weights and row order")
 

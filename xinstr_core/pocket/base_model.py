@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from xinstr_core.pocket.pages import pages
 from xinstr_core.pocket.phases import BLOCK_TOKENS, PHASES, Phase
-from xinstr_core.training.rows import IGNORED, collate
+from xinstr_core.training.batches import collate
+from xinstr_core.training.rows import IGNORED, TrainingRow
 
 VOCABULARY = 6144
 END = "<|endoftext|>"
@@ -204,7 +204,7 @@ def _train_phase(model: Any, tokenizer: Any, phase: Phase, number: int, finished
     trainer = Trainer(
         model=model,
         train_dataset=phase_rows(tokenizer, phase, number),
-        data_collator=partial(collate, tokenizer.pad_token_id),
+        data_collator=lambda rows: collate(tokenizer.pad_token_id, [TrainingRow("", **row) for row in rows]),
         callbacks=[StopEarly()],
         optimizers=(_muon(model, phase.learning_rate) if phase.muon else None, None),
         args=TrainingArguments(

@@ -1,18 +1,16 @@
-"""Train a LoRA adapter or all weights with transformers' Trainer: serves the reverse model, the evaluator and the tuned model."""
+"""Train a LoRA adapter or all weights: serves the reverse model, the evaluator and the tuned model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.engines.memory import free_memory
 from xinstr_core.engines.models import ModelReference, adapter_hash, training_method
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
@@ -21,13 +19,16 @@ from xinstr_core.progress import Progress, silent
 from xinstr_core.schemas.shared import TrainingFigures
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.store import write_text
-from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows, collate
+from xinstr_core.training.batches import training_steps
+from xinstr_core.training.budget import new_budget, read_budget
+from xinstr_core.training.loss import check_head
+from xinstr_core.training.rows import Example, RejectedRow, build_rows
+from xinstr_core.training.steps import Training
 
 SUMMARY = "training.json"
-_VERSION = "1"  # of this module: raised by hand when the same rows train another model
-_COMPLETE = "complete"
+_VERSION = "2"  # of this module: raised by hand when the same rows train another model
 _SHARD_SIZE = "5GB"  # of the files that all weights are written to; a float32 model of 7B parameters has six
-_GROUPED_BATCHES = 8  # batches whose rows are sorted by length together: little padding, and still a random order
+_CHECKED_TOKENS = 16  # enough to see how a model makes its logits
 
 
 @dataclass(frozen=True)
@@ -82,54 +83,36 @@ def train_adapter(
     if folder.exists():
         return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")), identity=identity)
     import torch
-    from transformers import Trainer, TrainingArguments, set_seed
 
-    set_seed(settings.seed)
     tokenizer = engines.tokenizer
     rows, rejected = build_rows(tokenizer, examples, settings.maximum_tokens)
     if not rows:
         raise StageError(
             f"none of {len(examples)} training rows can be used ({_reasons(rejected)}): raise maximum_tokens or check the data"
         )
-    ordered = training_order(rows, settings)
-    steps = math.ceil(len(ordered) / settings.batch_rows)
-    logged = max(1, steps // 40)
+    torch.manual_seed(settings.seed)
+    model = _trainable_model(engines, settings, start_from)
+    check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])
     checkpoints = folder.with_name(folder.name + "-checkpoints")
-    trainer = Trainer(
-        model=_trainable_model(engines, settings, start_from),
-        train_dataset=[{"input_ids": row.input_ids, "labels": row.labels} for row in ordered],
-        data_collator=partial(collate, tokenizer.pad_token_id),
-        callbacks=[_callback(progress)],
-        args=TrainingArguments(
-            output_dir=str(checkpoints),
-            max_steps=steps,
-            per_device_train_batch_size=settings.batch_rows,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=max(1, round(0.03 * steps)),  # 3 %, the value common to the recipes we follow
-            max_grad_norm=1.0,
-            bf16=engines.base.precision == "bfloat16",
-            use_cpu=not torch.cuda.is_available(),  # Trainer refuses bfloat16 on a CPU that it was not told to use
-            train_sampling_strategy="sequential",  # training_order() has shuffled; this alone resumes bit by bit
-            # Saved where a loss is logged: a restart forgets the losses since the last log, and would log another mean.
-            save_steps=math.ceil(max(20, steps // 4) / logged) * logged,
-            logging_steps=logged,
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
-            remove_unused_columns=False,
-            seed=settings.seed,
-        ),
+    budget = read_budget(checkpoints)
+    if budget is None:
+        budget = new_budget(model, min(len(row.input_ids) for row in rows), free_memory())
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        budget.write(checkpoints)
+    training = Training(
+        model, settings, getattr(torch, engines.base.precision), tokenizer.pad_token_id, budget, checkpoints
     )
-    trainer.remove_callback(_printer())
-    trainer.train(resume_from_checkpoint=_complete_checkpoint(checkpoints))
+    steps = training_steps(rows, settings)
+    losses = training.run(steps, progress)
+    kept = [row for number, batch in enumerate(steps, 1) for row in batch if training.budget.takes(number, row.key)]
+    rejected += [RejectedRow(key, "out_of_memory", tokens) for key, (_, tokens) in training.budget.too_large.items()]
     summary: dict[str, Any] = {
-        "losses": [[entry["step"], round(entry["loss"], 4)] for entry in trainer.state.log_history if "loss" in entry],
-        "rows": len(rows),
-        "tokens_seen": sum(len(row.input_ids) for row in ordered),
+        "losses": losses,
+        "rows": len(rows) - len(training.budget.too_large),
+        "tokens_seen": sum(len(row.input_ids) for row in kept),
         "rejected": [[row.key, row.reason, row.tokens] for row in rejected],
     }
-    _save(trainer.model, engines.base, settings, summary, folder)
+    _save(model, engines.base, settings, summary, folder)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return TrainedAdapter(folder, **summary, identity=identity)
 
@@ -158,27 +141,6 @@ def _copy(source: Path, folder: Path) -> None:
     shutil.rmtree(partial_folder, ignore_errors=True)
     shutil.copytree(source, partial_folder)
     partial_folder.replace(folder)
-
-
-def training_order(rows: Sequence[TrainingRow], settings: TrainingSettings) -> list[TrainingRow]:
-    """Every row that is trained on, in order, over all epochs: the same for the same seed, a restart included.
-
-    Each epoch is shuffled, sorted by length within groups of batches, and its batches shuffled again. Grouping gave
-    1.8 times the rows a second of random batches on CPU.
-    """
-    rng = random.Random(f"training order {settings.seed}")
-    wanted = max(1, math.ceil(len(rows) * settings.epochs))
-    ordered: list[TrainingRow] = []
-    while len(ordered) < wanted:
-        epoch = rng.sample(list(rows), len(rows))
-        group = settings.batch_rows * _GROUPED_BATCHES
-        batches = []
-        for start in range(0, len(epoch), group):
-            grouped = sorted(epoch[start : start + group], key=lambda row: len(row.input_ids))
-            batches += [grouped[i : i + settings.batch_rows] for i in range(0, len(grouped), settings.batch_rows)]
-        rng.shuffle(batches)
-        ordered += [row for batch in batches for row in batch]
-    return ordered[:wanted]
 
 
 def _trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
@@ -219,7 +181,6 @@ def _save_all_weights(model: Any, folder: Path) -> None:
 
     bfloat16 would take half the disk, lose small steps, and move a token's score by up to 0.08 nats (tuned pocket model).
     """
-    model.config.use_cache = True  # off only while it was trained
     model.save_pretrained(folder, max_shard_size=_SHARD_SIZE)
 
 
@@ -234,44 +195,6 @@ def _save_adapter(model: Any, base: ModelReference, folder: Path) -> None:
     configuration = json.loads(path.read_text("utf-8"))
     configuration["target_modules"] = sorted(configuration["target_modules"])
     write_text(path, json.dumps(configuration, indent=1, sort_keys=True))
-
-
-def _callback(progress: Progress) -> Any:
-    from transformers import TrainerCallback
-
-    class ReportAndMark(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if logs and "loss" in logs:
-                progress(state.global_step, state.max_steps, loss=float(logs["loss"]))
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Called when all files of a checkpoint are written: the mark makes it one that a restart may trust.
-
-            Older ones go after that and not before, as Trainer's own limit does it: a kill in the middle of a removal
-            would leave a marked checkpoint without some of its files, and nothing better.
-            """
-            written = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            (written / _COMPLETE).touch()
-            for checkpoint in written.parent.glob("checkpoint-*"):
-                if checkpoint != written:
-                    shutil.rmtree(checkpoint)
-
-    return ReportAndMark()
-
-
-def _complete_checkpoint(checkpoints: Path) -> str | None:
-    """The last checkpoint that was written whole; half-written ones are removed."""
-    for checkpoint in checkpoints.glob("checkpoint-*"):
-        if not (checkpoint / _COMPLETE).exists():
-            shutil.rmtree(checkpoint)
-    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.removeprefix("checkpoint-")))
-    return str(found[-1]) if found else None
-
-
-def _printer() -> Any:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback
 
 
 def _reasons(rejected: Sequence[RejectedRow]) -> str:

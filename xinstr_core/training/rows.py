@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xinstr_core.engines.encoding import encode, encode_prompt, padded_length, positions
+from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.text import is_storable
 
 IGNORED = -100  # the label that torch's cross entropy leaves out of the loss
@@ -65,28 +65,3 @@ def build_rows(
                 TrainingRow(example.key, prompt_ids + completion_ids, [IGNORED] * len(prompt_ids) + completion_ids)
             )
     return rows, rejected
-
-
-def collate(pad_token: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Left-padded tensors (rows, padded length) of ids, mask and positions, and labels of the last `logits_to_keep` columns.
-
-    Left, so that all completions end in the last column: the logits of the prompts, most of a batch, are never made.
-    """
-    import torch
-
-    longest = padded_length(max(len(row["input_ids"]) for row in rows))
-    labels = [[IGNORED, *row["labels"][1:]] for row in rows]  # nothing stands before the first token to predict it
-    learned = max(sum(label != IGNORED for label in row) for row in labels)
-    kept = min(longest, padded_length(learned + 1))  # a column's logits predict the next one
-
-    def padded(values: Sequence[Sequence[int]], filler: int) -> Any:
-        return torch.tensor([[filler] * (longest - len(row)) + list(row) for row in values])
-
-    mask = padded([[1] * len(row["input_ids"]) for row in rows], 0)
-    return {
-        "input_ids": padded([row["input_ids"] for row in rows], pad_token),
-        "attention_mask": mask,
-        "position_ids": positions(mask),
-        "labels": padded(labels, IGNORED)[:, -kept:],
-        "logits_to_keep": kept,
-    }

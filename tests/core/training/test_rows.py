@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,9 +10,7 @@ from hypothesis import strategies as st
 
 from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.pocket.base_model import END, PAD, train_tokenizer
-from xinstr_core.pocket.pages import pages
-from xinstr_core.pocket.phases import PHASES
-from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows, collate
+from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
 
 
 @pytest.fixture(scope="module")
@@ -114,61 +111,3 @@ def test_any_example_is_a_complete_row_or_a_refused_one(tokenizer: Any, prompt: 
         assert rows == [TrainingRow("k", ids, [-100] * before + ids[before:])]
     else:
         assert rejected == [RejectedRow("k", "too_many_tokens" if completion else "no_trainable_token", len(ids))]
-
-
-def columns(tensor: Any, last: int) -> list[list[int]]:
-    """The last columns; those before them are padding."""
-    return [row[-last:] for row in tensor.tolist()]
-
-
-def test_a_batch_is_padded_on_the_left_with_no_attention_and_no_loss_on_the_padding() -> None:
-    batch = collate(
-        0, [{"input_ids": [4, 5, 6, 7], "labels": [-100, -100, 6, 7]}, {"input_ids": [8, 9], "labels": [8, 9]}]
-    )
-    assert columns(batch["input_ids"], 5) == [[0, 4, 5, 6, 7], [0, 0, 0, 8, 9]]
-    assert columns(batch["attention_mask"], 5) == [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1]]
-    assert columns(batch["position_ids"], 5) == [[0, 0, 1, 2, 3], [0, 0, 0, 0, 1]]
-    assert columns(batch["labels"], 5) == [[-100, -100, -100, 6, 7], [-100, -100, -100, -100, 9]]  # nothing predicts 8
-
-
-@pytest.mark.parametrize(("tokens", "padded"), [(1, 32), (31, 32), (32, 32), (33, 64), (300, 320)])
-def test_lengths_go_in_steps_so_that_few_shapes_occur(tokens: int, padded: int) -> None:
-    batch = collate(0, [{"input_ids": [5] * tokens, "labels": [5] * tokens}])
-    assert batch["input_ids"].shape == (1, padded)
-
-
-@pytest.mark.parametrize(("learned", "kept"), [(1, 32), (31, 32), (32, 64), (69, 70 + 26)])
-def test_logits_are_asked_for_from_the_last_prompt_token_of_the_longest_completion_on(learned: int, kept: int) -> None:
-    row = {"input_ids": [5] * 70, "labels": [-100] * (70 - learned) + [5] * learned}
-    batch = collate(0, [row, {"input_ids": [8, 9], "labels": [-100, 9]}])
-    assert batch["logits_to_keep"] == kept == batch["labels"].shape[1]
-    assert (batch["labels"][0] != -100).sum() == learned
-
-
-def test_an_end_token_that_is_also_the_pad_token_keeps_its_label_and_its_attention() -> None:
-    """Models without a pad token pad with the end token; masking by token id would unlearn stopping."""
-    batch = collate(9, [{"input_ids": [5, 9], "labels": [-100, 9]}, {"input_ids": [5, 6, 9], "labels": [-100, 6, 9]}])
-    assert columns(batch["labels"], 3) == [[-100, -100, 9], [-100, 6, 9]]
-    assert columns(batch["attention_mask"], 3) == [[0, 1, 1], [1, 1, 1]]
-
-
-def test_padding_changes_no_loss(tiny_model: Any, tokenizer: Any) -> None:
-    import torch
-
-    from xinstr_core.engines.models import load_causal_model
-
-    model = load_causal_model(tiny_model)
-    texts = list(islice(pages(12, PHASES[0].mix), 2))
-    rows, _ = build_rows(
-        tokenizer, [Example(str(i), text[:40], text[40 : 60 + 30 * i]) for i, text in enumerate(texts)], 500
-    )
-    features = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
-
-    def loss(batch: list[dict[str, list[int]]]) -> float:
-        with torch.inference_mode():
-            return float(model(**collate(tokenizer.pad_token_id, batch)).loss)
-
-    trained = [sum(label != -100 for label in row.labels) for row in rows]
-    alone = [loss([feature]) for feature in features]
-    expected = sum(n * value for n, value in zip(trained, alone, strict=True)) / sum(trained)
-    assert loss(features) == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,81 @@
+"""How many tokens go through a model at once: what fits into memory, and no more than speed asks for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from xinstr_core.errors import StageError
+from xinstr_core.store import write_text
+from xinstr_core.training.loss import CHUNK_LOGITS
+
+_FILE = "memory.json"
+# More tokens at once make no step faster: two cores are busy with 1,024, a GPU with some ten thousand. So a small model
+# gets the same split, and the same bytes, wherever it is trained.
+_ENOUGH_TOKENS = {"cpu": 1024, "cuda": 16384}
+_SHARE = 0.8  # of free memory: kernels, fragments and other processes take the rest
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Tokens that go through the model at once, padding included, from each step on, and the rows too large for memory.
+
+    A longer row goes alone. `too_large` has the key, the first step without it, and the tokens of each such row.
+    """
+
+    tokens: dict[int, int]
+    too_large: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def at(self, step: int) -> int:
+        return self.tokens[max(first for first in self.tokens if first <= step)]
+
+    def lowered(self, step: int, tokens: int) -> Self:
+        return replace(self, tokens={**self.tokens, step: max(1, tokens)})
+
+    def without(self, step: int, key: str, tokens: int) -> Self:
+        return replace(self, too_large={**self.too_large, key: (step, tokens)})
+
+    def takes(self, step: int, key: str) -> bool:
+        return key not in self.too_large or step < self.too_large[key][0]
+
+    def write(self, folder: Path) -> None:
+        """Beside the checkpoints, so that a resumed training splits its steps alike and ends with the same bytes."""
+        tokens = {str(step): tokens for step, tokens in self.tokens.items()}
+        write_text(folder / _FILE, json.dumps({"tokens": tokens, "too_large": self.too_large}, indent=1))
+
+
+def read_budget(folder: Path) -> Budget | None:
+    """What an earlier run of the training kept in its folder of checkpoints."""
+    if not (folder / _FILE).exists():
+        return None
+    kept = json.loads((folder / _FILE).read_text("utf-8"))
+    return Budget(
+        {int(step): tokens for step, tokens in kept["tokens"].items()},
+        {key: (step, tokens) for key, (step, tokens) in kept["too_large"].items()},
+    )
+
+
+def new_budget(model: Any, shortest: int, free: int) -> Budget:
+    """For a training that begins with `free` bytes. StageError where they do not hold its shortest row beside the optimizer."""
+    left = _SHARE * free - fixed_bytes(model)
+    tokens = int(left / bytes_a_token(model.config, model.dtype.itemsize))
+    if tokens * model.config.num_hidden_layers < shortest:  # checkpointed, one layer at a time is whole
+        raise StageError(
+            f"{free / 2**30:.1f} GiB of free memory do not hold the training of one row of {shortest} tokens: "
+            'lower maximum_tokens, set method = "lora", or take a smaller base model'
+        )
+    return Budget({1: min(tokens, _ENOUGH_TOKENS[model.device.type])})
+
+
+def fixed_bytes(model: Any) -> int:
+    """Gradients and both moments of what is trained, in float32, and a chunk of logits with its copies."""
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return int(12 * trained + 12 * CHUNK_LOGITS)
+
+
+def bytes_a_token(config: Any, itemsize: int) -> float:
+    """What the layers keep of a token for the way back."""
+    width, inner = config.hidden_size, getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    return float(config.num_hidden_layers * itemsize * (20 * width + 8 * inner))

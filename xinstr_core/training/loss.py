@@ -1,0 +1,128 @@
+"""Cross entropy of the labelled positions alone, from hidden states, without a tensor of rows x tokens x vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xinstr_core.errors import StageError
+from xinstr_core.training.rows import IGNORED
+
+# Logits that exist at once. 128 positions of the 262,144 tokens of Gemma 3: 128 MiB in float32.
+CHUNK_LOGITS = 2**25
+
+
+@dataclass(frozen=True)
+class Head:
+    """What makes logits of hidden states: a linear layer, for some models scaled, for some bounded.
+
+    logits = softcap * tanh(scale * (weight @ hidden + bias) / softcap), without the bound where `softcap` is None (Gemma 2,
+    arXiv 2408.00118, section 2).
+    """
+
+    weight: Any
+    bias: Any
+    scale: float = 1.0
+    softcap: float | None = None
+
+    def logits(self, hidden: Any) -> Any:
+        """Of hidden states (positions, width), in float32."""
+        import torch
+
+        bias = None if self.bias is None else self.bias.to(hidden.dtype)
+        made = torch.nn.functional.linear(hidden, self.weight.to(hidden.dtype), bias).float()
+        if self.scale != 1.0:
+            made.mul_(self.scale)
+        return made if self.softcap is None else made.div_(self.softcap).tanh_().mul_(self.softcap)
+
+
+def head_of(model: Any) -> Head:
+    """The head of a causal language model, of which `model` may be an adapted one."""
+    layer, config = model.get_output_embeddings(), model.config
+    scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
+    return Head(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None))
+
+
+def check_head(model: Any, ids: list[int]) -> None:
+    """StageError where `model` makes other logits of a few tokens than head_of() says: its config has something more."""
+    import torch
+
+    with torch.no_grad():
+        given = torch.tensor([ids], device=model.device)
+        expected = model(input_ids=given, use_cache=False).logits[0].float()
+        found = head_of(model).logits(hidden_states(model, given)[0])
+    if float((found - expected).abs().max()) > 0.01 * float(expected.abs().max()):
+        raise StageError(
+            f"{type(model).__name__} makes its logits in a way that training does not know: use another base model"
+        )
+
+
+def hidden_states(model: Any, ids: Any) -> Any:
+    """The last hidden states (rows, tokens, width) of right-padded ids (rows, tokens).
+
+    No mask: attention is causal, so that a row sees nothing of the padding behind it.
+    """
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return whole.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+
+
+def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: Any) -> Any:
+    """Add the gradients of `weight` x the summed cross entropy of all labels to the trained weights; return that sum.
+
+    `input_ids` and `labels` are (rows, tokens), right-padded; a token's hidden state predicts the next one. Layers and logits are
+    computed in `dtype`, and the softmax in float32.
+    """
+    import torch
+
+    with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
+        hidden = hidden_states(model, input_ids)[:, :-1]
+    labels = labels[:, 1:]
+    labelled = labels != IGNORED
+    hidden = hidden[labelled].to(dtype)
+    with torch.no_grad():
+        loss, gradient = cross_entropy(hidden, labels[labelled], head_of(model), weight)
+    hidden.backward(gradient)
+    return loss
+
+
+def cross_entropy(
+    hidden: Any, labels: Any, head: Head, weight: float, chunk_logits: int = CHUNK_LOGITS
+) -> tuple[Any, Any]:
+    """The summed cross entropy of `labels` (positions) given `hidden` (positions, width), and its gradient x `weight`.
+
+    The gradient is made where a chunk's logits are at hand, and kept instead of them: what Liger Kernel (arXiv
+    2410.10989, section 3.2) does on a GPU. That of the head itself, where it is trained, is added to it.
+    """
+    import torch
+
+    loss = torch.zeros((), device=hidden.device)
+    gradient = torch.empty_like(hidden)
+    layer = head.weight.detach().to(hidden.dtype)
+    for part in torch.arange(len(labels), device=hidden.device).split(max(1, chunk_logits // len(layer))):
+        start, end = int(part[0]), int(part[-1]) + 1
+        of_part = hidden[start:end]
+        logits = head.logits(of_part)
+        wanted = labels[start:end, None]
+        highest = logits.amax(-1, keepdim=True)
+        chosen = logits.gather(-1, wanted)
+        slope = 1 - (logits / head.softcap).square() if head.softcap is not None else None
+        likely = logits.sub_(highest).exp_()
+        total = likely.sum(-1, keepdim=True)
+        loss += (total.log() + highest - chosen).sum()
+        error = likely.div_(total).scatter_add_(-1, wanted, torch.full_like(chosen, -1.0))
+        if slope is not None:
+            error.mul_(slope)
+        error = error.mul_(weight * head.scale).to(hidden.dtype)
+        torch.mm(error, layer, out=gradient[start:end])
+        if head.weight.requires_grad:
+            _accumulate(head.weight, error.T @ of_part)
+        if head.bias is not None and head.bias.requires_grad:
+            _accumulate(head.bias, error.sum(0))
+    return loss, gradient
+
+
+def _accumulate(parameter: Any, gradient: Any) -> None:
+    if parameter.grad is None:
+        parameter.grad = gradient.to(parameter.dtype)
+    else:
+        parameter.grad += gradient
