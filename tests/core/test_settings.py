@@ -30,7 +30,9 @@ def test_an_unknown_section_lists_the_sections() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(overrides={"Corpus": {}})
     message = str(caught.value)
-    assert message.startswith("unknown setting 'Corpus'; known here: base_model, precision, corpus, seeds, reverse_model, ")
+    assert message.startswith(
+        "unknown setting 'Corpus'; known here: base_model, precision, corpus, seeds, reverse_model, "
+    )
 
 
 def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) -> None:
