@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-# Rows of a batch whose every token is scored, and its logits held: 8 of 300 tokens and 6,144 words are 60 MB.
+# Rows that are scored between two shards: what a kill can cost.
 SCORED_ROWS = 8
 
 
@@ -72,26 +72,21 @@ class Engine(Protocol):
     """A loaded model. `fingerprint` tells weights and adapter apart from all others; `capabilities` are its class's.
 
     Requests of one call whose `prompt` is equal share that beginning: the candidates of a text, the openings that are
-    tried for it, the instructions that are scored after it. An engine may read it once.
+    tried for it, the instructions that are scored after it. An engine may read it once. How many of them it reads at
+    once is its own affair. A row that it cannot take is one of ROW_FAULTS (engines/faults.py), with the reason.
     """
 
     capabilities: frozenset[Capability]
     fingerprint: str
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
-        """One batch of completions, each beginning with its request's own `completion`."""
+        """Completions, each beginning with its request's own `completion`."""
 
     def score(self, requests: Sequence[Request]) -> list[TokenScores]:
-        """One batch of given completions scored in one forward pass: nothing is sampled, so nothing can fail to parse."""
+        """Given completions scored: nothing is sampled, so nothing can fail to parse."""
 
     def score_labels(self, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
-        """One batch of prompts, each asked for the same few labels, in one forward pass."""
+        """Prompts, each asked for the same few labels."""
 
     def embed(self, texts: Sequence[str]) -> Any:
-        """Unit vectors (texts, dimensions) in float32 of one batch of texts."""
-
-
-def length_sorted_batches(requests: Sequence[Request], rows: int) -> list[list[Request]]:
-    """Batches of requests of similar length: little padding. Ties go by key, so they are the same every time."""
-    ordered = sorted(requests, key=lambda request: (len(request.prompt) + len(request.completion), request.key))
-    return [ordered[start : start + rows] for start in range(0, len(ordered), rows)]
+        """Unit vectors (texts, dimensions) in float32, in the order of the texts."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from xinstr_core.engines.base import Capability, Engine
+from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.transformers_engine import TransformersEngine
 
@@ -17,8 +18,8 @@ class Kind(Protocol):
 
     capabilities: frozenset[Capability]
 
-    def __call__(self, base: ModelReference, adapter: Path | None) -> Engine:
-        """The base model, or what train_adapter() left in `adapter`, loaded."""
+    def __call__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> Engine:
+        """The base model, or what train_adapter() left in `adapter`, loaded; `budget` says how much it reads at once."""
 
 
 KINDS: dict[str, Kind] = {TRANSFORMERS: TransformersEngine}

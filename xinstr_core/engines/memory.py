@@ -1,12 +1,25 @@
-"""How much memory a model may take here."""
+"""How much memory a model may take here, and so how many tokens may go through it at once."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
+
+from xinstr_core.engines.encoding import LENGTH_STEP
+
+Taken = TypeVar("Taken")
+Made = TypeVar("Made")
 
 _CGROUP = Path("/sys/fs/cgroup")
+# Tokens at once, however much memory there is: more were measured to be no faster (benchmarks/reading.md), and one bound
+# for all machines gives a small model the same batches, and so the same bytes, on each.
+MOST_TOKENS = 16_384
+# Of the free memory; the other half is for what is not counted: masks, logits of a few positions, copies of a layer.
+_SHARE = 0.5
 
 
 def free_memory() -> int:
@@ -22,3 +35,54 @@ def free_memory() -> int:
         limit, used = (int((_CGROUP / name).read_text("ascii")) for name in ("memory.max", "memory.current"))
         return min(available, limit - used)
     return available
+
+
+def bytes_a_token(model: Any) -> int:
+    """Bytes that one more token costs a model that only reads: its keys and values in every layer, and one layer's work."""
+    config = model.config.get_text_config(decoder=True)
+    heads = config.num_attention_heads
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head_width
+    wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    worked_on = 6 * config.hidden_size + 3 * wide + 2 * heads * head_width
+    return int((kept + worked_on) * model.dtype.itemsize)
+
+
+class TokenBudget:
+    """Tokens, padding included, that may be in a model at once: rows times their padded length.
+
+    Found from the free memory when it is first asked for, never more than MOST_TOKENS, and kept in the file `kept`, so
+    that a run that goes on splits its rows as it did before.
+    """
+
+    def __init__(self, kept: Path | None = None) -> None:
+        self._kept = kept
+        self._tokens: int | None = None
+        if kept is not None and kept.is_file():
+            self._tokens = json.loads(kept.read_text("ascii"))["tokens"]
+
+    def tokens(self, model: Any) -> int:
+        return self._tokens or self._keep(min(MOST_TOKENS, int(free_memory() * _SHARE) // bytes_a_token(model)))
+
+    def halve(self, model: Any) -> None:
+        """After memory ran out: what is read from now on is split finer."""
+        self._keep(self.tokens(model) // 2)
+
+    def _keep(self, tokens: int) -> int:
+        self._tokens = max(LENGTH_STEP, tokens)
+        if self._kept is not None:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            self._kept.write_text(json.dumps({"tokens": self._tokens}), "ascii")
+        return self._tokens
+
+
+def unless_out_of_memory(work: Callable[[Taken], Made], rows: Taken) -> Made | None:
+    """What `work` makes of rows; None where memory ran out, and what it had taken is free again."""
+    import torch
+
+    try:
+        return work(rows)
+    except RuntimeError as error:  # of a GPU by a class of its own, of the processor in words
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+    return None

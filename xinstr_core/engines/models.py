@@ -162,7 +162,7 @@ def load_trained_model(base: ModelReference, folder: Path) -> Any:
     from peft import PeftModel
 
     adapted = PeftModel.from_pretrained(load_causal_model(base), str(folder))
-    return adapted.merge_and_unload() if base.precision == "float32" else adapted.eval()
+    return adapted.merge_and_unload() if base.precision == "float32" else adapted.get_base_model().eval()
 
 
 def load_trainable_model(base: ModelReference, start_from: Path | None, method: Literal["lora", "full"]) -> Any:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.base import Engine, Request, length_sorted_batches
+from xinstr_core.engines.base import Engine, Request
+from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from xinstr_core.engines.base import Capability
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
+from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference, load_tokenizer, load_trainable_model
 from xinstr_core.engines.resume import Load
 from xinstr_core.engines.translators import Translator, load_translator
@@ -37,13 +38,20 @@ class Engines:
     A model is loaded when its handle is called, and not at all where no row is missing. One is held at a time: roles
     with the same base and adapter share it, and before another is loaded it is let go. So a room calls the handle
     where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of this `kind`
-    cannot play. `base` is None for a stage that does not use the base model.
+    cannot play. `base` is None for a stage that does not use the base model. `budget` is how much they read at once.
     """
 
-    def __init__(self, settings: Settings, base: ModelReference | None, kind: str = TRANSFORMERS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        base: ModelReference | None,
+        kind: str = TRANSFORMERS,
+        budget: TokenBudget | None = None,
+    ) -> None:
         self._settings = settings
         self._base = base
         self._kind = kind
+        self._budget = budget or TokenBudget()
         self._held: tuple[Hashable, Any] | None = None
         self._lent: Callable[[], Any] = lambda: None
 
@@ -124,7 +132,7 @@ class Engines:
                 f"the {role} cannot be an engine of kind {self._kind!r}, which lacks: {', '.join(sorted(missing))}; "
                 f"kinds that can: {', '.join(able) or 'none'}"
             )
-        return partial(self._model, ("engine", adapter), lambda: kind(self.base, adapter))
+        return partial(self._model, ("engine", adapter), lambda: kind(self.base, adapter, self._budget))
 
     def _model(self, key: Hashable, load: Callable[[], Any]) -> Any:
         if self._held is None or self._held[0] != key:

@@ -1,4 +1,7 @@
-"""Sampling in which every row has random numbers of its own, so that its neighbours in a batch do not matter."""
+"""Which token comes next: the likeliest, or one that is drawn, with random numbers of its own for every row.
+
+So a row's neighbours in a batch do not matter.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +13,75 @@ import numpy
 
 from xinstr_core.engines.base import Decoding, Request
 
+# Likeliest tokens among which a nucleus is looked for first: to sort a vocabulary of 262,144 takes longer than the layers.
+_HEAD = 512
+_SAMPLED_ROWS = 16  # at once: each takes the vocabulary a few times, in float64
 
-def row_sampler(requests: Sequence[Request], decoding: Decoding) -> Any:
-    """A logits processor that leaves one token a row: the one that the row's own random number picks.
 
-    Temperature, then the nucleus of Holtzman et al. 2020 (the fewest likeliest tokens that hold `top_p` together), then
-    the inverse of their cumulated probabilities at a number that follows from seed, key and step.
+def token_chooser(requests: Sequence[Request], decoding: Decoding, openings: Sequence[Sequence[int]] = ()) -> Any:
+    """A logits processor that leaves one token a row.
+
+    First those of the row's opening, one a step, then the likeliest or, where `decoding` has a temperature, the one that
+    the row's own random number picks. Raises ValueError where the scores are no numbers.
     """
     import torch
     from transformers import LogitsProcessor
 
+    given = [list(opening) for opening in openings] or [[] for _ in requests]
     numbers = numpy.stack([_numbers(request.key, decoding) for request in requests])
 
-    class RowSampler(LogitsProcessor):  # type: ignore[misc]  # transformers ships no types
+    class TokenChooser(LogitsProcessor):  # type: ignore[misc]  # transformers ships no types
         def __init__(self) -> None:
             self._step = 0
 
         def __call__(self, input_ids: Any, scores: Any) -> Any:
-            drawn = torch.tensor(numbers[:, self._step], device=scores.device).unsqueeze(1)
-            self._step += 1
-            below = scores.double() - scores.amax(-1, keepdim=True)  # so that no temperature is too near 0
-            ranked = torch.softmax(below / decoding.temperature, dim=-1).sort(dim=-1, descending=True, stable=True)
-            if ranked.values.isnan().any():
+            step, self._step = self._step, self._step + 1
+            if not scores.amax(-1).isfinite().all():  # it is NaN where any score is
                 raise ValueError("the model's scores of a next token are no numbers")
-            cumulated = ranked.values.cumsum(-1)
-            last = (cumulated - ranked.values < decoding.top_p).sum(-1, keepdim=True) - 1  # the first always is inside
-            rank = (cumulated < drawn * cumulated.gather(1, last)).sum(-1, keepdim=True)
-            chosen = ranked.indices.gather(1, rank)
-            return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
+            if decoding.temperature == 0 and not openings:
+                return scores
+            if decoding.temperature == 0:
+                chosen = scores.argmax(-1, keepdim=True)
+            else:
+                places = [min(max(step - len(opening), 0), decoding.maximum_new_tokens - 1) for opening in given]
+                drawn = torch.tensor(numbers[range(len(places)), places], device=scores.device).unsqueeze(1)
+                pieces = zip(scores.split(_SAMPLED_ROWS), drawn.split(_SAMPLED_ROWS), strict=True)
+                chosen = torch.cat([_sampled(rows, of_rows, decoding) for rows, of_rows in pieces])
+            for row, opening in enumerate(given):
+                if step < len(opening):
+                    chosen[row] = opening[step]
+            return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
 
-    return RowSampler()
+    return TokenChooser()
+
+
+def _sampled(scores: Any, drawn: Any, decoding: Decoding) -> Any:
+    """Tokens (rows, 1): temperature, then the nucleus of Holtzman et al. 2020 (the fewest likeliest tokens that hold
+    `top_p` together), then the inverse of their cumulated probabilities at the numbers `drawn` (rows, 1).
+    """
+    import torch
+
+    below = scores.double() - scores.amax(-1, keepdim=True)  # so that no temperature is too near 0
+    shares = torch.softmax(below / decoding.temperature, dim=-1)
+    least, indices = shares.topk(min(_HEAD, shares.shape[-1]), dim=-1)
+    chosen, sure = _picked(shares, indices.sort(-1).values, drawn, decoding.top_p, least[:, -1:])
+    if not sure.all():
+        rest = ~sure
+        every = torch.arange(shares.shape[-1], device=shares.device).expand(int(rest.sum()), -1)
+        chosen[rest], _ = _picked(shares[rest], every, drawn[rest], decoding.top_p, torch.tensor(-1.0))
+    return chosen
+
+
+def _picked(shares: Any, indices: Any, drawn: Any, top_p: float, least: Any) -> tuple[Any, Any]:
+    """The token of every row (rows, 1) among those at `indices` (rows, n), which are ascending, so that of equally likely
+    tokens the first stands first; and whether the nucleus ends above `least`, below which others could stand.
+    """
+    ranked = shares.gather(1, indices).sort(dim=-1, descending=True, stable=True)
+    cumulated = ranked.values.cumsum(-1)
+    inside = (cumulated - ranked.values < top_p).sum(-1, keepdim=True)  # the first always is
+    rank = (cumulated < drawn * cumulated.gather(1, inside - 1)).sum(-1, keepdim=True)
+    sure = inside <= (ranked.values > least).sum(-1, keepdim=True)
+    return indices.gather(1, ranked.indices.gather(1, rank)), sure.squeeze(1)
 
 
 def _numbers(key: str, decoding: Decoding) -> Any:

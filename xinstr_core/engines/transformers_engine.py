@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
-from xinstr_core.engines.encoding import encode, encode_prompt, padded_length, positions
+from xinstr_core.engines.batches import packed
+from xinstr_core.engines.encoding import encode, encode_prompt, padded_length
+from xinstr_core.engines.memory import TokenBudget, unless_out_of_memory
 from xinstr_core.engines.models import (
     ModelReference,
     adapter_hash,
@@ -15,16 +17,31 @@ from xinstr_core.engines.models import (
     load_tokenizer,
     load_trained_model,
 )
-from xinstr_core.engines.sampling import row_sampler
+from xinstr_core.engines.reading import (
+    Row,
+    can_share,
+    last_states,
+    left_padded,
+    log_probabilities,
+    read_shared,
+    worth_sharing,
+)
+from xinstr_core.engines.sampling import token_chooser
+from xinstr_core.errors import InputError
 from xinstr_core.identity import fingerprint
+
+Made = TypeVar("Made")
 
 
 class TransformersEngine:
-    """A causal language model: the base as it is, or what train_adapter() made of it (an adapter, or all weights)."""
+    """A causal language model: the base as it is, or what train_adapter() made of it (an adapter, or all weights).
+
+    As many rows go through it at once as `budget` allows, those with the same prompt together.
+    """
 
     capabilities = frozenset(Capability)
 
-    def __init__(self, base: ModelReference, adapter: Path | None = None) -> None:
+    def __init__(self, base: ModelReference, adapter: Path | None = None, budget: TokenBudget | None = None) -> None:
         from transformers import GenerationConfig
 
         self._tokenizer = load_tokenizer(base)
@@ -34,98 +51,164 @@ class TransformersEngine:
             eos_token_id=self._tokenizer.eos_token_id, pad_token_id=self._tokenizer.pad_token_id
         )
         self.model: Any = model
+        self._pad: int = self._tokenizer.pad_token_id
+        self._embedded: int = model.get_input_embeddings().weight.shape[0]
+        self._budget = budget or TokenBudget()
         self.fingerprint = fingerprint({"base": base.fingerprint, "adapter": adapter and adapter_hash(adapter)})
+        if max(self._pad, self._tokenizer.eos_token_id) >= self._embedded:
+            raise InputError(
+                f"base model {base.name!r}: its tokenizer ends or pads texts with a token that is not among the "
+                f"{self._embedded} of its weights"
+            )
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
+        rows = [self._row(request.prompt, encode(self._tokenizer, request.completion)) for request in requests]
+        return self._in_pieces(
+            rows,
+            lambda part: self._generated([requests[i] for i in part], [rows[i] for i in part], decoding),
+            written=decoding.maximum_new_tokens,
+        )
+
+    def _generated(self, requests: Sequence[Request], rows: Sequence[Row], decoding: Decoding) -> list[Completion]:
+        """Completions of rows that fit. Where prompts are shared, openings are written as if the model chose them:
+
+        they have different lengths, and a window of attention must see no padding between a prompt and what follows it.
+        """
         import torch
 
-        openings = [encode(self._tokenizer, request.completion) for request in requests]
-        prompts = [self._prompt(request.prompt) for request in requests]
-        ids, mask = self._padded([prompt + opening for prompt, opening in zip(prompts, openings, strict=True)])
-        sampling = {"logits_processor": [row_sampler(requests, decoding)]} if decoding.temperature > 0 else {}
+        shares = can_share(self.model) and worth_sharing(rows)
+        longest = max(len(row.following) for row in rows) if shares else 0
         with torch.inference_mode():
+            if shares:
+                shared = read_shared(self.model, rows, self._pad)
+                last = torch.tensor([row.prompt[-1:] for row in rows], device=self.model.device)
+                mask = torch.cat([shared.mask, torch.ones_like(last)], dim=1)
+                ids = torch.cat([torch.full_like(shared.mask, self._pad), last], dim=1)
+                chooser = token_chooser(requests, decoding, [row.following for row in rows])
+                kept = {"past_key_values": shared.cache}
+            else:
+                ids, mask = left_padded([row.prompt + row.following for row in rows], self._pad, self.model.device)
+                chooser, kept = token_chooser(requests, decoding), {}
             output = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                max_new_tokens=decoding.maximum_new_tokens,
+                max_new_tokens=decoding.maximum_new_tokens + longest,
                 do_sample=False,
-                **sampling,
+                logits_processor=[chooser],
+                **kept,
             )
         written = output[:, ids.shape[1] :].tolist()
         return [
-            self._completion(request, len(prompt), opening, row)
-            for request, prompt, opening, row in zip(requests, prompts, openings, written, strict=True)
+            self._completion(request, row, ids[len(row.following) if shares else 0 :][: decoding.maximum_new_tokens])
+            for request, row, ids in zip(requests, rows, written, strict=True)
         ]
 
     def score(self, requests: Sequence[Request]) -> list[TokenScores]:
-        import torch
-
         end = self._tokenizer.eos_token_id
-        prompts = [self._prompt(request.prompt) for request in requests]
-        completions = [[*encode(self._tokenizer, request.completion), end] for request in requests]
-        rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
-        kept = padded_length(max(len(completion) for completion in completions) + 1)
-        ids, mask = self._padded(rows)
-        with torch.inference_mode():
-            logits = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions(mask), logits_to_keep=kept
-            ).logits
-        scored = []
-        for request, completion, of_row in zip(requests, completions, logits, strict=True):
-            of_tokens = torch.log_softmax(of_row[-len(completion) - 1 : -1].double(), dim=-1)
-            picked = of_tokens.gather(1, torch.tensor(completion, device=of_tokens.device).unsqueeze(1)).squeeze(1)
-            *tokens, last = picked.tolist()
-            scored.append(TokenScores(request.key, tuple(tokens), last))
-        return scored
+        rows = [self._row(request.prompt, encode(self._tokenizer, request.completion)) for request in requests]
+
+        def scored(part: Sequence[int]) -> list[TokenScores]:
+            import torch
+
+            states = last_states(self.model, [rows[i] for i in part], self._pad)
+            tokens = torch.tensor(
+                [token for i in part for token in (*rows[i].following, end)], device=self.model.device
+            )
+            found = log_probabilities(self.model, torch.cat(states), tokens.unsqueeze(1)).squeeze(1)
+            of_rows = [values.tolist() for values in found.split([len(one) for one in states])]
+            return [
+                TokenScores(requests[i].key, tuple(row[:-1]), row[-1]) for i, row in zip(part, of_rows, strict=True)
+            ]
+
+        return self._in_pieces(rows, scored)
 
     def score_labels(self, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
         """Raises ValueError for labels that begin with the same token: one position could not tell them apart."""
-        import torch
-
         first = [encode(self._tokenizer, label)[0] for label in labels]
         if len(set(first)) < len(first):
             raise ValueError(f"labels {list(labels)} do not differ in their first token")
-        ids, mask = self._padded([self._prompt(request.prompt) for request in requests])
-        with torch.inference_mode():
-            logits = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions(mask), logits_to_keep=1
-            ).logits
-        picked = torch.log_softmax(logits[:, -1].double(), dim=-1)[:, first].tolist()
-        return [LabelScores(request.key, tuple(row)) for request, row in zip(requests, picked, strict=True)]
+        rows = [self._row(request.prompt) for request in requests]
+
+        def scored(part: Sequence[int]) -> list[LabelScores]:
+            import torch
+
+            states = torch.cat(last_states(self.model, [rows[i] for i in part], self._pad))
+            asked = torch.tensor([first], device=self.model.device).expand(len(part), -1)
+            found = log_probabilities(self.model, states, asked).tolist()
+            return [LabelScores(requests[i].key, tuple(row)) for i, row in zip(part, found, strict=True)]
+
+        return self._in_pieces(rows, scored)
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Unit vectors (len(texts), hidden size) in float32: the mean of the last hidden states of each text."""
         import torch
 
-        ids, mask = self._padded([self._prompt(text) for text in texts])
-        with torch.inference_mode():
-            states = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions(mask), output_hidden_states=True
-            ).hidden_states[-1]
-        weights = mask.unsqueeze(-1)
-        means = (states * weights).sum(1) / weights.sum(1)
-        return torch.nn.functional.normalize(means, dim=-1).float().cpu().numpy()
+        read = [self._prompt(text) for text in texts]
+        rows = [Row((first,), tuple(others)) for first, *others in read]
+
+        def embedded(part: Sequence[int]) -> list[Any]:
+            states = last_states(self.model, [rows[i] for i in part], self._pad)
+            return [torch.nn.functional.normalize(of_row.float().mean(0), dim=0) for of_row in states]
+
+        return torch.stack(self._in_pieces(rows, embedded)).cpu().numpy()
 
     def count_tokens(self, text: str) -> int:
         return len(encode(self._tokenizer, text))
+
+    def _row(self, prompt: str, following: Sequence[int] = ()) -> Row:
+        return Row(tuple(self._prompt(prompt)), tuple(following))
 
     def _prompt(self, text: str) -> list[int]:
         """Ids of what is read first, never none: where nothing stands, the end of another text does, as in training."""
         return encode_prompt(self._tokenizer, text) or [self._tokenizer.eos_token_id]
 
-    def _padded(self, rows: list[list[int]]) -> tuple[Any, Any]:
-        """Left-padded ids and mask, both (rows, padded length): the last column is the last token of every row."""
-        import torch
+    def _in_pieces(
+        self, rows: Sequence[Row], work: Callable[[Sequence[int]], list[Made]], *, written: int = 0
+    ) -> list[Made]:
+        """What `work` makes of every row, given the places of as many rows as the budget allows at once.
 
-        longest = padded_length(max(len(row) for row in rows))
-        pad = self._tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-        return ids.to(self.model.device), mask.to(self.model.device)
+        `written` are tokens that every row grows by. Where memory runs out, all is begun anew with half the budget. Raises
+        ValueError for a row that the model cannot take, RuntimeError for one that alone is too large for the memory.
+        """
+        for row in rows:
+            self._check(row, written)
+        while True:
+            pieces = self._pieces(rows, written)
+            made = dict[int, Made]()
+            for piece in pieces:
+                of_piece = unless_out_of_memory(work, piece)
+                if of_piece is None:
+                    break
+                made.update(zip(piece, of_piece, strict=True))
+            if len(made) == len(rows):
+                return [made[i] for i in range(len(rows))]
+            if len(piece) == 1:
+                raise RuntimeError(f"memory ran out on this row alone, of {len(rows[piece[0]]) + written} tokens")
+            self._budget.halve(self.model)
 
-    def _completion(self, request: Request, prompt_tokens: int, opening: list[int], ids: list[int]) -> Completion:
+    def _pieces(self, rows: Sequence[Row], written: int) -> list[list[int]]:
+        """Places of rows that go through the model together."""
+        limit = self._budget.tokens(self.model)
+        return packed(
+            range(len(rows)),
+            shares=lambda place: rows[place].prompt,
+            length=lambda place: len(rows[place]),
+            name=lambda place: place,
+            fits=lambda count, longest: count * (padded_length(longest) + written) <= limit,
+        )
+
+    def _check(self, row: Row, written: int) -> None:
+        places = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        if places is not None and len(row) + written > places:
+            raise ValueError(f"{len(row)} tokens and {written} to be written: the model has {places} positions")
+        if max((*row.prompt, *row.following)) >= self._embedded:
+            raise ValueError(f"a token of this row is not among the {self._embedded} of the model's weights")
+
+    def _completion(self, request: Request, row: Row, ids: list[int]) -> Completion:
         end = self._tokenizer.eos_token_id
         finished = end in ids
         written = ids[: ids.index(end)] if finished else ids
-        text = self._tokenizer.decode(opening + written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Completion(request.key, text, prompt_tokens, len(written), finished)
+        text = self._tokenizer.decode(
+            [*row.following, *written], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return Completion(request.key, text, len(row.prompt), len(written), finished)

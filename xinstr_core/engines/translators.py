@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import polars as pl
 import regex
 
-from xinstr_core.engines.base import Request, length_sorted_batches
+from xinstr_core.engines.base import Request
+from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.encoding import encode, padded_length
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import InputError

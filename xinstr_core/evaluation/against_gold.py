@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.base import Decoding, Request, length_sorted_batches
+from xinstr_core.engines.base import Decoding, Request
+from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.resume import Load
 from xinstr_core.evaluation.gold import HeldOutDocument, judge_instruction, judge_pairs
 from xinstr_core.evaluation.measures import Measures, by_case

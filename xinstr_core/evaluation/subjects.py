@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.base import SCORED_ROWS, Request, length_sorted_batches
+from xinstr_core.engines.base import SCORED_ROWS, Request
+from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import Load, RowLog
 from xinstr_core.engines.roles import Engines

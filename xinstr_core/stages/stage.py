@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
@@ -184,7 +185,8 @@ def run_stage(
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        with Engines(workspace.settings, workspace.model if stage.uses_model else None) as engines:
+        model = workspace.model if stage.uses_model else None
+        with Engines(workspace.settings, model, budget=TokenBudget(begun / "token_budget.json")) as engines:
             output = stage.run(
                 StageRun(
                     workspace, workspace.language(tag), inputs, unfinished, begun / "rows", partition, progress, engines

@@ -16,6 +16,7 @@ from tests.core.conftest import Killed
 from xinstr_core.engines import roles
 from xinstr_core.engines.base import Capability, Engine, Request
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
+from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import KEY, RowLog, run_rows
 from xinstr_core.engines.roles import Engines
@@ -43,7 +44,7 @@ class Fake:
     loaded: list[Path | None] = []  # noqa: RUF012
     alive: weakref.WeakSet[Fake] = weakref.WeakSet()  # noqa: RUF012
 
-    def __init__(self, base: ModelReference, adapter: Path | None) -> None:
+    def __init__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> None:
         assert not self.alive, "another model is still held"
         self.loaded.append(adapter)
         self.alive.add(self)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xinstr_core.engines.base import Decoding, Request
-from xinstr_core.engines.sampling import row_sampler
+from xinstr_core.engines.sampling import token_chooser
 
 ROWS = 20_000
 LOGITS = (1.0, 2.5, -0.5, 2.0, -math.inf, 0.3)
@@ -23,7 +23,7 @@ def drawn(asked: list[Request], decoding: Decoding, scores: Any, steps: int = 1)
     """The tokens of every row, one a step, for the same scores (rows, vocabulary) at each step."""
     import torch
 
-    sampler = row_sampler(asked, decoding)
+    sampler = token_chooser(asked, decoding)
     chosen = []
     for _ in range(steps):
         left = sampler(torch.zeros((len(asked), 1), dtype=torch.long), scores.clone())

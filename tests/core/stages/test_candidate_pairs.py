@@ -13,6 +13,7 @@ import pytest
 from tests.core.conftest import Killed
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
+from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.errors import StageError
 from xinstr_core.identity import pair_key
@@ -46,7 +47,7 @@ class Writer:
     answer: Callable[[Request, int], str] = staticmethod(lambda request, nth: "")
     die_after = -1
 
-    def __init__(self, base: ModelReference, adapter: Path | None) -> None:
+    def __init__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> None:
         assert adapter is not None
         assert (adapter / "weights").read_text("utf-8") == "adapter"
         Writer.loads += 1

@@ -1,4 +1,4 @@
-"""Batches are a function of what is in them."""
+"""Batches are a function of what is in them, and what can be read once is read together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from xinstr_core.engines.base import Request, length_sorted_batches
+from xinstr_core.engines.base import Request
+from xinstr_core.engines.batches import length_sorted_batches
 
 
 def keys(batches: list[list[Request]]) -> list[list[str]]:
@@ -41,8 +42,20 @@ def test_every_request_is_in_exactly_one_batch_and_no_batch_is_empty_or_too_larg
     requests = [Request(f"key-{i:02}", "x" * (i % 7)) for i in range(40)]
     batches = length_sorted_batches(requests, rows)
     assert sorted(key for batch in keys(batches) for key in batch) == [request.key for request in requests]
-    assert {len(batch) for batch in batches[:-1]} <= {rows}
-    assert 1 <= len(batches[-1]) <= rows
+    assert all(1 <= len(batch) <= rows for batch in batches)
+
+
+def test_requests_with_the_same_prompt_share_a_batch_and_no_more_batches_than_they_need() -> None:
+    texts = {"a": "xx", "b": "xxxxx", "c": "xxx", "d": "x"}
+    requests = [Request(f"{text}{i}", prompt, "y" * i) for i in range(4) for text, prompt in texts.items()]
+    assert keys(length_sorted_batches(requests, 8)) == [
+        ["d0", "d1", "d2", "d3", "a0", "a1", "a2", "a3"],
+        ["c0", "c1", "c2", "c3", "b0", "b1", "b2", "b3"],
+    ]
+    assert keys(length_sorted_batches(requests, 6)) == [[f"{text}{i}" for i in range(4)] for text in "dacb"]
+    assert keys(length_sorted_batches(requests, 3)) == [
+        [f"{text}{i}" for i in part] for text in "dacb" for part in ((0, 1, 2), (3,))
+    ]
 
 
 def test_no_requests_give_no_batches() -> None:

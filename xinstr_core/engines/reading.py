@@ -1,0 +1,157 @@
+"""What a causal language model makes of rows of ids: its last states, and log-probabilities of tokens at chosen places.
+
+A prompt that several rows begin with is read once: its keys and values are kept, and each row goes on from them as a
+branch. No tensor holds the vocabulary for more than a few positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xinstr_core.engines.encoding import padded_length, positions
+
+# Numbers in one piece of logits, 128 MiB in float32: 128 positions of a vocabulary of 262,144.
+_LOGITS = 2**25
+# Branches are a few tokens, and there are many: a multiple of 32 would double the work of eight openings.
+_BRANCH_STEP = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """Ids of a prompt, never none, and of what follows it."""
+
+    prompt: tuple[int, ...]
+    following: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.following)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What was read of the prompts of rows: all but their last tokens.
+
+    `cache` has a row for each row, and `mask` (rows, longest) says which of its places, padded on the left, are tokens.
+    """
+
+    cache: Any
+    mask: Any
+
+
+def can_share(model: Any) -> bool:
+    """Whether what a model keeps of a prompt can be repeated: keys and values of attention, whole or of a window."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
+    return not model._is_stateful and kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
+
+
+def worth_sharing(rows: Sequence[Row]) -> bool:
+    """Whether each prompt serves two rows or more on average, and there is more of it than a token.
+
+    Reading in two steps costs a second pass over all weights.
+    """
+    prompts = {row.prompt for row in rows}
+    return 2 * len(prompts) <= len(rows) and max(map(len, prompts)) > _BRANCH_STEP
+
+
+def read_shared(model: Any, rows: Sequence[Row], pad: int) -> Shared:
+    """Read every different prompt of the rows once, up to its last token, from which a row goes on."""
+    import torch
+    from transformers import DynamicCache
+
+    number = {prompt: index for index, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
+    ids, mask = left_padded([prompt[:-1] for prompt in number], pad, model.device)
+    cache = DynamicCache(config=model.config)
+    with torch.inference_mode():
+        model.base_model(
+            input_ids=ids, attention_mask=mask, position_ids=positions(mask), past_key_values=cache, use_cache=True
+        )
+    branches = torch.tensor([number[row.prompt] for row in rows], device=model.device)
+    cache.reorder_cache(branches)
+    return Shared(cache, mask[branches])
+
+
+def last_states(model: Any, rows: Sequence[Row], pad: int) -> list[Any]:
+    """The last hidden states of every row from the last token of its prompt on: (1 + following tokens, hidden size) each.
+
+    Padding stands on the right, where no token sees it, so it needs no mask.
+    """
+    import torch
+
+    shared = read_shared(model, rows, pad) if can_share(model) and worth_sharing(rows) else None
+    unread = [((*row.prompt[-1:], *row.following) if shared else (*row.prompt, *row.following)) for row in rows]
+    longest = max(map(len, unread))
+    longest = -(-longest // _BRANCH_STEP) * _BRANCH_STEP if shared else padded_length(longest)
+    ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in unread], device=model.device)
+    if shared is None:
+        kept = {"use_cache": False}
+    else:
+        starts = shared.mask.sum(-1, keepdim=True)
+        kept = {
+            "past_key_values": shared.cache,
+            "use_cache": True,
+            "attention_mask": torch.cat([shared.mask, torch.ones_like(ids)], dim=1),
+            "position_ids": starts + torch.arange(longest, device=model.device),
+        }
+    with torch.inference_mode():
+        states = model.base_model(input_ids=ids, **kept).last_hidden_state
+    return [
+        of_row[len(read) - len(row.following) - 1 : len(read)]
+        for row, read, of_row in zip(rows, unread, states, strict=True)
+    ]
+
+
+def log_probabilities(model: Any, states: Any, tokens: Any) -> Any:
+    """Natural log-probabilities in float32 of `tokens` (positions, n) at `states` (positions, hidden size).
+
+    Raises ValueError where the model's logits are no numbers.
+    """
+    import torch
+
+    found = []
+    for piece, asked in zip(_pieces(model, states), _pieces(model, tokens), strict=True):
+        with torch.inference_mode():
+            logits = _logits(model, piece).float()
+            found.append(logits.gather(1, asked) - logits.logsumexp(-1, keepdim=True))
+    together = torch.cat(found)
+    if together.isnan().any():
+        raise ValueError("the model's scores of a token are no numbers")
+    return together
+
+
+def left_padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:
+    """Ids and mask, both (rows, padded length): the last column is the last token of every row."""
+    import torch
+
+    longest = padded_length(max(map(len, rows)))
+    ids = torch.tensor([[*[pad] * (longest - len(row)), *row] for row in rows], device=device)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+    return ids, mask
+
+
+def _pieces(model: Any, of_positions: Any) -> Iterator[Any]:
+    step = max(1, _LOGITS // model.config.get_text_config(decoder=True).vocab_size)
+    yield from of_positions.split(step)
+
+
+def _logits(model: Any, states: Any) -> Any:
+    """Logits (positions, vocabulary) of last states.
+
+    What stands between the two is a model's own (a cap, a scale), so its own forward is asked, with the states in the
+    place of what its layers would give.
+    """
+    import torch
+    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+
+    layers = model.base_model
+    given = BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states.unsqueeze(0))
+    layers.forward = lambda *_, **__: given
+    try:
+        ids = torch.zeros((1, len(states)), dtype=torch.long, device=states.device)
+        return model(input_ids=ids, use_cache=False).logits[0]
+    finally:
+        del layers.forward
