@@ -87,7 +87,7 @@ def test_every_command_refuses_an_unknown_option(command: tuple[tuple[str, ...],
 def test_a_newcomer_sees_the_commands_by_what_they_are_for(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == ExitCode.DONE
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
-    assert [row[1] for row in rows if row[1] != "--help"] == ORDER
+    assert [row[1] for row in rows if row[1] != "--help"] == ORDER, "a new command has its place in ORDER"
 
 
 def test_a_command_without_arguments_that_it_needs_is_a_wrong_use(run: Run) -> None:

@@ -37,7 +37,7 @@ from xinstr_core.identity import fingerprint
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas import evaluator as tables
-from xinstr_core.schemas.evaluator import HEADS, NO, YES, head_table
+from xinstr_core.schemas.evaluator import HEADS, NO, YES, adapter_folder, head_table
 from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, SCORES
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.store import Partition
@@ -62,7 +62,7 @@ class Evaluator:
         readers = Readers(
             engines,
             settings.signals,
-            {task: partition.folder(f"adapter-{task}") for task in adapter_tasks(settings)},
+            {task: partition.folder(adapter_folder(task)) for task in adapter_tasks(settings)},
             RareWords(partition.read(tables.RARE_WORDS.name)),
             Neighbours(partition.read(tables.NEIGHBOURS.name)),
         )
@@ -82,7 +82,7 @@ class Evaluator:
         return fingerprint({task: adapter_hash(adapter) for task, adapter in self.readers.adapters.items()})
 
     def folders(self) -> dict[str, Path]:
-        return {f"adapter-{task}": adapter for task, adapter in self.readers.adapters.items()}
+        return {adapter_folder(task): adapter for task, adapter in self.readers.adapters.items()}
 
     def rate(self, pairs: Sequence[Pair], log: SignalLog, progress: Progress = silent) -> tuple[pl.DataFrame, Signals]:
         """(pair_id, PROBABILITIES, SCORES and the signals of every pair that could be read, sorted; what was read)."""
@@ -148,7 +148,7 @@ def train_evaluator(
             engines,
             examples,
             settings,
-            folder / f"adapter-{task}",
+            folder / adapter_folder(task),
             start_from=(start_from or {}).get(task),
             earlier=(earlier or {}).get(task),
             progress=progress,

@@ -30,7 +30,7 @@ def instruction_status(raw: str, response: str, *, finished: bool, maximum_chara
         return instruction, "too_long"
     if _is_copied(instruction, response):
         return instruction, "copied"
-    if not _is_english(instruction, response):
+    if not is_english(instruction, response):
         return instruction, "not_english"
     return instruction, ACCEPTED
 
@@ -42,7 +42,7 @@ def _is_copied(instruction: str, response: str) -> bool:
     return form in text or any(run in text for run in runs)
 
 
-def _is_english(instruction: str, response: str) -> bool:
+def is_english(instruction: str, response: str) -> bool:
     """English once the names it takes over from the response, in whatever script, are left out."""
     names = set(_WORD.findall(response.casefold()))
     words = [

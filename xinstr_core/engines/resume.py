@@ -18,9 +18,10 @@ from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
+from xinstr_core.schemas.shared import ROW_KEY
 from xinstr_core.store import Partition, ShardLog
 
-KEY = "row_key"
+KEY = ROW_KEY.name
 Load = Callable[[], Engine]
 Work = Callable[[Engine, list[Request]], pl.DataFrame]
 

@@ -10,11 +10,12 @@ import polars as pl
 
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
-from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, arm_rows, arm_size, repeated
+from xinstr_core.evaluation.arms import SEED_ONLY, SELECTED, arm_rows, arm_size, repeated
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.eval_report import ArmFigures
+from xinstr_core.schemas.shared import SEED
 from xinstr_core.settings import Arm, TuningSettings
 from xinstr_core.training.adapter import Earlier, train_adapter
 from xinstr_core.training.rows import Example, build_rows
@@ -110,8 +111,8 @@ class ArmTraining:
             progress=self.progress,
         )
         tags = rows.filter(~pl.col("pair_id").is_in(list(rejected)))["source_tag"]
-        seeds = int((tags == SEED_TAG).sum())
-        template = template_of(SEED_TAG if seeds else tags[0])
+        seeds = int((tags == SEED).sum())
+        template = template_of(SEED if seeds else tags[0])
         return ArmModel(arm, trained.folder, template, len(tags) - seeds, seeds, trained.rows, trained.identity)
 
 
@@ -122,7 +123,7 @@ def kept_arms(arms: Sequence[ArmModel], settings: TuningSettings) -> list[ArmMod
 
 def template_of(source_tag: str) -> str:
     """The response prompt of rows of that kind."""
-    return "response_seed" if source_tag == SEED_TAG else "response_web"
+    return "response_seed" if source_tag == SEED else "response_web"
 
 
 def _folder(arm: Arm) -> str:

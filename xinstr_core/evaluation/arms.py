@@ -13,6 +13,7 @@ from typing import TypeVar, get_args
 
 import polars as pl
 
+from xinstr_core.schemas.shared import SEED, WEB
 from xinstr_core.settings import Arm
 
 T = TypeVar("T")
@@ -28,7 +29,6 @@ CHOICES: dict[Arm, str] = {
     "top_half": "rated pairs at random from the better rated half",
     "bottom_half": "rated pairs at random from the worse rated half",
 }
-SEED_TAG, WEB_TAG = "seed", "web"
 ARM_SCHEMA = pl.Schema({"pair_id": pl.String, "instruction": pl.String, "response": pl.String, "source_tag": pl.String})
 
 
@@ -60,9 +60,9 @@ def arm_rows(
     when they are not mixed in.
     """
     chosen = pairs.head(0) if arm == SEED_ONLY else _choice(arm, pairs, selected).head(size)
-    rows = [chosen.with_columns(source_tag=pl.lit(WEB_TAG)).select(ARM_SCHEMA.names()).sort("pair_id")]
+    rows = [chosen.with_columns(source_tag=pl.lit(WEB)).select(ARM_SCHEMA.names()).sort("pair_id")]
     if mix_seeds or arm == SEED_ONLY:
-        rows.append(seeds.with_columns(source_tag=pl.lit(SEED_TAG)).select(ARM_SCHEMA.names()).sort("pair_id"))
+        rows.append(seeds.with_columns(source_tag=pl.lit(SEED)).select(ARM_SCHEMA.names()).sort("pair_id"))
     return pl.concat(rows)
 
 

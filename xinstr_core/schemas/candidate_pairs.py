@@ -34,7 +34,7 @@ PAIRS = Table(
         Column(
             "raw_output",
             pl.String,
-            "what the model wrote, before anything parsed it; null where it wrote nothing",
+            "what the model wrote, before anything parsed it; null where it was not asked or failed",
             nullable=True,
         ),
         Column("status", pl.String, f"{ACCEPTED}, or the reason against it"),
@@ -69,7 +69,9 @@ class CandidateFunnel(Funnel):
 
 
 class CandidateFigures(Figures):
-    funnel: CandidateFunnel = figure("funnel", "instructions by what became of them", unit=ROWS)
+    funnel: CandidateFunnel = figure(
+        "funnel", "instructions, and texts that get none, by what became of them", unit=ROWS
+    )
     documents: int = figure("documents", "texts that were looked at", unit=ROWS)
     flawed_texts: dict[str, int] = figure(
         "texts that open in the middle", "texts that get no instruction, by flaw", unit=ROWS

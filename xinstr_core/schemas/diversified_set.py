@@ -38,7 +38,7 @@ SELECTED = Table(
         DOC_ID,
         INSTRUCTION,
         RESPONSE,
-        Column("rating", pl.Float64, RATING.meaning, nullable=True, minimum=RATING.minimum, maximum=RATING.maximum),
+        RATING,
         CLUSTER_ID,
         Column("distance_to_centre", pl.Float64, "cosine distance of the instruction to its cluster's centre"),
         Column(

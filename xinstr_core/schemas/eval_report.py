@@ -11,7 +11,7 @@ from xinstr_core.schemas.shared import LANGUAGE, ROW_KEY, ROWS, TOKENS, TrainedO
 
 ASSET = "eval_report"
 METRIC_NAME = Column("metric", pl.String, "what is measured")
-MODEL = Column("model", pl.String, "what was measured: base, tuned, an arm, or a set of pairs")
+MODEL = Column("model", pl.String, "what was measured: base, tuned, an arm, the reverse model, or a set of pairs")
 PROMPTS = Column("prompts", pl.String, "language of the prompts; - where there are none")
 BETTER = Column("better", pl.String, "which way is better", values=get_args(Better))
 LOW = Column("low", pl.Float64, "lower end of the 95 % interval")
@@ -106,10 +106,10 @@ class ReportFigures(TrainedOn, Figures):
     arms: dict[str, ArmFigures] = figure("arms", "models tuned for comparison", default={})
     clear_gaps: int = figure(
         "gaps clearly in favour of the selection",
-        "measures on which the selection is better than another arm and the interval holds no zero",
+        "comparisons of the selection with another arm, measure by measure, in which it is better and the interval holds no zero",
         better="higher",
     )
-    gaps: int = figure("gaps", "measures on which the selection is compared with another arm")
+    gaps: int = figure("gaps", "comparisons of the selection with another arm, measure by measure")
     training_instructions: int = figure(
         "training instructions", "instructions that the tuned model learned from", unit=ROWS
     )

@@ -94,6 +94,11 @@ def head_table(head: str) -> Table:
     )
 
 
+def adapter_folder(task: str) -> str:
+    """Where the adapter that learned a task is kept."""
+    return f"adapter-{task}"
+
+
 class ConstructionFigures(Declared):
     """What a construction of the rating set costs, and what switching it off would lose."""
 
@@ -138,5 +143,5 @@ EVALUATOR = Contract(
     "Rater of pairs on three levels, validated on held-out seeds before it may gate.",
     EvaluatorFigures,
     tables=(HELD_OUT, SHUFFLED, WRITTEN, RARE_WORDS, NEIGHBOURS, *map(head_table, HEADS), *signal_tables(ASSET)),
-    folders=(Folder("adapter-*", "the adapter that learned a task: to write an instruction, or a level"),),
+    folders=(Folder(adapter_folder("*"), "the adapter that learned a task: to write an instruction, or a level"),),
 )

@@ -15,7 +15,7 @@ HISTORY = Table(
         LANGUAGE,
         Column("asset", pl.String, "the asset that was built"),
         Column("fingerprint", pl.String, "of everything that went in"),
-        Column("time", pl.Datetime("us", "UTC"), "when the build ended", unit="UTC"),
+        Column("time", pl.Datetime("us", "UTC"), "when the build ended, in UTC"),
         Column("preset", pl.String, "preset of settings"),
         Column(
             "changed_settings",

@@ -13,7 +13,7 @@ ASSET = "raw_corpus"
 PLACE = Column("place", pl.String, "where it was read: file and record")
 # Of one text each. The limits are a language's own, from its pack; corpus/quality.py measures.
 FEATURES = tuple(
-    Column(name, pl.Float64, meaning, unit=SHARE)
+    Column(name, pl.Float64, meaning, unit=SHARE, minimum=0, maximum=1)
     for name, meaning in {
         "link_share": "characters inside addresses and link targets, one of them aside: it may be the source",
         "markup_share": "characters of markup, code and formulas",
@@ -48,8 +48,14 @@ DOCUMENTS = Table(
         Column("span_end", pl.Int64, "character after its last one", unit="characters", minimum=0),
         Column("n_chars", pl.Int64, "length", unit="characters", minimum=1),
         Column("repaired", pl.Boolean, "whether text in a wrong encoding was repaired before it was read"),
-        Column("lid_label", pl.String, "language that the identifiers agree on"),
-        Column("lid_score", pl.Float64, "how sure they are", minimum=0),
+        Column("lid_label", pl.String, "likeliest language, the mean over the identifiers that ship"),
+        Column(
+            "lid_score",
+            pl.Float64,
+            "probability of the corpus's own language, the mean over all identifiers that know it; where none does, the share of its profile",
+            minimum=0,
+            maximum=1,
+        ),
         *FEATURES,
     ),
     view=ASSET,
@@ -62,7 +68,7 @@ REJECT_COLUMNS = (
     Column("reason", pl.String, "why it was refused"),
     Column("value", pl.String, "what was measured, or what it repeats"),
     Column("threshold", pl.String, "the limit that it broke"),
-    Column("excerpt", pl.String, "its beginning, masked where it holds personal data", unit="at most 200 characters"),
+    Column("excerpt", pl.String, "its first 200 characters; of documents masked where they hold personal data"),
 )
 REJECTED = Table(
     ASSET,
@@ -77,7 +83,7 @@ DUPLICATES = Table(
     "Documents that repeat an earlier one, whole or in part.",
     (
         LANGUAGE,
-        DOC_ID,
+        Column("doc_id", pl.String, "key of the document that repeats"),
         PLACE,
         Column("kind", pl.String, "how it repeats", values=("exact_duplicate", "near_duplicate", "overlap")),
         Column("duplicate_of", pl.String, "key of the document that it repeats"),

@@ -33,7 +33,7 @@ RATING = Column(
 PAIRS = Table(
     ASSET,
     "pairs",
-    "Every accepted pair with its rating; null where the evaluator could not read it.",
+    "Every accepted pair with its ratings and signals, which are null where the evaluator could not read it.",
     (
         LANGUAGE,
         PAIR_ID,
@@ -55,7 +55,7 @@ PAIRS = Table(
 ROUND_RATINGS = Table(
     ASSET,
     "ratings",
-    "What every round that was used said of every pair.",
+    "What every round that was used said of every pair that it could read.",
     (PAIR_ID, *ratings_and_signals(nullable=False), Column("round", pl.Int32, "the round", minimum=1)),
 )
 
@@ -72,7 +72,9 @@ class RoundFigures(ValidationFigures):
     used: bool = figure("used", "whether its evaluator counts")
     outcome: str = figure("outcome", "what became of it, and why")
     mean_probabilities: list[float] = figure(
-        "mean level probabilities of candidates", "means over all candidates, level 1 first", unit=SHARE
+        "mean level probabilities of candidates",
+        "means over the candidates that could be read, level 1 first",
+        unit=SHARE,
     )
 
 

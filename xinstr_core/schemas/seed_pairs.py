@@ -8,7 +8,7 @@ import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Funnel, Table, figure
 from xinstr_core.schemas.raw_corpus import REJECT_COLUMNS
-from xinstr_core.schemas.shared import LANGUAGE, PAIR_ID, ROWS
+from xinstr_core.schemas.shared import LANGUAGE, ROWS, SEED_ID
 
 ASSET = "seed_pairs"
 Origin = Literal["native", "native_instruction_translated", "response_translated", "english"]
@@ -24,7 +24,7 @@ SEEDS = Table(
     "Seed pairs: an English instruction and a response, each checked.",
     (
         LANGUAGE,
-        PAIR_ID,
+        SEED_ID,
         Column("instruction", pl.String, "what is asked, in English"),
         Column("response", pl.String, "the answer, in the language unless `origin` says english"),
         Column("source", pl.String, "where it is from, as the record says"),
@@ -48,7 +48,7 @@ class SeedFunnel(Funnel):
 
 
 class SeedFigures(Figures):
-    seed_pairs: int = figure("seed pairs", "pairs that were read", unit=ROWS)
+    seed_pairs: int = figure("seed pairs", "pairs that were kept", unit=ROWS)
     native: int = figure("native", "pairs whose response people wrote in the language", unit=ROWS)
     english_only: bool = figure("english only", "whether no pair has a response in the language")
     by_origin: dict[str, int] = figure("by origin", "pairs by how they came about", unit=ROWS)

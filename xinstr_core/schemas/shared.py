@@ -10,6 +10,7 @@ LANGUAGE = Column("language", pl.String, "key of the language, as in languages.t
 PAIR_ID = Column(
     "pair_id", pl.String, "key of the pair: follows from document, prompt, reverse model and sample number"
 )
+SEED_ID = Column("pair_id", pl.String, "key of the seed pair: follows from language, instruction and response")
 DOC_ID = Column(
     "doc_id", pl.String, "key of the document that is the response: follows from language and normalised text"
 )
@@ -31,8 +32,9 @@ RATINGS = (
     Column("pair_fit", pl.Float64, "score of the response as an answer to the instruction", minimum=0, maximum=1),
 )
 
+WEB, SEED = "web", "seed"
 SOURCE_TAG = Column(
-    "source_tag", pl.String, "from web text or from a seed pair: decides the response prompt", values=("web", "seed")
+    "source_tag", pl.String, "from web text or from a seed pair: decides the response prompt", values=(WEB, SEED)
 )
 TOKENS = "tokens"
 ROWS = "rows"
@@ -60,7 +62,7 @@ class ValidationFigures(Declared):
     held_out_rows: int = figure("held-out rows", "rows of the rating set that it has not learned from", unit=ROWS)
     accuracy: float = figure(
         "accuracy",
-        "rows whose likeliest level is the true one",
+        "rows whose likeliest level is the true one, each level weighing the same",
         unit=SHARE,
         better="higher",
         compared_with="a third by chance",
@@ -80,7 +82,7 @@ class ValidationFigures(Declared):
     )
     auc_level_3: float | None = figure(
         "AUC of level 3",
-        "level-3 probability of seed pairs against all flawed ones; null without both",
+        "level-3 probability of seed pairs against all flawed ones, 0.5 without one of them; null for rows of one level",
         better="higher",
         compared_with="0.5 by chance",
         default=None,

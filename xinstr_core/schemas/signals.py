@@ -13,24 +13,28 @@ from xinstr_core.schemas.declaration import Column, Table
 from xinstr_core.schemas.shared import LEVELS, NATS, NATS_A_TOKEN, RATINGS, ROW_KEY, SHARE
 
 
-def _surprise(name: str, meaning: str, unit: str = NATS_A_TOKEN) -> Column:
-    return Column(name, pl.Float64, meaning, unit)
+def _log_probability(name: str, meaning: str, unit: str = NATS_A_TOKEN) -> Column:
+    return Column(name, pl.Float64, meaning, unit, maximum=0)
 
 
 RESPONSE = (
-    _surprise("response_mean", "mean log-probability of the response for the untouched base model"),
-    _surprise("response_weakest_stretch", "lowest mean of eight tokens of the response in a row"),
-    _surprise("response_lowest", "mean of the response's five lowest tokens"),
-    _surprise("response_end", "log-probability that the response ends where it does", NATS),
+    _log_probability("response_mean", "mean log-probability of the response for the untouched base model"),
+    _log_probability("response_weakest_stretch", "lowest mean of eight tokens of the response in a row"),
+    _log_probability("response_lowest", "mean of the response's five lowest tokens"),
+    _log_probability("response_end", "log-probability that the response ends where it does", NATS),
 )
 GIVEN = (
-    _surprise("instruction_mean", "mean log-probability of the instruction after its response, its end included"),
-    _surprise("instruction_lowest", "lowest token of the instruction after its response", NATS),
+    _log_probability(
+        "instruction_mean", "mean log-probability of the instruction after its response, its end included"
+    ),
+    _log_probability(
+        "instruction_lowest", "lowest token of the instruction after its response, its end included", NATS
+    ),
 )
 ALONE = (
-    _surprise("alone_mean", "mean log-probability of the instruction where no text stands"),
-    _surprise("alone_lowest", "lowest token of the instruction where no text stands", NATS),
-    _surprise("alone_end", "log-probability that the instruction ends where it does", NATS),
+    _log_probability("alone_mean", "mean log-probability of the instruction where no text stands"),
+    _log_probability("alone_lowest", "lowest token of the instruction where no text stands", NATS),
+    _log_probability("alone_end", "log-probability that the instruction ends where it does", NATS),
 )
 GROUNDING = (
     Column(
@@ -43,7 +47,8 @@ NEIGHBOURS = (
     HALVES_ALIKE,
 )
 LEVEL = tuple(
-    _surprise(f"label_{level}", f"log-probability that an adapter would write level {level}", NATS) for level in LEVELS
+    _log_probability(f"label_{level}", f"log-probability that an adapter would write level {level}", NATS)
+    for level in LEVELS
 )
 SIGNALS = (*GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL)
 

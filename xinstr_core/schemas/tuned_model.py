@@ -6,7 +6,7 @@ import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Table, figure
 from xinstr_core.schemas.reverse_model import ADAPTER
-from xinstr_core.schemas.shared import PAIR_ID, ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
+from xinstr_core.schemas.shared import ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
 
 ASSET = "tuned_model"
 
@@ -14,7 +14,11 @@ TRAINING_ROWS = Table(
     ASSET,
     "training_rows",
     "Every row that the model learned from, and where it comes from.",
-    (PAIR_ID, SOURCE_TAG, Column("origin", pl.String, "web, or how its seed pair came about")),
+    (
+        Column("pair_id", pl.String, "key of the pair, or of the seed pair"),
+        SOURCE_TAG,
+        Column("origin", pl.String, "web, or how its seed pair came about"),
+    ),
     view="training_rows",
 )
 

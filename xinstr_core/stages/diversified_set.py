@@ -27,6 +27,7 @@ from xinstr_core.schemas.diversified_set import (
     SelectionFunnel,
 )
 from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, REFINED_PAIRS
+from xinstr_core.schemas.shared import WEB
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import ShardLog, StageOutput
@@ -121,7 +122,7 @@ def _placed(kept: pl.DataFrame, embeddings: Embeddings, load: Any, run: StageRun
             "topic": pl.String,
         },
     )
-    rows = kept.join(placed, on="text_key", how="inner", maintain_order="left").with_columns(source_tag=pl.lit("web"))
+    rows = kept.join(placed, on="text_key", how="inner", maintain_order="left").with_columns(source_tag=pl.lit(WEB))
     return rows, count
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.curation.audit import audit_file, read_audit
-from xinstr_core.curation.instructions import instruction_status
+from xinstr_core.curation.instructions import is_english
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.against_gold import measure_pairs, measure_reverse_model
 from xinstr_core.evaluation.agreement import Agreement, agreement
 from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, template_of
-from xinstr_core.evaluation.arms import SEED_TAG, SELECTED, WEB_TAG, drawable
+from xinstr_core.evaluation.arms import SELECTED, drawable
 from xinstr_core.evaluation.gaps import Gap, gaps
 from xinstr_core.evaluation.gold import HeldOutDocument, held_out_documents
 from xinstr_core.evaluation.measures import Measures, compare
@@ -26,7 +26,7 @@ from xinstr_core.evaluation.subjects import Examination, Subject
 from xinstr_core.languages import Language
 from xinstr_core.reporting.page import Findings, write_page
 from xinstr_core.schemas import diversified_set, refined_pairs
-from xinstr_core.schemas.candidate_pairs import ACCEPTED, CANDIDATE_PAIRS
+from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, IS_HELD_OUT
 from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES, REPLIES, REPORT, SCORES, ReportFigures
 from xinstr_core.schemas.evaluator import EVALUATOR
@@ -35,6 +35,7 @@ from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.reverse_model import ADAPTER, REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
+from xinstr_core.schemas.shared import SEED, WEB
 from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
@@ -121,7 +122,7 @@ def _tuned(run: StageRun) -> ArmModel:
     return ArmModel(
         SELECTED,
         run.inputs[TUNED_MODEL.asset].folder(ADAPTER.name),
-        template_of(SEED_TAG if figures.seed_rows > 0 else WEB_TAG),
+        template_of(SEED if figures.seed_rows > 0 else WEB),
         figures.curated_rows,
         figures.seed_rows,
         figures.rows,
@@ -196,18 +197,15 @@ def _prompts(run: StageRun) -> list[EvaluationPrompt]:
 def _training_instructions(run: StageRun) -> tuple[int, int]:
     """(instructions that the tuned model learned from, those of them that are not in English).
 
-    What must be 0 for replies to prompts in the language to be zero-shot. A text is English where a candidate's
-    instruction would be: names that it takes over from its response, in any script, do not count.
+    What must be 0 for replies to prompts in the language to be zero-shot. An instruction is English as a candidate's
+    would be: names that it takes over from its response, in any script, do not count.
     """
     tables = run.scan(diversified_set.SELECTED), run.scan(SEEDS)
     pairs = pl.concat([table.select("pair_id", "instruction", "response") for table in tables])
     trained = run.scan(TRAINING_ROWS).select("pair_id")
     learned = pairs.join(trained, on="pair_id", how="semi").select("instruction", "response").collect()
-    statuses = [
-        instruction_status(" ".join(text.split()), response, finished=True, maximum_characters=len(text))[1]
-        for text, response in learned.iter_rows()
-    ]
-    return len(statuses), sum(status != ACCEPTED for status in statuses)
+    foreign = sum(not is_english(instruction, response) for instruction, response in learned.iter_rows())
+    return len(learned), foreign
 
 
 def _audit(run: StageRun) -> tuple[list[Agreement], str]:

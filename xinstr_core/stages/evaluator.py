@@ -15,7 +15,7 @@ from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
-from xinstr_core.schemas.evaluator import EVALUATOR, HELD_OUT, SHUFFLED, WRITTEN, EvaluatorFigures
+from xinstr_core.schemas.evaluator import EVALUATOR, HELD_OUT, SHUFFLED, WRITTEN, EvaluatorFigures, adapter_folder
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.stages.reverse_model import choose_seeds
 from xinstr_core.stages.stage import StageRun, stage
@@ -59,7 +59,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
         run.unfinished,
         log=log,
         material=seeds.material,
-        earlier={task: run.earlier(f"adapter-{task}") for task in adapter_tasks(settings)},
+        earlier={task: run.earlier(adapter_folder(task)) for task in adapter_tasks(settings)},
         progress=run.progress,
     )
     evaluator = trained.evaluator
@@ -84,7 +84,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
             advice=validation.advice(settings),
             **dict(first.figures()),
             further_trainings={other.folder.name: other.figures() for other in others},
-            trained_on={f"adapter-{task}": adapter.identity for task, adapter in trained.trainings.items()},
+            trained_on={adapter_folder(task): adapter.identity for task, adapter in trained.trainings.items()},
         ),
     )
 

@@ -8,6 +8,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, SELECTED
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
+from xinstr_core.schemas.shared import SEED, WEB
 from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL, TunedFigures
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
@@ -49,8 +50,8 @@ def tune(run: StageRun) -> StageOutput:
 
 def _provenance(rows: pl.DataFrame, seeds: pl.DataFrame, trained: TrainedAdapter) -> pl.DataFrame:
     """Where every row that was trained on comes from: `origin` is "web", or how its seed pair came about."""
-    web = rows.select("pair_id", "source_tag", origin=pl.lit("web"))
-    given = seeds.select("pair_id", "origin", source_tag=pl.lit("seed")).select(web.columns)
+    web = rows.select("pair_id", "source_tag", origin=pl.lit(WEB))
+    given = seeds.select("pair_id", "origin", source_tag=pl.lit(SEED)).select(web.columns)
     rejected = [key for key, *_ in trained.rejected]
     return pl.concat([web, given]).filter(~pl.col("pair_id").is_in(rejected)).sort("source_tag", "pair_id")
 
