@@ -37,15 +37,20 @@ def free_memory() -> int:
     return available
 
 
-def bytes_a_token(model: Any) -> int:
+def bytes_a_token(config: Any, itemsize: int) -> int:
     """Bytes that one more token costs a model that only reads: its keys and values in every layer, and one layer's work."""
-    config = model.config.get_text_config(decoder=True)
+    config = config.get_text_config(decoder=True)
     heads = config.num_attention_heads
     head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
     kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head_width
     wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     worked_on = 6 * config.hidden_size + 3 * wide + 2 * heads * head_width
-    return int((kept + worked_on) * model.dtype.itemsize)
+    return int((kept + worked_on) * itemsize)
+
+
+def tokens_at_once(config: Any, itemsize: int, free: int) -> int:
+    """Tokens that may be in a model at once where so many bytes are free."""
+    return min(MOST_TOKENS, int(free * _SHARE) // bytes_a_token(config, itemsize))
 
 
 class TokenBudget:
@@ -62,7 +67,7 @@ class TokenBudget:
             self._tokens = json.loads(kept.read_text("ascii"))["tokens"]
 
     def tokens(self, model: Any) -> int:
-        return self._tokens or self._keep(min(MOST_TOKENS, int(free_memory() * _SHARE) // bytes_a_token(model)))
+        return self._tokens or self._keep(tokens_at_once(model.config, model.dtype.itemsize, free_memory()))
 
     def halve(self, model: Any) -> None:
         """After memory ran out: what is read from now on is split finer."""

@@ -70,9 +70,19 @@ def new_budget(model: Any, shortest: int, free: int) -> Budget:
 
 
 def fixed_bytes(model: Any) -> int:
-    """Gradients and both moments of what is trained, in float32, and a chunk of logits with its copies."""
+    """What a training holds beside the weights, whatever goes through them."""
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return int(12 * trained + 12 * CHUNK_LOGITS)
+    return optimizer_bytes(trained)
+
+
+def optimizer_bytes(trained: int) -> int:
+    """Gradients and both moments of so many parameters, in float32, and a chunk of logits with its copies."""
+    return 12 * trained + 12 * CHUNK_LOGITS
+
+
+def enough_tokens(device: str) -> int:
+    """Tokens at once that make a step as fast as it gets there."""
+    return _ENOUGH_TOKENS[device]
 
 
 def bytes_a_token(config: Any, itemsize: int) -> float:

@@ -1,0 +1,129 @@
+"""Memory and time of every stage before anything is loaded, and whether it fits this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xinstr_core.engines.memory import bytes_a_token, free_memory, tokens_at_once
+from xinstr_core.estimate.model import ModelShape
+from xinstr_core.estimate.text import Material, measure_material
+from xinstr_core.estimate.workload import Workload, workloads
+from xinstr_core.settings import Settings, TrainingSettings
+from xinstr_core.training.budget import bytes_a_token as trained_bytes_a_token
+from xinstr_core.training.budget import enough_tokens, optimizer_bytes
+from xinstr_core.workspace import Workspace
+
+# Share of the machine's own rate of matrix products that was measured (benchmarks/estimate.md): of a training, of reading,
+# of writing token by token, whose time goes into fetching weights.
+_TRAINING, _READING, _WRITING = 0.30, 0.50, 0.12
+_A_CALL = 0.004  # seconds around a pass through a model, however small it is
+_DOCUMENTS_A_SECOND = 1500.0  # a processor judges (benchmarks/corpus.md)
+_PROCESS = 620 << 20  # bytes of a process that has loaded the libraries of a model and no model
+_CORPUS_PROCESS = 700 << 20  # bytes of the corpus stage, workers aside (benchmarks/corpus.md)
+# Of which section of the settings each stage's training is.
+_TRAINED_BY = {
+    "reverse_model": "reverse_model",
+    "evaluator": "evaluator",
+    "refined_pairs": "evaluator",
+    "tuned_model": "tuning",
+    "eval_report": "tuning",
+}
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What a stage will take: peak of memory as it will be here, least memory with which it runs, and seconds."""
+
+    asset: str
+    work: Workload
+    memory: int
+    least_memory: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All stages of a language's build on this machine. `advice` is empty where it fits."""
+
+    material: Material
+    parameters: int
+    precision: str
+    free_memory: int
+    stages: tuple[StageEstimate, ...]
+    advice: str
+
+
+def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = None) -> Estimate:
+    """The estimate for a language. `rate` is the machine's, in floating-point operations a second (machine_rate())."""
+    settings, shape = workspace.settings, ModelShape.of(workspace.model)
+    material = measure_material(workspace, tag)
+    there = free_memory() if free is None else free
+    stages = tuple(
+        StageEstimate(
+            asset,
+            work,
+            _memory(asset, work, shape, settings, there),
+            _memory(asset, work, shape, settings, 0),
+            _seconds(asset, work, shape, settings, rate),
+        )
+        for asset, work in workloads(material, settings).items()
+    )
+    return Estimate(
+        material, shape.parameters, shape.reference.precision, there, stages, _advice(stages, settings, there)
+    )
+
+
+def _memory(asset: str, work: Workload, shape: ModelShape, settings: Settings, free: int) -> int:
+    """Peak of a stage's process with so much memory free; with none, the least: one row at a time."""
+    if asset in ("raw_corpus", "seed_pairs"):
+        return _CORPUS_PROCESS if asset == "raw_corpus" else _PROCESS
+    weights = shape.parameters * shape.itemsize
+    read = tokens_at_once(shape.config, shape.itemsize, free)
+    reading = max(work.longest, min(read, round(work.read_tokens + work.written_tokens)))
+    peak = weights + reading * bytes_a_token(shape.config, shape.itemsize)
+    if work.trained_tokens:
+        training = getattr(settings, _TRAINED_BY[asset])
+        peak = max(peak, _training_memory(work, shape, training, free))
+    return int(_PROCESS + peak)
+
+
+def _training_memory(work: Workload, shape: ModelShape, settings: TrainingSettings, free: int) -> int:
+    full = settings.method == "full"
+    weights = shape.parameters * (4 if full else shape.itemsize)
+    trained = shape.parameters if full else shape.adapter(settings.rank)
+    at_once = max(work.longest, enough_tokens(_device()) if free else 0)
+    held = weights + (0 if full else 4 * trained) + optimizer_bytes(trained)
+    return int(held + at_once * trained_bytes_a_token(shape.config, shape.itemsize))
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _seconds(asset: str, work: Workload, shape: ModelShape, settings: Settings, rate: float) -> float:
+    """Two operations a parameter and token forward, as many again for the way back, thrice where all weights are trained."""
+    if asset == "raw_corpus":
+        return work.rows / _DOCUMENTS_A_SECOND
+    reading = work.read_tokens * 2 * shape.body / (_READING * rate)
+    writing = work.written_tokens * 2 * (shape.body + shape.head) / (_WRITING * rate)
+    factor = 6 if work.trained_tokens and getattr(settings, _TRAINED_BY[asset]).method == "full" else 4
+    training = work.trained_tokens * factor * shape.body / (_TRAINING * rate)
+    return reading + writing + training + work.rows * _A_CALL
+
+
+def _advice(stages: tuple[StageEstimate, ...], settings: Settings, free: int) -> str:
+    """The setting to change where a stage does not fit; empty where all do."""
+    largest = max(stages, key=lambda stage: stage.least_memory)
+    if largest.least_memory <= free:
+        return ""
+    section = _TRAINED_BY.get(largest.asset)
+    needs = f"{largest.asset} needs {largest.least_memory / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
+    if section and getattr(settings, section).method == "full":
+        return f'{needs}: set {section}.method = "lora", or take a smaller base model'
+    if settings.precision == "float32":
+        return f'{needs}: set precision = "bfloat16", or take a smaller base model'
+    if section:
+        return f"{needs}: lower {section}.maximum_tokens, or take a smaller base model"
+    return f"{needs}: lower corpus.maximum_characters, or take a smaller base model"

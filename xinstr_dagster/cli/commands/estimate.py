@@ -1,0 +1,58 @@
+"""`xinstr estimate`: what a build would take, before anything of it is loaded."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from xinstr_core.workspace import home_folder
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli.output import console, plain
+
+commands = CommandGroup(Panel.BUILD)
+
+
+@commands.ending_with(*ORDINARY)
+def estimate(
+    tag: Annotated[str, typer.Argument(help="language key, e.g. sw")],
+    corpus: CorpusPath = "",
+    seeds: SeedsPath = "",
+    base_model: BaseModel = "",
+    preset: Preset = "pocket",
+    override: Overrides = None,
+) -> None:
+    """Rows, tokens, memory and time of every stage of a build with these options, and whether it fits this machine."""
+    from xinstr_core.estimate.cost import estimate as estimated
+    from xinstr_core.estimate.machine import machine_rate
+    from xinstr_dagster.build import BuildRequest
+
+    workspace = BuildRequest(**choices_of(corpus, seeds, base_model, preset, override)).workspace(home_folder())
+    found = estimated(workspace, tag, machine_rate(workspace.precision.name))
+    table = Table("stage", "rows", "read", "written", "trained", "memory", "time", caption="tokens in thousands")
+    for stage in found.stages:
+        tokens = (stage.work.read_tokens, stage.work.written_tokens, stage.work.trained_tokens)
+        shown = [f"{count / 1000:.0f}" if count else "-" for count in tokens]
+        table.add_row(
+            stage.asset, f"{stage.work.rows}", *shown, f"{stage.memory / 2**30:.1f} GiB", _time(stage.seconds)
+        )
+    console.print(table)
+    total = _time(sum(stage.seconds for stage in found.stages))
+    console.print(
+        f"{plain(workspace.model.name)}: {found.parameters / 1e6:.0f} M parameters in {found.precision} ({plain(workspace.precision.reason)}); "
+        f"{found.free_memory / 2**30:.1f} GiB are free; about {total} in all, of what is not built yet",
+        soft_wrap=True,
+        highlight=False,
+    )
+    console.print(
+        f"[yellow]does not fit: {plain(found.advice)}[/]" if found.advice else "[green]fits[/]", soft_wrap=True
+    )
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
