@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from xinstr_core.engines.control_tokens import make_control_tokens_special
 from xinstr_core.engines.precision import Precision
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
@@ -111,18 +112,8 @@ def load_tokenizer(reference: ModelReference) -> Any:
         raise InputError(f"base model {reference.name!r}: its tokenizer has no end token, so no reply could end")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    _make_control_tokens_special(tokenizer)
+    make_control_tokens_special(tokenizer)
     return tokenizer
-
-
-def _make_control_tokens_special(tokenizer: Any) -> None:
-    """Some tokenizers have control tokens that they do not call special (Qwen 3: `</think>`), which text could write."""
-    from tokenizers import AddedToken
-
-    plain = [added for added in tokenizer.added_tokens_decoder.values() if not added.special]
-    tokens = [AddedToken(added.content, special=True, normalized=added.normalized) for added in plain]
-    if tokens:
-        tokenizer.add_tokens(tokens, special_tokens=True)
 
 
 def load_causal_model(reference: ModelReference) -> Any:
