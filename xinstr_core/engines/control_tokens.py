@@ -11,21 +11,22 @@ import re
 from typing import Any
 
 _MARKER = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
-_TAG = re.compile(r"</?([a-z][a-z0-9]*)/?>", re.IGNORECASE)
 # Elements of text in the HTML standard (https://html.spec.whatwg.org/#toc-semantics), and those that pages still have.
-_ELEMENTS = frozenset(
-    """a abbr acronym address article aside b bdi bdo big blockquote body br button caption center cite code col colgroup dd
-    del details dfn div dl dt em fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head header hr html i iframe
-    img input ins kbd label legend li link main map mark menu meta nav ol option p pre q rp rt ruby s samp script section
-    select small span strike strong style sub summary sup table tbody td textarea tfoot th thead time title tr tt u ul var
-    wbr""".split()
+_ELEMENT = re.compile(
+    r"</?(?:"
+    r"a|abbr|acronym|address|article|aside|b|bdi|bdo|big|blockquote|body|br|button|caption|center|cite|code|col"
+    r"|colgroup|dd|del|details|dfn|div|dl|dt|em|fieldset|figcaption|figure|font|footer|form|h1|h2|h3|h4|h5|h6|head"
+    r"|header|hr|html|i|iframe|img|input|ins|kbd|label|legend|li|link|main|map|mark|menu|meta|nav|ol|option|p|pre"
+    r"|q|rp|rt|ruby|s|samp|script|section|select|small|span|strike|strong|style|sub|summary|sup|table|tbody|td"
+    r"|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|var"
+    r")/?>",
+    re.IGNORECASE,
 )
 
 
 def is_control(token: str) -> bool:
     """Whether a token beside the learned pieces steers a model: `<think>`, `<|im_start|>`, `[INST]`; not `<b>`, `\\n\\n`."""
-    tag = _TAG.fullmatch(token)
-    return bool(_MARKER.fullmatch(token)) and not (tag and tag[1].lower() in _ELEMENTS)
+    return bool(_MARKER.fullmatch(token)) and not _ELEMENT.fullmatch(token)
 
 
 def make_control_tokens_special(tokenizer: Any) -> None:
