@@ -145,15 +145,18 @@ def adapter_hash(folder: Path) -> str:
 def load_trained_model(base: ModelReference, folder: Path) -> Any:
     """What train_adapter() left in `folder`, loaded as a base is: an adapter on `base`, or all weights in its place.
 
-    An adapter is merged into weights in float32, and stays beside others: their digits would not hold its small differences.
-    Raises InputError when all weights are there but cannot be loaded.
+    An adapter is merged into weights in float32. Beside others it stays, in their precision: their digits would not hold
+    its small differences, and its own matrices do. Raises InputError when all weights are there but cannot be loaded.
     """
     if training_method(folder) == "full":
         return load_causal_model(replace(base, name=f"{base.name}, trained: {folder.name}", path=folder))
     from peft import PeftModel
 
     adapted = PeftModel.from_pretrained(load_causal_model(base), str(folder))
-    return adapted.merge_and_unload() if base.precision == "float32" else adapted.get_base_model().eval()
+    if base.precision == "float32":
+        return adapted.merge_and_unload()
+    layers = adapted.get_base_model()
+    return layers.to(layers.dtype).eval()
 
 
 def load_trainable_model(base: ModelReference, start_from: Path | None, method: Literal["lora", "full"]) -> Any:
