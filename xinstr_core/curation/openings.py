@@ -50,13 +50,17 @@ def suit_openings(
     empty = prompt("reverse").render(text="")
     asked = {opening: None for chosen in drawn.values() for opening in chosen}
     before = {score.key: _mean(score.tokens) for score in engine.score([Request(o, empty, o) for o in asked])}
-    rows = []
-    for request in batch:
-        scores = engine.score([Request(opening, request.prompt, opening) for opening in drawn[request.key]])
-        gains = {score.key: _mean(score.tokens) - before[score.key] for score in scores}
-        rows.append(
-            {KEY: request.key, "openings": sorted(gains, key=lambda opening: (-gains[opening], opening))[:wanted]}
-        )
+    tried = {f"{r.key} {opening}": (r, opening) for r in batch for opening in drawn[r.key]}
+    scores = engine.score([Request(key, r.prompt, opening) for key, (r, opening) in tried.items()])
+    gains: dict[str, dict[str, float]] = {}
+    for score in scores:
+        request, opening = tried[score.key]
+        gains.setdefault(request.key, {})[opening] = _mean(score.tokens) - before[opening]
+    rows = [
+        {KEY: r.key, "openings": sorted(of_text, key=lambda opening: (-of_text[opening], opening))[:wanted]}
+        for r in batch
+        for of_text in [gains[r.key]]
+    ]
     return OPENINGS.frame(rows)
 
 

@@ -40,7 +40,7 @@ def free_memory() -> int:
 def bytes_a_token(config: Any, itemsize: int) -> int:
     """Bytes that one more token costs a model that only reads: its keys and values in every layer, and one layer's work."""
     config = config.get_text_config(decoder=True)
-    heads = config.num_attention_heads
+    heads = getattr(config, "num_attention_heads", 1)  # none in a recurrent model, whose state is one for a whole row
     head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
     kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head_width
     wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size

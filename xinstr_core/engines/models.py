@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from xinstr_core.engines.control_tokens import make_control_tokens_special
 from xinstr_core.engines.precision import Precision
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
@@ -111,18 +112,8 @@ def load_tokenizer(reference: ModelReference) -> Any:
         raise InputError(f"base model {reference.name!r}: its tokenizer has no end token, so no reply could end")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    _make_control_tokens_special(tokenizer)
+    make_control_tokens_special(tokenizer)
     return tokenizer
-
-
-def _make_control_tokens_special(tokenizer: Any) -> None:
-    """Some tokenizers have control tokens that they do not call special (Qwen 3: `</think>`), which text could write."""
-    from tokenizers import AddedToken
-
-    plain = [added for added in tokenizer.added_tokens_decoder.values() if not added.special]
-    tokens = [AddedToken(added.content, special=True, normalized=added.normalized) for added in plain]
-    if tokens:
-        tokenizer.add_tokens(tokens, special_tokens=True)
 
 
 def load_causal_model(reference: ModelReference) -> Any:
@@ -154,15 +145,18 @@ def adapter_hash(folder: Path) -> str:
 def load_trained_model(base: ModelReference, folder: Path) -> Any:
     """What train_adapter() left in `folder`, loaded as a base is: an adapter on `base`, or all weights in its place.
 
-    An adapter is merged into weights in float32, and stays beside others: their digits would not hold its small differences.
-    Raises InputError when all weights are there but cannot be loaded.
+    An adapter is merged into weights in float32. Beside others it stays, in their precision: their digits would not hold
+    its small differences, and its own matrices do. Raises InputError when all weights are there but cannot be loaded.
     """
     if training_method(folder) == "full":
         return load_causal_model(replace(base, name=f"{base.name}, trained: {folder.name}", path=folder))
     from peft import PeftModel
 
     adapted = PeftModel.from_pretrained(load_causal_model(base), str(folder))
-    return adapted.merge_and_unload() if base.precision == "float32" else adapted.get_base_model().eval()
+    if base.precision == "float32":
+        return adapted.merge_and_unload()
+    layers = adapted.get_base_model()
+    return layers.to(layers.dtype).eval()
 
 
 def load_trainable_model(base: ModelReference, start_from: Path | None, method: Literal["lora", "full"]) -> Any:

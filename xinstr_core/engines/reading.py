@@ -145,13 +145,24 @@ def _logits(model: Any, states: Any) -> Any:
     place of what its layers would give.
     """
     import torch
-    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
     layers = model.base_model
-    given = BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states.unsqueeze(0))
-    layers.forward = lambda *_, **__: given
+    layers.forward = lambda *_, **__: _LastStates(states.unsqueeze(0))
     try:
         ids = torch.zeros((1, len(states)), dtype=torch.long, device=states.device)
         return model(input_ids=ids, use_cache=False).logits[0]
     finally:
         del layers.forward
+
+
+class _LastStates:
+    """Stands for what a model's layers give, of whatever class that is: their last states, first, and nothing else."""
+
+    def __init__(self, states: Any) -> None:
+        self.last_hidden_state = states
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+    def __getitem__(self, place: int) -> Any:
+        return (self.last_hidden_state,)[place]
