@@ -48,7 +48,8 @@ def measured(store: Store, tag: str, world: str, size: int) -> dict[str, float]:
     settings = DiversitySettings.model_validate(
         {**diversified.manifest["made_of"]["settings"]["diversity"], "target_rows": size}
     )
-    encoder = encoder_identity(settings.encoder, Workspace(home_folder()).model)
+    workspace = Workspace(home_folder())
+    encoder = encoder_identity(settings.encoder, workspace.model(workspace.language(tag)))
     table = diversified.read("embeddings")
     vectors = numpy.array(table["vector"].to_list(), numpy.float32)
     place = {key: number for number, key in enumerate(table["text_key"])}

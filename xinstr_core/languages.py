@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.store import ALL_LANGUAGES, write_text
@@ -58,11 +58,27 @@ class Language(BaseModel):
     identification_label: str | None = Field(
         None, description="of the language in corpus.identification_model, e.g. swh_Latn in GlotLID"
     )
+    preset: str | None = Field(None, description="preset of settings that it is built with")
+    base_model: str | None = Field(None, min_length=1, description="model that it is built with")
+    settings: dict[str, Any] = Field(default_factory=dict, description="its settings, in their sections")
     retired: bool = Field(False, description="kept in the store, no longer built")
+
+    @field_validator("settings")
+    @classmethod
+    def _each_is_said_once(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        if beside := {"preset", "base_model"} & settings.keys():
+            raise ValueError(f"{', '.join(sorted(beside))} stands in the entry itself, not among its settings")
+        return settings
 
     @property
     def corpus_source(self) -> CorpusSource:
         return self.corpus if isinstance(self.corpus, CorpusSource) else CorpusSource(path=self.corpus)
+
+    @property
+    def built_with(self) -> dict[str, Any]:
+        """What its entry says of preset, base model and settings."""
+        named = {"preset": self.preset, "base_model": self.base_model}
+        return {**self.settings, **{name: value for name, value in named.items() if value is not None}}
 
 
 def check_tag(tag: str) -> str:

@@ -1,7 +1,7 @@
 """Every setting of the line, declared once: its type, its bounds, what it means and why it has its value.
 
-A preset file (`presets/<name>.toml`) overrides these declarations, the user's `xinstr.toml` overrides the preset,
-and one run may override both (`presets/`). Unknown keys are errors that list the known ones.
+A preset's file (`presets/<name>.toml`) is laid over these declarations, then the user's `xinstr.toml`, the language's
+entry in `languages.toml`, and what is given for one run (`presets/`). Unknown keys are errors that list the known ones.
 """
 
 from __future__ import annotations

@@ -82,6 +82,11 @@ class Partition:
         return declared.read(self.figures)
 
     @property
+    def made_of(self) -> dict[str, Any]:
+        """What its fingerprint was made of, as people can read it."""
+        return dict(self.manifest.get("made_of", {}))
+
+    @property
     def built(self) -> dict[str, Any]:
         """When it was built and with what: see history.py."""
         return dict(self.manifest.get("built", {}))

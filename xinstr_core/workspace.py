@@ -1,9 +1,9 @@
-"""One build's surroundings: the registry, the settings, the store, and where a language's inputs come from."""
+"""A build's surroundings: registry and store, and of each language its settings, its model and where its inputs come from."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, bundled_pack
 from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
-from xinstr_core.engines.precision import ChosenPrecision, choose_precision
+from xinstr_core.engines.precision import ChosenPrecision, Precision, choose_precision
 from xinstr_core.errors import InputError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import POCKET, WORLDS, write_world
-from xinstr_core.presets import declared_settings, load_settings
+from xinstr_core.presets import PRESET, THIS_RUN, Chosen, Layer, choose
 from xinstr_core.settings import Settings
 from xinstr_core.store import Store
 
@@ -29,42 +29,62 @@ def home_folder() -> Path:
 
 @dataclass(frozen=True)
 class Workspace:
-    """`corpus`, `seeds` and `base_model` replace what the registry and the settings say, for one build."""
+    """A home folder, and what is given for this run alone, which wins over what languages.toml and xinstr.toml keep.
+
+    Every language has its own settings and model; all that hangs on them is asked for with the language.
+    """
 
     home: Path
-    preset: str = "pocket"
+    preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     corpus: str | None = None
     seeds: str | None = None
     base_model: str | None = None
+    _chosen: dict[str, Chosen] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _models: dict[tuple[str, Precision], ModelReference] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    @cached_property
-    def settings(self) -> Settings:
-        settings = load_settings(self.preset, self.home / "xinstr.toml", self.overrides)
-        return settings.model_copy(update={"base_model": self.base_model}) if self.base_model else settings
+    def chosen(self, language: Language) -> Chosen:
+        """Preset and settings of the language: of xinstr.toml, its entry and this run, later ones winning."""
+        if language.tag not in self._chosen:
+            given = {PRESET: self.preset, "base_model": self.base_model}
+            self._chosen[language.tag] = choose(
+                Layer.read(self.home / "xinstr.toml"),
+                Layer(self._entry(language), language.built_with),
+                Layer(THIS_RUN, {**self.overrides, **{name: value for name, value in given.items() if value}}),
+            )
+        return self._chosen[language.tag]
 
-    def changed_settings(self, sections: Collection[str]) -> dict[str, Any]:
-        """What in these sections is other than the preset says, and the sources of this build alone, by name."""
-        preset = {name: value for name, _, value in declared_settings(load_settings(self.preset))}
-        changed = {
-            name: value
-            for name, _, value in declared_settings(self.settings)
-            if value != preset[name] and name.partition(".")[0] in sections
-        }
-        sources = {"corpus": self.corpus, "seeds": self.seeds}
-        return changed | {name: source for name, source in sources.items() if source}
+    def settings(self, language: Language) -> Settings:
+        return self.chosen(language).settings
+
+    def precision(self, language: Language) -> ChosenPrecision:
+        return choose_precision(self.settings(language).precision)
+
+    def model(self, language: Language) -> ModelReference:
+        """The base model, of which a relative path is seen from the home folder. It is read once, for all languages that have it."""
+        name, precision = self.settings(language).base_model, self.precision(language).name
+        if name != POCKET and (self.home / name).is_dir():
+            name = str(self.home / name)
+        if (name, precision) not in self._models:
+            self._models[name, precision] = resolve_model(name, precision)
+        return self._models[name, precision]
+
+    def places(self, language: Language) -> dict[str, str]:
+        """Where settings, preset, corpus and seeds of the language were said, by name; what nobody said is left out."""
+        places = dict(self.chosen(language).places)
+        for name, given in (("corpus", self.corpus), ("seeds", self.seeds)):
+            if given or name in language.model_fields_set:
+                places[name] = THIS_RUN if given else self._entry(language)
+        return places
+
+    def _entry(self, language: Language) -> str:
+        return f"{self.registry.name} [{language.tag}]"
 
     @cached_property
     def store(self) -> Store:
         return Store(self.home / "data")
-
-    @cached_property
-    def precision(self) -> ChosenPrecision:
-        return choose_precision(self.settings.precision)
-
-    @cached_property
-    def model(self) -> ModelReference:
-        return resolve_model(self.settings.base_model, self.precision.name)
 
     @property
     def registry(self) -> Path:
@@ -94,7 +114,7 @@ class Workspace:
 
     def identification_model(self, language: Language) -> Path | None:
         """The further voter's model file, for a language that has a label in it."""
-        named = self.settings.corpus.identification_model
+        named = self.settings(language).corpus.identification_model
         if named is None or language.identification_label is None:
             return None
         if not (self.home / named).is_file():
@@ -103,7 +123,10 @@ class Workspace:
 
     def evaluation_files(self, language: Language) -> list[Path]:
         """Files whose text must not be in the corpus: those that the settings name."""
-        named = [self.home / name.replace("{language}", language.tag) for name in self.settings.corpus.evaluation_sets]
+        named = [
+            self.home / name.replace("{language}", language.tag)
+            for name in self.settings(language).corpus.evaluation_sets
+        ]
         if missing := [str(path) for path in named if not path.is_file()]:
             raise InputError(f"no evaluation set {', '.join(missing)}: correct corpus.evaluation_sets")
         return named

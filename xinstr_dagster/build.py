@@ -15,6 +15,7 @@ from xinstr_core.catalogue import CATALOGUE
 from xinstr_core.engines.models import check_model
 from xinstr_core.errors import SettingsError, StageError
 from xinstr_core.stages import LINE, STAGES
+from xinstr_core.stages.replacement import Replacement, replacement
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.assets.catalogue import catalogue
 from xinstr_dagster.board import CURRENT, states
@@ -28,17 +29,23 @@ from xinstr_dagster.partitions import sync_languages
 class BuildRequest:
     """What the command line asked for: one workspace's choices, and the part of the line to build."""
 
-    preset: str = "pocket"
+    preset: str = ""
     corpus: str = ""
     seeds: str = ""
     base_model: str = ""
     overrides: dict[str, Any] | None = None
+    replace: bool = False
     first: str = LINE[0].name
     last: str = LINE[-1].name
 
     def workspace(self, home: Path) -> Workspace:
         return Workspace(
-            home, self.preset, self.overrides or {}, self.corpus or None, self.seeds or None, self.base_model or None
+            home,
+            self.preset or None,
+            self.overrides or {},
+            self.corpus or None,
+            self.seeds or None,
+            self.base_model or None,
         )
 
     def stages(self) -> list[str]:
@@ -66,13 +73,21 @@ class Outcome:
 
 def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
     """Find what the user can mend before any run starts: settings, model, registry, files."""
-    _ = workspace.settings, workspace.model
     for tag in tags:
         language = workspace.language(tag)
         if language.retired:
             raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
+        workspace.settings(language), workspace.model(language)
         workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)
         workspace.pack(language), workspace.evaluation_files(language), workspace.identification_model(language)
+
+
+def replacements(home: Path, request: BuildRequest, tags: Sequence[str]) -> list[Replacement]:
+    """What the build would replace by work of another preset or base model, of every language; nothing where it may."""
+    if request.replace:
+        return []
+    workspace = request.workspace(home)
+    return [found for tag in tags if (found := replacement(workspace, tag, request.stages()))]
 
 
 def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome | None:
@@ -92,7 +107,7 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
     started = time.monotonic()
     workspace = request.workspace(home)
     wanted = request.stages()
-    check_model(workspace.model)
+    check_model(workspace.model(workspace.language(tag)))
     sync_languages(instance, [tag])
     job = build_definitions().resolve_job_def("build_language")
     result = job.execute_in_process(
@@ -119,6 +134,7 @@ def _resource_config(request: BuildRequest) -> dict[str, Any]:
         "corpus": request.corpus,
         "seeds": request.seeds,
         "base_model": request.base_model,
+        "replace": request.replace,
     }
 
 

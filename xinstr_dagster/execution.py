@@ -9,9 +9,12 @@ from typing import TypedDict
 import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
-from xinstr_core.errors import XinstrError
+from xinstr_core.errors import StageError, XinstrError
+from xinstr_core.stages import STAGES
+from xinstr_core.stages.replacement import replacement
 from xinstr_core.stages.stage import Stage, run_stage
 from xinstr_core.store import Partition
+from xinstr_core.workspace import Workspace
 from xinstr_dagster.checks import results_of, specs_of
 from xinstr_dagster.metadata import partition_metadata
 from xinstr_dagster.partitions import languages
@@ -57,6 +60,8 @@ def materialize(
     """
     language, workspace = context.partition_key, xinstr.workspace()
     try:
+        if not xinstr.replace:
+            _refuse_to_replace(context, workspace)
         result = run_stage(workspace, stage, language, inputs, _Reporter(context, stage.name, language))
     except XinstrError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
@@ -71,6 +76,19 @@ def materialize(
         metadata=partition_metadata(partition, reused=result.reused),
     )
     yield from results_of(stage.name, partition, inputs)
+
+
+def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) -> None:
+    """StageError where the run would replace work of another preset or base model.
+
+    Every step looks at all that the run is about, so the first one stops it, before any work is done.
+    """
+    selected = context.run.asset_selection
+    names = [*STAGES] if selected is None else [key.to_user_string() for key in selected]
+    if found := replacement(workspace, context.partition_key, names):
+        raise StageError(
+            f"{found}. Set `replace: true` of the resource xinstr to let it, or write preset and base_model into [{found.language}] of {workspace.registry.name} to keep it"
+        )
 
 
 class _Reporter:

@@ -88,10 +88,13 @@ def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
 
 
 def _surroundings(partition: Partition) -> list[dict[str, object]]:
-    """With what it was built, a line each."""
+    """With what it was built, a line each, and where that was said: xinstr.toml, the language's entry or this run."""
     built = partition.built
-    lines = {"preset": built.get("preset", ""), "ended": built.get("time", ""), **built.get("changed", {})}
-    return [{"setting": name, "value": value} for name, value in lines.items()]
+    shown = ("preset", "base_model", "precision", "corpus", "seeds")
+    lines = {**{name: built[name] for name in shown if built.get(name)}, **built.get("changed", {})}
+    said = {"preset": "default", "corpus": "default", "seeds": "default", **built.get("places", {})}
+    rows = [{"setting": name, "value": value, "said by": said.get(name, "preset")} for name, value in lines.items()]
+    return [*rows, {"setting": "ended", "value": built.get("time", ""), "said by": ""}]
 
 
 def _changes(partition: Partition) -> list[dict[str, object]]:

@@ -165,6 +165,13 @@ def test_a_changed_entry_keeps_comments_and_its_other_values(registry: Path) -> 
     )
 
 
+def test_a_changed_entry_keeps_its_settings(registry: Path) -> None:
+    with registry.open("a", encoding="utf-8") as entries:
+        entries.write("[th.settings.tuning]\nepochs = 2\n")
+    write_entry(registry, "th", {"preset": "modern"})
+    assert read_languages(registry)["th"].built_with == {"preset": "modern", "tuning": {"epochs": 2}}
+
+
 @pytest.mark.parametrize(
     ("tag", "values"),
     [

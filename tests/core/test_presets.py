@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import reduce
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.presets import load_settings, preset_names, preset_text
+from xinstr_core.presets import THIS_RUN, Layer, choose, load_settings, preset_names, preset_text
 from xinstr_core.presets.explain import DECLARED, LEVELS, OUR_LEVELS, ExplainedSetting, explain
 from xinstr_core.settings import Settings
 
@@ -31,24 +31,73 @@ def test_every_shipped_preset_loads(preset: str) -> None:
     assert load_settings(preset).corpus.minimum_characters < load_settings(preset).corpus.maximum_characters
 
 
-def test_the_users_file_wins_over_the_preset_and_a_run_over_both(tmp_path: Path) -> None:
-    path = tmp_path / "xinstr.toml"
-    path.write_text("[generation]\ntemperature = 0.3\nseed = 5\n[tuning]\nepochs = 2\n", "utf-8")
-    settings = load_settings("pocket", path, {"generation": {"temperature": 0.9}})
-    assert settings.generation.temperature == 0.9
-    assert settings.generation.seed == 5
-    assert settings.generation.maximum_new_tokens == 48
-    assert settings.tuning.epochs == 2
-    assert settings.tuning.rank == 32
+FILE = Layer(
+    "xinstr.toml", {"preset": "modern", "generation": {"temperature": 0.3, "seed": 5}, "tuning": {"epochs": 2}}
+)
+ENTRY = Layer("languages.toml [sw]", {"base_model": "mine", "tuning": {"epochs": 5}, "generation": {"seed": 6}})
+RUN = Layer(THIS_RUN, {"generation": {"temperature": 0.9}})
 
 
-def test_a_users_file_that_does_not_exist_changes_nothing(tmp_path: Path) -> None:
-    assert load_settings("pocket", tmp_path / "xinstr.toml") == load_settings("pocket")
+def test_every_layer_wins_over_those_before_it() -> None:
+    chosen = choose(FILE, ENTRY, RUN)
+    assert chosen.preset == "modern"
+    assert chosen.changed() == {
+        "base_model": "mine",
+        "generation.temperature": 0.9,
+        "generation.seed": 6,
+        "tuning.epochs": 5,
+    }
+    assert chosen.places == {
+        "preset": "xinstr.toml",
+        "base_model": "languages.toml [sw]",
+        "generation.temperature": THIS_RUN,
+        "generation.seed": "languages.toml [sw]",
+        "tuning.epochs": "languages.toml [sw]",
+    }
+    assert chosen.settings.tuning.rank == load_settings("modern").tuning.rank
+
+
+def test_the_last_preset_named_is_what_every_layer_is_laid_over() -> None:
+    chosen = choose(FILE, Layer("languages.toml [sw]", {"preset": "pocket"}))
+    assert (chosen.preset, chosen.places["preset"]) == ("pocket", "languages.toml [sw]")
+    assert (chosen.settings.generation.temperature, chosen.settings.generation.maximum_new_tokens) == (0.3, 48)
+    assert choose().preset == "pocket"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"preset": "fancy"}, "unknown preset 'fancy'; known: faithful, modern, pocket"),
+        ({"preset": 3}, "unknown preset 3; known: faithful, modern, pocket"),
+        ({"presett": "modern"}, "unknown setting 'presett'; known here: preset, base_model, precision, corpus, "),
+        ({"tuning": {"epoch": 2}}, "unknown setting 'tuning.epoch'; known here: method, epochs, "),
+        ({"tuning": {"epochs": 0}}, "setting tuning.epochs: "),
+        ({"tuning": 3}, "setting tuning: "),
+        ({"evaluator": {"signals": "level"}}, "setting evaluator.signals: a list is wanted"),
+        ({"corpus": {"minimum_characters": 9000}}, "setting corpus: minimum_characters 9000 is above "),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_place_that_says_it(wrong: dict[str, Any], said: str) -> None:
+    for place in ("xinstr.toml", "languages.toml [sw]"):
+        with pytest.raises(SettingsError) as caught:
+            choose(Layer("before", {"tuning": {"rank": 8}}), Layer(place, wrong), Layer(THIS_RUN, {"seeds": {}}))
+        assert str(caught.value).startswith(f"{place}: {said}")
+    with pytest.raises(SettingsError) as caught:
+        choose(Layer("xinstr.toml", {"tuning": {"rank": 8}}), Layer(THIS_RUN, wrong))
+    assert str(caught.value).startswith(said)
+
+
+def test_a_wrong_value_that_a_later_layer_corrects_is_none() -> None:
+    assert choose(Layer("xinstr.toml", {"tuning": {"epochs": 0}}), Layer(THIS_RUN, {"tuning": {"epochs": 1}}))
+
+
+def test_a_file_that_does_not_exist_says_nothing(tmp_path: Path) -> None:
+    assert Layer.read(tmp_path / "xinstr.toml") == Layer("xinstr.toml", {})
 
 
 def test_overrides_do_not_leak_into_the_next_load() -> None:
     before = load_settings()
-    load_settings(overrides={"generation": {"seed": 77}, "base_model": "other"})
+    choose(Layer(THIS_RUN, {"generation": {"seed": 77}, "base_model": "other"}))
     assert load_settings() == before
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.presets import load_settings
+from xinstr_core.presets import THIS_RUN, Layer, choose, load_settings
 
 
 def user_file(folder: Path, text: str) -> Path:
@@ -18,7 +18,7 @@ def user_file(folder: Path, text: str) -> Path:
 
 def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings(overrides={"curation": {"round": 3}})
+        choose(Layer(THIS_RUN, {"curation": {"round": 3}}))
     assert str(caught.value) == (
         "unknown setting 'curation.round'; "
         "known here: rounds, minimum_top_probability, minimum_instruction_quality, minimum_pair_fit, stop_agreement, "
@@ -28,18 +28,19 @@ def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:
 
 def test_an_unknown_section_lists_the_sections() -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings(overrides={"Corpus": {}})
+        choose(Layer(THIS_RUN, {"Corpus": {}}))
     message = str(caught.value)
     assert message.startswith(
-        "unknown setting 'Corpus'; known here: base_model, precision, corpus, seeds, reverse_model, "
+        "unknown setting 'Corpus'; known here: preset, base_model, precision, corpus, seeds, reverse_model, "
     )
 
 
 def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(
-        SettingsError, match=r"unknown setting 'corpus\.minimum_length'; known here: minimum_characters, "
+        SettingsError,
+        match=r"^xinstr\.toml: unknown setting 'corpus\.minimum_length'; known here: minimum_characters, ",
     ):
-        load_settings("pocket", user_file(tmp_path, "[corpus]\nminimum_length = 3\n"))
+        choose(Layer.read(user_file(tmp_path, "[corpus]\nminimum_length = 3\n")))
 
 
 @pytest.mark.parametrize(
@@ -68,14 +69,14 @@ def test_an_unknown_setting_in_the_users_file_is_an_error_too(tmp_path: Path) ->
 )
 def test_an_impossible_value_is_named_with_its_setting(section: str, key: str, value: Any) -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings(overrides={section: {key: value}})
+        choose(Layer(THIS_RUN, {section: {key: value}}))
     assert str(caught.value).startswith(f"setting {section}.{key}: ")
     assert str(caught.value).endswith(f"(got {value!r})")
 
 
 def test_every_wrong_setting_is_told_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings(overrides={"corpus": {"minimum_characters": -1}, "tuning": {"speed": 2}})
+        choose(Layer(THIS_RUN, {"corpus": {"minimum_characters": -1}, "tuning": {"speed": 2}}))
     first, second = str(caught.value).split("; ", 1)
     assert first.startswith("setting corpus.minimum_characters: ")
     assert second.startswith("unknown setting 'tuning.speed'; known here: method, epochs, ")
@@ -83,7 +84,7 @@ def test_every_wrong_setting_is_told_at_once() -> None:
 
 def test_a_section_that_is_no_table_is_an_error() -> None:
     with pytest.raises(SettingsError, match=r"setting corpus: .*\(got 3\)"):
-        load_settings(overrides={"corpus": 3})
+        choose(Layer(THIS_RUN, {"corpus": 3}))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_a_users_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) 
     path = tmp_path / "xinstr.toml"
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"xinstr\.toml: "):
-        load_settings("pocket", path)
+        Layer.read(path)
 
 
 def test_settings_cannot_be_changed_after_loading() -> None:
@@ -105,5 +106,5 @@ def test_settings_cannot_be_changed_after_loading() -> None:
 
 def test_a_word_where_a_list_is_wanted_is_told_how_a_list_looks() -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings(overrides={"evaluator": {"signals": "level"}})
+        choose(Layer(THIS_RUN, {"evaluator": {"signals": "level"}}))
     assert str(caught.value) == "setting evaluator.signals: a list is wanted, such as ['level']"

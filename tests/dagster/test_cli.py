@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import getdoc
 from pathlib import Path
 from typing import get_type_hints
@@ -14,6 +14,9 @@ import typer
 from typer.models import CommandInfo
 
 from xinstr_core import catalogue
+from xinstr_core.store import StageOutput, Store
+from xinstr_dagster import processes
+from xinstr_dagster.build import BuildRequest, Outcome
 from xinstr_dagster.cli import command_line, commands, main
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 
@@ -124,6 +127,29 @@ def test_ctrl_c_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(catalogue, "pair_lineage", interrupted)
     assert run("lineage", "0123456789abcdef0123") == 130
+
+
+def test_a_build_replaces_when_it_is_told_to(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """tests/e2e/test_replacing.py answers the question with no."""
+    Store(tmp_path / "data").commit("reverse_model", "sw", "f", {"model": "another"}, StageOutput())
+    requests = []
+
+    def built(_home: Path, request: BuildRequest, *_: object) -> Iterator[Outcome]:
+        requests.append(request)
+        yield Outcome("sw", up_to_date=True)
+
+    monkeypatch.setattr(processes, "build_each", built)
+    assert run("build", "sw") == ExitCode.FAILED
+    assert "Say --replace to let it" in capsys.readouterr().err
+    assert (run("build", "sw", "--replace"), run("build", "sw", "--to", "seed_pairs")) == (ExitCode.DONE, ExitCode.DONE)
+    assert [request.replace for request in requests] == [True, False]
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", lambda _: True)
+    assert run("build", "sw", "--preset", "pocket") == ExitCode.DONE
+    assert (requests[-1].replace, requests[-1].preset) == (True, "pocket")
 
 
 NEW_GROUP = '''

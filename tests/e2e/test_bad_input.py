@@ -25,7 +25,10 @@ BAD_ARGUMENTS = {
         ["sw", "--set", "tuning.epoch=2"],
         ["unknown setting 'tuning.epoch'; known here: method, epochs, learning_rate, rank,", "include_seeds"],
     ),
-    "an unknown section": (["sw", "--set", "tunning.epochs=2"], ["unknown setting 'tunning'; known here: base_model"]),
+    "an unknown section": (
+        ["sw", "--set", "tunning.epochs=2"],
+        ["unknown setting 'tunning'; known here: preset, base_model"],
+    ),
     "a value out of bounds": (["sw", "--set", "generation.top_p=2"], ["setting generation.top_p:", "(got 2)"]),
     "a setting without a value": (["sw", "--set", "tuning.epochs"], ["write it as section.key=value"]),
     "a setting inside a setting": (["sw", "--set", "tuning=1", "--set", "tuning.epochs=2"], ["tuning"]),

@@ -12,7 +12,10 @@ import pytest
 
 from tests.e2e.conftest import CommandLine, assert_one_line, record, texts_in
 from xinstr_core.presets.explain import explain
+from xinstr_core.stages.raw_corpus import clean_corpus
+from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Store
+from xinstr_core.workspace import Workspace
 
 
 def test_a_corpus_folder_for_one_language_is_enough_when_others_were_built(xinstr: CommandLine) -> None:
@@ -78,6 +81,19 @@ def test_languages_are_added_listed_and_retired(xinstr: CommandLine) -> None:
     assert "retired" in line
 
 
+def test_a_language_is_added_with_what_it_is_built_with(xinstr: CommandLine) -> None:
+    arguments = ["--name", "Turkish", "--script", "Latn", "--corpus", "pocket", "--seeds", "pocket"]
+    done = xinstr("languages", "add", "tr", *arguments, "--preset", "fancy")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: unknown preset 'fancy'; known: faithful, modern, pocket\n",
+    )
+    done = xinstr("languages", "add", "tr", *arguments, "--preset", "modern", "--base-model", "org/large")
+    assert done.returncode == 0
+    entry = (xinstr.home / "languages.toml").read_text("utf-8").partition("[tr]\n")[2].splitlines()
+    assert entry[-2:] == ['preset = "modern"', 'base_model = "org/large"']
+
+
 def test_a_registry_keeps_its_comments_when_a_language_is_retired(xinstr: CommandLine) -> None:
     registry = xinstr.home / "languages.toml"
     registry.write_text("# ours\n" + registry.read_text("utf-8"), "utf-8")
@@ -122,6 +138,26 @@ def test_status_shows_what_is_current_stale_and_missing(xinstr: CommandLine) -> 
     with (xinstr.home / "xinstr.toml").open("a", encoding="utf-8") as settings:
         settings.write("[corpus]\nminimum_characters = 100\n")
     assert _status(xinstr)["sw"][:2] == [f"stale {count}", "✓ 180"]
+
+
+def test_status_sees_every_language_with_what_it_is_built_with(xinstr: CommandLine) -> None:
+    registry = xinstr.home / "languages.toml"
+    text = registry.read_text("utf-8")
+    for tag in ("sw", "fi"):
+        (xinstr.home / f"{tag}.jsonl").write_bytes(b"".join(map(record, texts_in(tag, 10))))
+        text = text.replace(f"[{tag}]", f'[{tag}]\ncorpus = "{tag}.jsonl"')
+    registry.write_text(text, "utf-8")
+    for tag in ("sw", "fi"):
+        run_stage(Workspace(xinstr.home), clean_corpus, tag, {})
+    with registry.open("a", encoding="utf-8") as entries:
+        entries.write("[fi.settings.corpus]\nminimum_characters = 100\n")
+    found = _status(xinstr)
+    assert (found["fi"][0].split()[0], found["sw"][0].split()[0]) == ("stale", "✓")
+    with registry.open("a", encoding="utf-8") as entries:
+        entries.write("speed = 2\n")
+    done = xinstr("status")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: languages.toml [fi]: unknown setting 'corpus.speed'; known here: minimum_ch")
 
 
 def _status(xinstr: CommandLine) -> dict[str, list[str]]:

@@ -38,7 +38,7 @@ HELD_OUT_SHARE_AT_MOST = 0.1  # of the kept pairs: a small language needs its ro
 
 def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
     return {
-        "encoder": encoder_identity(workspace.settings.diversity.encoder, workspace.model),
+        "encoder": encoder_identity(workspace.settings(language).diversity.encoder, workspace.model(language)),
         "topics": TOPICS_FILE,
     }
 

@@ -26,7 +26,7 @@ from xinstr_core.workspace import Workspace
 
 
 def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
-    translator = workspace.settings.seeds.translator
+    translator = workspace.settings(language).seeds.translator
     return {
         "seeds": workspace.seeds_file(language),
         "translator": translator_identity(translator) if translator else None,

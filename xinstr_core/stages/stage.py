@@ -21,6 +21,7 @@ from xinstr_core.errors import StageError
 from xinstr_core.history import remember
 from xinstr_core.identity import file_hash, fingerprint
 from xinstr_core.languages import Language
+from xinstr_core.presets import PRESET
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.declaration import Contract, Table, Told
@@ -51,11 +52,11 @@ class StageRun:
 
     @property
     def settings(self) -> Settings:
-        return self.workspace.settings
+        return self.workspace.settings(self.language)
 
     @property
     def model(self) -> ModelReference:
-        return self.workspace.model
+        return self.workspace.model(self.language)
 
     def read(self, table: Table) -> pl.DataFrame:
         """A table of an asset that the stage takes."""
@@ -146,9 +147,9 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
             "licence": language.licence,
             "label": language.identification_label,
         },
-        "settings": {section: getattr(workspace.settings, section).model_dump() for section in stage.settings},
+        "settings": settings_of(workspace, stage, language),
         "prompts": {name: prompt(name).version for name in stage.prompts},
-        "model": workspace.model.fingerprint if stage.uses_model else None,
+        "model": workspace.model(language).fingerprint if stage.uses_model else None,
         "files": {
             name: file_hash(found) if isinstance(found, Path) else found
             for name, found in stage.files(workspace, language).items()
@@ -157,6 +158,12 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
         # A figure or column more must be told of what is stored, too.
         "gives": stage.gives.shape,
     }
+
+
+def settings_of(workspace: Workspace, stage: Stage, language: Language) -> dict[str, Any]:
+    """What the settings that matter to a stage are for a language."""
+    settings = workspace.settings(language)
+    return {section: getattr(settings, section).model_dump() for section in stage.settings}
 
 
 def is_current(workspace: Workspace, stage: Stage, tag: str) -> bool:
@@ -185,16 +192,16 @@ def run_stage(
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        model = workspace.model if stage.uses_model else None
-        with Engines(workspace.settings, model, budget=TokenBudget(begun / "token_budget.json")) as engines:
+        language = workspace.language(tag)
+        model = workspace.model(language) if stage.uses_model else None
+        budget = TokenBudget(begun / "token_budget.json")
+        with Engines(workspace.settings(language), model, budget=budget) as engines:
             output = stage.run(
-                StageRun(
-                    workspace, workspace.language(tag), inputs, unfinished, begun / "rows", partition, progress, engines
-                )
+                StageRun(workspace, language, inputs, unfinished, begun / "rows", partition, progress, engines)
             )
         cost = Cost(seconds=round(time.monotonic() - started, 1), peak_memory=_peak_memory())
         _check(stage, output)
-        output = replace(output, cost=cost, built=_surroundings(workspace, stage))
+        output = replace(output, cost=cost, built=_surroundings(workspace, stage, language))
         partition = workspace.store.commit(stage.name, tag, current, parts, output)
         remember(partition)
         return StageResult(partition, reused=False)
@@ -208,13 +215,28 @@ def _check(stage: Stage, output: StageOutput) -> None:
     stage.gives.check(tables, [*output.folders], output.figures)
 
 
-def _surroundings(workspace: Workspace, stage: Stage) -> dict[str, Any]:
-    """When and with what a partition was built, for people: what counts is in the fingerprint."""
+def _surroundings(workspace: Workspace, stage: Stage, language: Language) -> dict[str, Any]:
+    """When and with what a partition was built, for people: what counts is in the fingerprint.
+
+    `changed` is what other settings than the preset's matter to the stage, and sources of this run alone; `places`
+    says where each was said, also preset, base model and sources.
+    """
+    chosen = workspace.chosen(language)
+    precision = workspace.precision(language) if stage.uses_model else None
+    sections = (*stage.settings, *(["base_model", "precision"] if stage.uses_model else []))
+    given = {"corpus": workspace.corpus, "seeds": workspace.seeds}
+    changed = {name: value for name, value in chosen.changed().items() if name.partition(".")[0] in sections}
+    changed |= {name: source for name, source in given.items() if source}
+    shown = {PRESET, "corpus", "seeds", *changed, *sections}
     return {
         "time": datetime.now(UTC).isoformat(),
-        "preset": workspace.preset,
-        "changed": workspace.changed_settings((*stage.settings, *(["base_model"] if stage.uses_model else []))),
-        "precision": f"{workspace.precision.name} ({workspace.precision.reason})" if stage.uses_model else None,
+        "preset": chosen.preset,
+        "base_model": chosen.settings.base_model if stage.uses_model else None,
+        "precision": f"{precision.name} ({precision.reason})" if precision else None,
+        "corpus": workspace.corpus or language.corpus_source.path,
+        "seeds": workspace.seeds or language.seeds,
+        "changed": changed,
+        "places": {name: place for name, place in workspace.places(language).items() if name in shown},
     }
 
 

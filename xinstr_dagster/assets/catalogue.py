@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
 from xinstr_core.languages import read_languages
+from xinstr_core.workspace import Workspace
 from xinstr_dagster.board import board
 from xinstr_dagster.resources import XinstrResource
 
@@ -18,10 +17,10 @@ from xinstr_dagster.resources import XinstrResource
 def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.MaterializeResult[None]:
     workspace = xinstr.workspace()
     path = build_catalogue(workspace.store)
-    registered = replace(workspace, corpus=None, seeds=None)  # one build's sources say nothing about other languages
+    kept = Workspace(workspace.home)  # what is given for this run says nothing about other languages
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(path)),
-            "board": dg.MetadataValue.md(board(registered, read_languages(workspace.registry))),
+            "board": dg.MetadataValue.md(board(kept, read_languages(workspace.registry))),
         }
     )

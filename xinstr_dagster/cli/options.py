@@ -11,10 +11,13 @@ import typer
 from xinstr_core.errors import SettingsError
 from xinstr_core.pocket.world import WORLDS
 
-Preset = Annotated[str, typer.Option(help="preset of settings")]
+Preset = Annotated[str, typer.Option(help="preset of settings, for this call; else as kept")]
 CorpusPath = Annotated[str, typer.Option("--corpus", help="corpus file or folder, for this build")]
 SeedsPath = Annotated[str, typer.Option("--seeds", help="seed file or folder, for this build")]
-BaseModel = Annotated[str, typer.Option(help="local directory or hub id")]
+BaseModel = Annotated[str, typer.Option(help="local directory or hub id, for this call; else as kept")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="replace what was built with another preset or base model without asking")
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")
 ]
@@ -25,7 +28,7 @@ def choices_of(corpus: str, seeds: str, base_model: str, preset: str, override: 
     return {
         "corpus": absolute(corpus),
         "seeds": absolute(seeds),
-        "base_model": _absolute_model(base_model),
+        "base_model": absolute_model(base_model),
         "preset": preset,
         "overrides": _parse_overrides(override or []),
     }
@@ -58,6 +61,7 @@ def absolute(source: str) -> str:
     return source if source in ("", *WORLDS) or "://" in source else str(Path(source).expanduser().resolve())
 
 
-def _absolute_model(name: str) -> str:
+def absolute_model(name: str) -> str:
+    """A folder the user typed, seen from where it was typed; names of hubs and nothing stay."""
     folder = Path(name).expanduser()
     return str(folder.resolve()) if name and folder.is_dir() else name

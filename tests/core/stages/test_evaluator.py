@@ -62,8 +62,13 @@ def make_run(workspace: Callable[..., Workspace], tmp_path: Path) -> MakeRun:
         here = workspace(**evaluator)
         rows = pl.concat(tables)
         partition = here.store.commit("seed_pairs", "sw", "f", {}, StageOutput(tables={"seeds": rows}))
-        unfinished, kept, engines = tmp_path / "unfinished", tmp_path / "rows", Engines(here.settings, here.model)
-        return StageRun(here, here.language("sw"), {"seed_pairs": partition}, unfinished, kept, None, silent, engines)
+        sw = here.language("sw")
+        unfinished, kept, engines = (
+            tmp_path / "unfinished",
+            tmp_path / "rows",
+            Engines(here.settings(sw), here.model(sw)),
+        )
+        return StageRun(here, sw, {"seed_pairs": partition}, unfinished, kept, None, silent, engines)
 
     return made
 

@@ -152,7 +152,8 @@ def test_hostile_candidates_change_no_other_rating(seeds: Seeds) -> None:
 
 def test_an_evaluator_is_loaded_from_what_its_stage_left(seeds: Seeds) -> None:
     partition = seeds.refined(real_candidates(3))
-    settings, built = seeds.workspace().settings, seeds.workspace().store.get("evaluator", "sw")
+    workspace = seeds.workspace()
+    settings, built = workspace.settings(workspace.language("sw")), workspace.store.get("evaluator", "sw")
     assert built is not None
     evaluator = Evaluator.load(Engines(settings, seeds.model), built, settings.evaluator)
     assert set(partition.read("pairs")["evaluator"]) == {evaluator.fingerprint}

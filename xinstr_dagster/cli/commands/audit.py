@@ -31,15 +31,13 @@ def write_file(
     tag: Tag,
     rows: Annotated[int, typer.Option(min=0, help="rows to draw; 0: as audit.rows says")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that was filled in")] = False,
-    preset: Preset = "pocket",
+    preset: Preset = "",
     override: Overrides = None,
 ) -> None:
     """Draw rated pairs of a language, kept and dropped, into a file without ratings."""
     workspace = _workspace(preset, override)
-    path = audit_file(workspace.home, tag)
-    written = write_audit(
-        _rated_pairs(workspace, tag), path, rows or workspace.settings.audit.rows, overwrite=overwrite
-    )
+    path, settings = audit_file(workspace.home, tag), workspace.settings(workspace.language(tag))
+    written = write_audit(_rated_pairs(workspace, tag), path, rows or settings.audit.rows, overwrite=overwrite)
     console.print(
         f"{path}: {written} pairs to label, see {path.parent / 'README.md'}; then [bold]xinstr audit read {tag}[/]",
         soft_wrap=True,
@@ -48,15 +46,15 @@ def write_file(
 
 
 @commands.ending_with(*ORDINARY, name="read")
-def read_file(tag: Tag, preset: Preset = "pocket", override: Overrides = None) -> None:
+def read_file(tag: Tag, preset: Preset = "", override: Overrides = None) -> None:
     """Print how far the labels of a language agree with the ratings, and with those of a second person."""
     workspace = _workspace(preset, override)
-    pairs = _rated_pairs(workspace, tag)
+    pairs, settings = _rated_pairs(workspace, tag), workspace.settings(workspace.language(tag))
     path, second_path = audit_file(workspace.home, tag), audit_file(workspace.home, tag, second=True)
     first = _read(path, pairs)
-    results = agreement(first.labels, pairs.drop("instruction", "response").collect(), workspace.settings)
+    results = agreement(first.labels, pairs.drop("instruction", "response").collect(), settings)
     if second_path.exists():
-        results += agreement_between(first.labels, _read(second_path, pairs).labels, workspace.settings)
+        results += agreement_between(first.labels, _read(second_path, pairs).labels, settings)
     if not results:
         raise InputError(f"{path}: none of its labels can be compared with the ratings of now: write a new file")
     _print_results(results)
@@ -68,7 +66,7 @@ def read_file(tag: Tag, preset: Preset = "pocket", override: Overrides = None) -
 
 
 def _workspace(preset: str, override: list[str] | None) -> Workspace:
-    return Workspace(home_folder(), preset, choices_of("", "", "", preset, override)["overrides"])
+    return Workspace(home_folder(), preset or None, choices_of("", "", "", preset, override)["overrides"])
 
 
 def _rated_pairs(workspace: Workspace, tag: str) -> pl.LazyFrame:

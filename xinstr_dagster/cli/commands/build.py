@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
+from xinstr_core.errors import SettingsError
 from xinstr_core.languages import active_languages
 from xinstr_core.parallel import cores
 from xinstr_core.schemas import CONTRACTS
@@ -17,20 +20,23 @@ from xinstr_core.schemas.shared import Advises
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
+from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, Replace, SeedsPath, choices_of
 from xinstr_dagster.cli.output import console, plain, print_error
 
 if TYPE_CHECKING:
+    from xinstr_core.stages.replacement import Replacement
     from xinstr_dagster.build import Outcome
 
 commands = CommandGroup(Panel.BUILD)
 DEMO_LANGUAGES = "sw,fi,ur"
+DEMO_WORLD = {"preset": "pocket", "base_model": "pocket"}  # whatever is kept: minutes on any machine, and no download
 
 
 @commands.ending_with(*ORDINARY)
 def demo(
     languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES,
     jobs: Annotated[int, typer.Option(min=0, help="languages built at once; 0: one a processor")] = 0,
+    replace: Replace = False,
 ) -> None:
     """Build the embedded world's languages and print what came out."""
     home = home_folder()
@@ -40,7 +46,7 @@ def demo(
         else [tag.strip() for tag in languages.split(",")]
     )
     tags = list(dict.fromkeys(tags))
-    succeeded = _build(tags, {}, jobs)
+    succeeded = _build(tags, {**DEMO_WORLD, "replace": replace}, jobs)
     _print_measures(Workspace(home), tags)
     if not succeeded:
         raise typer.Exit(ExitCode.FAILED)
@@ -52,21 +58,23 @@ def build(
     corpus: CorpusPath = "",
     seeds: SeedsPath = "",
     base_model: BaseModel = "",
-    preset: Preset = "pocket",
+    preset: Preset = "",
     first: Annotated[str, typer.Option("--from", help="first stage")] = "raw_corpus",
     last: Annotated[str, typer.Option("--to", help="last stage")] = "eval_report",
     override: Overrides = None,
     jobs: Annotated[int, typer.Option(min=1, help="languages built at once, each in a process of its own")] = 1,
+    replace: Replace = False,
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
-    choices = {**choices_of(corpus, seeds, base_model, preset, override), "first": first, "last": last}
-    if not _build(list(dict.fromkeys(tags)), choices, jobs):
+    choices = choices_of(corpus, seeds, base_model, preset, override)
+    wanted = {"first": first, "last": last, "replace": replace}
+    if not _build(list(dict.fromkeys(tags)), {**choices, **wanted}, jobs):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
-    from xinstr_dagster.build import BuildRequest, check_inputs
+    from xinstr_dagster.build import BuildRequest, check_inputs, replacements
     from xinstr_dagster.instance import prepare_home
     from xinstr_dagster.processes import build_each
     from xinstr_dagster.progress_bar import progress_bar
@@ -76,6 +84,9 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     request.stages()
     prepare_home(home)
     check_inputs(request.workspace(home), tags)
+    if found := replacements(home, request, tags):
+        _ask_to_replace(found)
+        request = BuildRequest(**choices | {"replace": True})
     failed = False
     try:
         with progress_bar(console) as listen:
@@ -88,6 +99,17 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
         print_error("interrupted: the same command goes on from here")
         raise
     return not failed
+
+
+def _ask_to_replace(found: Sequence[Replacement]) -> None:
+    """Go on if the user says so. SettingsError if not, or where nobody is there to be asked."""
+    keep = "keep it with preset and base_model in the language's entry of languages.toml"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SettingsError(f"{'; '.join(map(str, found))}. Say --replace to let it, or {keep}")
+    for one in found:
+        console.print(plain(str(one)), soft_wrap=True, highlight=False)
+    if not typer.confirm("Replace it?"):
+        raise SettingsError(f"nothing was built: {keep}")
 
 
 def _print_outcome(outcome: Outcome) -> None:

@@ -13,10 +13,11 @@ from xinstr_core.errors import SettingsError
 from xinstr_core.languages import CorpusSource, check_tag, get_language, read_languages, write_entry
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import WORLDS
+from xinstr_core.presets import load_settings
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.options import absolute
+from xinstr_dagster.cli.options import absolute, absolute_model
 from xinstr_dagster.cli.output import console, plain
 
 commands = CommandGroup(Panel.SET_UP, "languages", "The language registry, languages.toml.")
@@ -45,6 +46,8 @@ def add_language(
     script: Annotated[str, typer.Option(help="ISO 15924 code, e.g. Latn")],
     corpus: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
     seeds: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
+    preset: Annotated[str, typer.Option(help="preset of settings that it is built with, if not that of all")] = "",
+    base_model: Annotated[str, typer.Option(help="local directory or hub id, if not that of all")] = "",
 ) -> None:
     """Register a language: it appears in the UI within seconds."""
     registry = home_folder() / "languages.toml"
@@ -57,8 +60,11 @@ def add_language(
             raise SettingsError(
                 f"the pocket world has no {tag}: give --{what} a file or folder; it has {', '.join(POCKET_LANGUAGES)}"
             )
+    if preset:
+        load_settings(preset)
     values = {"name": name, "script": script, "corpus": absolute(corpus), "seeds": absolute(seeds)}
-    write_entry(registry, tag, values)
+    built_with = {"preset": preset or None, "base_model": absolute_model(base_model) or None}
+    write_entry(registry, tag, {**values, **built_with})
     console.print(f"added {plain(name)} ({tag}): build it with [bold]xinstr build {tag}[/]")
 
 
@@ -74,7 +80,7 @@ def fit_language(
     workspace = Workspace(home_folder(), corpus=absolute(corpus) if corpus else None)
     language = workspace.language(tag)
     records = records_of(workspace.corpus_source(language), tag)
-    pack = fit_from_records(records, tag, language.script, workspace.settings.corpus)
+    pack = fit_from_records(records, tag, language.script, workspace.settings(language).corpus)
     path = (Path(output) if output else workspace.home / "packs") / f"{tag}.toml"
     pack.write(path)
     console.print(f"{plain(language.name)}: fitted from {pack.documents} documents, written to {path}")

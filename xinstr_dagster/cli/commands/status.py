@@ -25,7 +25,7 @@ def status(
     corpus: CorpusPath = "",
     seeds: SeedsPath = "",
     base_model: BaseModel = "",
-    preset: Preset = "pocket",
+    preset: Preset = "",
     override: Overrides = None,
 ) -> None:
     """Which stages of which language are current, stale or missing, seen by a build with the same options."""
@@ -34,12 +34,15 @@ def status(
 
     request = BuildRequest(**choices_of(corpus, seeds, base_model, preset, override))
     workspace = request.workspace(home_folder())
-    _ = workspace.settings, workspace.model  # what is wrong with these is wrong with every language
     for source in (request.corpus, request.seeds):
         if source not in ("", *WORLDS) and "://" not in source and not Path(source).exists():
             raise SettingsError(f"{source} does not exist: give the file or folder of the build")
+    languages = read_languages(workspace.registry)
+    for language in languages.values():
+        if not language.retired:
+            workspace.settings(language), workspace.model(language)
     shown: dict[str, dict[str, str]] = {}
-    for tag in sorted(read_languages(workspace.registry)):
+    for tag in sorted(languages):
         for stage, state in states(workspace, tag):
             rows = rows_of(workspace, stage, tag)
             colour = {CURRENT: "green", MISSING: "dim"}.get(state, "yellow")

@@ -1,0 +1,83 @@
+"""What was built with another preset or base model is replaced if somebody says so, and not else."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import CommandLine
+from xinstr_core.store import StageOutput, Store
+
+SAID = (
+    "sw: reverse_model would be replaced, built with preset modern, base model org/large (bfloat16), by a build with "
+)
+BUILT = {"preset": "modern", "base_model": "org/large", "precision": "bfloat16 (as set)", "time": "2026-11-22T03:00:00+00:00"}  # fmt: skip
+
+
+@pytest.fixture
+def before(xinstr: CommandLine) -> Path:
+    """The manifest of a reverse model that another base model became."""
+    partition = Store(xinstr.home / "data").commit(
+        "reverse_model", "sw", "f", {"model": "another"}, StageOutput(built={**BUILT, "changed": {}})
+    )
+    return partition.path / "manifest.json"
+
+
+def on_a_terminal(xinstr: CommandLine, answer: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and all that is printed, where a person sits at the terminal and answers."""
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xinstr_dagster.cli", *arguments],
+        env=xinstr.environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    printed = b""
+    while True:
+        try:
+            read = os.read(ours, 4096)
+        except OSError:  # Linux says so when the other side is closed
+            break
+        if not read:
+            break
+        printed += read
+    os.close(ours)
+    return process.wait(timeout=600), printed.decode()
+
+
+def test_without_a_terminal_nothing_is_built_and_the_option_is_named(xinstr: CommandLine, before: Path) -> None:
+    stored = before.read_bytes()
+    done = xinstr("build", "fi", "sw", "--to", "reverse_model")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith(f"error: {SAID}preset pocket, base model ")
+    assert "Say --replace to let it, or keep it with preset and base_model in the language's entry of lang" in line
+    assert before.read_bytes() == stored
+    assert xinstr.manifests() == ["reverse_model"]
+
+
+def test_on_a_terminal_it_asks_and_no_leaves_everything(xinstr: CommandLine, before: Path) -> None:
+    stored = before.read_bytes()
+    code, printed = on_a_terminal(xinstr, "n", "build", "sw", "--to", "reverse_model")
+    assert code == 1
+    assert SAID in printed
+    assert "Replace it? [y/N]: " in printed
+    assert "nothing was built: keep it with preset and base_model" in printed
+    assert before.read_bytes() == stored
+    assert xinstr.manifests() == ["reverse_model"]
+
+
+def test_the_demo_is_the_pocket_world_whatever_is_kept(xinstr: CommandLine, before: Path) -> None:
+    settings = xinstr.home / "xinstr.toml"
+    settings.write_text('preset = "modern"\n' + settings.read_text("utf-8"), "utf-8")
+    done = xinstr("demo", "--languages", "sw")
+    assert done.returncode == 1
+    assert f"{SAID}preset pocket, base model pocket (float32)" in done.stderr
