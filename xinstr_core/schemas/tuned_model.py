@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from xinstr_core.schemas.declaration import Column, Contract, Figures, Table, figure
+from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Table, figure
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.shared import PAIR_ID, ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
 
@@ -16,6 +16,10 @@ TRAINING_ROWS = Table(
     "Every row that the model learned from, and where it comes from.",
     (PAIR_ID, SOURCE_TAG, Column("origin", pl.String, "web, or how its seed pair came about")),
     view="training_rows",
+)
+TOKENIZER = Folder(
+    "tokenizer",
+    "the base's tokenizer, with its chat template where it has one, and a generation config",
 )
 
 
@@ -33,5 +37,5 @@ TUNED_MODEL = Contract(
     "The base model with an adapter that follows instructions in the language.",
     TunedFigures,
     tables=(TRAINING_ROWS,),
-    folders=(ADAPTER,),
+    folders=(ADAPTER, TOKENIZER),
 )
