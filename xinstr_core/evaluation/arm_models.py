@@ -10,7 +10,7 @@ import polars as pl
 
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
-from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, arm_rows, arm_size, repeated
+from xinstr_core.evaluation.arms import SEED_ONLY, SEED_TAG, SELECTED, WEB_TAG, arm_rows, arm_size, repeated
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
@@ -111,7 +111,7 @@ class ArmTraining:
         )
         tags = rows.filter(~pl.col("pair_id").is_in(list(rejected)))["source_tag"]
         seeds = int((tags == SEED_TAG).sum())
-        template = template_of(SEED_TAG if seeds else tags[0])
+        template = taught_template(seeds)
         return ArmModel(arm, trained.folder, template, len(tags) - seeds, seeds, trained.rows, trained.identity)
 
 
@@ -123,6 +123,11 @@ def kept_arms(arms: Sequence[ArmModel], settings: TuningSettings) -> list[ArmMod
 def template_of(source_tag: str) -> str:
     """The response prompt of rows of that kind."""
     return "response_seed" if source_tag == SEED_TAG else "response_web"
+
+
+def taught_template(seed_rows: int) -> str:
+    """The response prompt that a model is asked with which learned from so many seed pairs, and from curated ones."""
+    return template_of(SEED_TAG if seed_rows else WEB_TAG)
 
 
 def _folder(arm: Arm) -> str:

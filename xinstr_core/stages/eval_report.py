@@ -16,8 +16,8 @@ from xinstr_core.engines.resume import RowLog
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.against_gold import measure_pairs, measure_reverse_model
 from xinstr_core.evaluation.agreement import Agreement, agreement
-from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, template_of
-from xinstr_core.evaluation.arms import SEED_TAG, SELECTED, WEB_TAG, drawable
+from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, taught_template
+from xinstr_core.evaluation.arms import SELECTED, drawable
 from xinstr_core.evaluation.gaps import Gap, gaps
 from xinstr_core.evaluation.gold import HeldOutDocument, held_out_documents
 from xinstr_core.evaluation.measures import Measures, compare
@@ -121,7 +121,7 @@ def _tuned(run: StageRun) -> ArmModel:
     return ArmModel(
         SELECTED,
         run.inputs[TUNED_MODEL.asset].folder(ADAPTER.name),
-        template_of(SEED_TAG if figures.seed_rows > 0 else WEB_TAG),
+        taught_template(figures.seed_rows),
         figures.curated_rows,
         figures.seed_rows,
         figures.rows,
