@@ -14,6 +14,8 @@ import pytest
 
 from xinstr_core.catalogue import CATALOGUE, build_catalogue, pair_lineage
 from xinstr_core.errors import InputError
+from xinstr_core.publishing.model_folder import write_whole
+from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.stages import LINE
 from xinstr_core.store import MANIFEST, Store
 from xinstr_core.workspace import Workspace
@@ -71,6 +73,15 @@ def _materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMa
         )
         for event in events
     }
+
+
+def test_the_tuned_model_that_was_built_is_whole_and_can_be_taken(built: Built, tmp_path: Path) -> None:
+    folders = built.manifest("tuned_model")["folders"]
+    assert {name: folder["files"] for name, folder in folders.items()} == {
+        "adapter": ["adapter_config.json", "adapter_model.safetensors", "training.json"],
+        "tokenizer": ["generation_config.json", "tokenizer.json", "tokenizer_config.json"],
+    }
+    assert write_whole(TunedModel.find(Workspace(built.home), "sw"), tmp_path / "sw", "float32") <= 1e-3
 
 
 def test_every_asset_is_materialised_for_the_language(built: Built) -> None:

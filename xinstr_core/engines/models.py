@@ -13,8 +13,8 @@ from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
 
 POCKET = "pocket"
-# Weights, configuration and every form in which a tokenizer is stored; never code, never pickles.
-_CONTENT_SUFFIXES = frozenset({".safetensors", ".json", ".model", ".txt"})
+# Weights, configuration and every form in which a tokenizer and its chat template are stored; never code, never pickles.
+_CONTENT_SUFFIXES = frozenset({".safetensors", ".json", ".model", ".txt", ".jinja"})
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,7 @@ def resolve_model(name: str, precision: Precision = "float32") -> ModelReference
 
     Raises InputError when there is no such model or its files are not what transformers can load.
     """
-    if name == POCKET:
-        path = Path(str(files("xinstr_core.pocket") / "model"))
-    elif Path(name).is_dir():
-        path = Path(name)
-    else:
-        path = _download(name)
+    path = local_folder(name) or _download(name)
     if not (path / "config.json").is_file():
         raise InputError(
             f"base model {name!r}: {path} has no config.json; give a Hugging Face model directory or hub id"
@@ -52,6 +47,13 @@ def resolve_model(name: str, precision: Precision = "float32") -> ModelReference
     held = files_hash(path, content)
     identity = held if precision == "float32" else fingerprint({"content": held, "precision": precision})
     return ModelReference(name, path, identity, precision)
+
+
+def local_folder(name: str) -> Path | None:
+    """Where a model lies that is `pocket` or a local directory; None for a hub id."""
+    if name == POCKET:
+        return Path(str(files("xinstr_core.pocket") / "model"))
+    return Path(name) if Path(name).is_dir() else None
 
 
 def _download(name: str) -> Path:

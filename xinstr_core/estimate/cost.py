@@ -55,7 +55,8 @@ class Estimate:
 
 def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = None) -> Estimate:
     """The estimate for a language. `rate` is the machine's, in floating-point operations a second (machine_rate())."""
-    settings, shape = workspace.settings, ModelShape.of(workspace.model)
+    language = workspace.language(tag)
+    settings, shape = workspace.settings(language), ModelShape.of(workspace.model(language))
     material = measure_material(workspace, tag)
     there = free_memory() if free is None else free
     stages = tuple(

@@ -40,8 +40,8 @@ class Material:
 
 def measure_material(workspace: Workspace, tag: str) -> Material:
     """Read a sample of corpus and seeds, as the settings cut them. InputError where they cannot be read."""
-    language, settings = workspace.language(tag), workspace.settings
-    tokenizer = load_tokenizer(workspace.model)
+    language = workspace.language(tag)
+    settings, tokenizer = workspace.settings(language), load_tokenizer(workspace.model(language))
     source = workspace.corpus_source(language)
     shortest, longest = settings.corpus.span_bounds
     found = list(islice(records_of(source, tag), SAMPLED))

@@ -15,7 +15,7 @@ from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.eval_report import ArmFigures
-from xinstr_core.schemas.shared import SEED
+from xinstr_core.schemas.shared import SEED, WEB
 from xinstr_core.settings import Arm, TuningSettings
 from xinstr_core.training.adapter import Earlier, train_adapter
 from xinstr_core.training.rows import Example, build_rows
@@ -112,7 +112,7 @@ class ArmTraining:
         )
         tags = rows.filter(~pl.col("pair_id").is_in(list(rejected)))["source_tag"]
         seeds = int((tags == SEED).sum())
-        template = template_of(SEED if seeds else tags[0])
+        template = taught_template(seeds)
         return ArmModel(arm, trained.folder, template, len(tags) - seeds, seeds, trained.rows, trained.identity)
 
 
@@ -124,6 +124,11 @@ def kept_arms(arms: Sequence[ArmModel], settings: TuningSettings) -> list[ArmMod
 def template_of(source_tag: str) -> str:
     """The response prompt of rows of that kind."""
     return "response_seed" if source_tag == SEED else "response_web"
+
+
+def taught_template(seed_rows: int) -> str:
+    """The response prompt that a model is asked with which learned from so many seed pairs, and from curated ones."""
+    return template_of(SEED if seed_rows else WEB)
 
 
 def _folder(arm: Arm) -> str:

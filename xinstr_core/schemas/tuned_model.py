@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from xinstr_core.schemas.declaration import Column, Contract, Figures, Table, figure
+from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Table, figure
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.shared import ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
 
@@ -20,6 +20,10 @@ TRAINING_ROWS = Table(
         Column("origin", pl.String, "web, or how its seed pair came about"),
     ),
     view="training_rows",
+)
+TOKENIZER = Folder(
+    "tokenizer",
+    "the base's tokenizer, with its chat template where it has one, and a generation config",
 )
 
 
@@ -37,5 +41,5 @@ TUNED_MODEL = Contract(
     "The base model with an adapter that follows instructions in the language.",
     TunedFigures,
     tables=(TRAINING_ROWS,),
-    folders=(ADAPTER,),
+    folders=(ADAPTER, TOKENIZER),
 )

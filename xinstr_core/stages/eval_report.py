@@ -16,7 +16,7 @@ from xinstr_core.engines.resume import RowLog
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.against_gold import measure_pairs, measure_reverse_model
 from xinstr_core.evaluation.agreement import Agreement, agreement
-from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, template_of
+from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, taught_template
 from xinstr_core.evaluation.arms import SELECTED, drawable
 from xinstr_core.evaluation.gaps import Gap, gaps
 from xinstr_core.evaluation.gold import HeldOutDocument, held_out_documents
@@ -35,7 +35,6 @@ from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.reverse_model import ADAPTER, REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
-from xinstr_core.schemas.shared import SEED, WEB
 from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
@@ -122,7 +121,7 @@ def _tuned(run: StageRun) -> ArmModel:
     return ArmModel(
         SELECTED,
         run.inputs[TUNED_MODEL.asset].folder(ADAPTER.name),
-        template_of(SEED if figures.seed_rows > 0 else WEB),
+        taught_template(figures.seed_rows),
         figures.curated_rows,
         figures.seed_rows,
         figures.rows,

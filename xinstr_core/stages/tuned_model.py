@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from xinstr_core.engines.tokenizer_files import write_tokenizer
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, SELECTED
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.schemas.shared import SEED, WEB
-from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL, TunedFigures
+from xinstr_core.schemas.tuned_model import TOKENIZER, TRAINING_ROWS, TUNED_MODEL, TunedFigures
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
@@ -19,7 +20,7 @@ from xinstr_core.training.rows import Example
 @stage(
     gives=TUNED_MODEL,
     takes=(DIVERSIFIED_SET, SEED_PAIRS),
-    version="4",
+    version="5",
     settings=("tuning",),
     prompts=("response_web", "response_seed"),
 )
@@ -32,9 +33,10 @@ def tune(run: StageRun) -> StageOutput:
     examples += _examples("response_seed", seeds, run.language.name)
     folder, earlier = run.unfinished / ADAPTER.name, run.earlier(ADAPTER.name)
     trained = train_adapter(run.engines, examples, settings, folder, earlier=earlier, progress=run.progress)
+    write_tokenizer(run.model, run.engines.tokenizer, run.unfinished / TOKENIZER.name)
     return StageOutput(
         tables={TRAINING_ROWS.name: _provenance(rows, seeds, trained)},
-        folders={ADAPTER.name: trained.folder},
+        folders={ADAPTER.name: trained.folder, TOKENIZER.name: run.unfinished / TOKENIZER.name},
         figures=TunedFigures(
             curated_rows=len(rows),
             seed_rows=len(seeds),

@@ -18,6 +18,7 @@ class Panel(StrEnum):
 
     BUILD = "Build"
     LOOK = "Look at what was built"
+    TAKE = "Take and try the tuned model"
     SET_UP = "Languages and settings"
     LABEL = "Label by hand"
 

@@ -34,14 +34,14 @@ def test_more_memory_than_the_most_that_is_read_changes_nothing(model: Any, monk
 
 def test_little_memory_is_shared_out_by_what_a_token_costs(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two layers with keys and values of 32 numbers, and what one layer works on, all in float32."""
-    assert bytes_a_token(model) == 4 * (2 * 2 * 32 + 6 * 32 + 3 * 64 + 2 * 32)
-    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 1000 * bytes_a_token(model))
+    assert bytes_a_token(model.config, model.dtype.itemsize) == 4 * (2 * 2 * 32 + 6 * 32 + 3 * 64 + 2 * 32)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 1000 * bytes_a_token(model.config, model.dtype.itemsize))
     assert TokenBudget().tokens(model) == 1000
 
 
 def test_a_budget_is_found_once_and_kept(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = tmp_path / "stage" / "token_budget.json"
-    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 1000 * bytes_a_token(model))
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 1000 * bytes_a_token(model.config, model.dtype.itemsize))
     assert TokenBudget(kept).tokens(model) == 1000
     monkeypatch.setattr(memory, "free_memory", lambda: 10**15)
     assert TokenBudget(kept).tokens(model) == 1000

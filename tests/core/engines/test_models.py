@@ -54,9 +54,9 @@ def test_a_changed_description_makes_another_model(copied: Path, name: str) -> N
     assert resolve_model(str(copied)).fingerprint != before
 
 
-@pytest.mark.parametrize("name", ["tokenizer.model", "vocab.txt", "merges.txt"])
+@pytest.mark.parametrize("name", ["tokenizer.model", "vocab.txt", "merges.txt", "chat_template.jinja"])
 def test_a_changed_tokenizer_file_that_is_no_json_makes_another_model(copied: Path, name: str) -> None:
-    """Sentencepiece models and merge lists are downloaded and loaded, so they belong to what a model is."""
+    """Sentencepiece models, merge lists and chat templates are downloaded and loaded, so they belong to what a model is."""
     (copied / name).write_bytes(b"#version: 0.2\na b\n")
     before = resolve_model(str(copied)).fingerprint
     (copied / name).write_bytes(b"#version: 0.2\nb a\n")

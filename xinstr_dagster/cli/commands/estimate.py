@@ -22,7 +22,7 @@ def estimate(
     corpus: CorpusPath = "",
     seeds: SeedsPath = "",
     base_model: BaseModel = "",
-    preset: Preset = "pocket",
+    preset: Preset = "",
     override: Overrides = None,
 ) -> None:
     """Rows, tokens, memory and time of every stage of a build with these options, and whether it fits this machine."""
@@ -31,7 +31,9 @@ def estimate(
     from xinstr_dagster.build import BuildRequest
 
     workspace = BuildRequest(**choices_of(corpus, seeds, base_model, preset, override)).workspace(home_folder())
-    found = estimated(workspace, tag, machine_rate(workspace.precision.name))
+    language = workspace.language(tag)
+    precision = workspace.precision(language)
+    found = estimated(workspace, tag, machine_rate(precision.name))
     table = Table("stage", "rows", "read", "written", "trained", "memory", "time", caption="tokens in thousands")
     for stage in found.stages:
         tokens = (stage.work.read_tokens, stage.work.written_tokens, stage.work.trained_tokens)
@@ -42,7 +44,7 @@ def estimate(
     console.print(table)
     total = _time(sum(stage.seconds for stage in found.stages))
     console.print(
-        f"{plain(workspace.model.name)}: {found.parameters / 1e6:.0f} M parameters in {found.precision} ({plain(workspace.precision.reason)}); "
+        f"{plain(workspace.model(language).name)}: {found.parameters / 1e6:.0f} M parameters in {found.precision} ({plain(precision.reason)}); "
         f"{found.free_memory / 2**30:.1f} GiB are free; about {total} in all, of what is not built yet",
         soft_wrap=True,
         highlight=False,

@@ -1,0 +1,92 @@
+"""`xinstr chat`: the tuned model, or the base beside it, tried in the terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from xinstr_core.engines.base import Completion, Decoding, Request
+from xinstr_core.engines.faults import Fault, isolated
+from xinstr_core.engines.fit import check_fits
+from xinstr_core.engines.resume import Load
+from xinstr_core.engines.roles import Engines
+from xinstr_core.publishing.tuned import TunedModel
+from xinstr_core.schemas.metrics import BASE, TUNED
+from xinstr_core.text import printable
+from xinstr_core.workspace import Workspace, home_folder
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.output import console, print_error
+
+commands = CommandGroup(Panel.TAKE)
+_EXIT = "/exit"
+
+
+@commands.ending_with(*ORDINARY)
+def chat(
+    tag: Annotated[str, typer.Argument(help="language key, e.g. sw")],
+    base: Annotated[bool, typer.Option("--base", help="ask the base model instead")] = False,
+    both: Annotated[bool, typer.Option("--both", help="ask the base model and the tuned one")] = False,
+    temperature: Annotated[float, typer.Option(min=0, help="of sampling; 0: the most probable reply")] = 0.0,
+    tokens: Annotated[int, typer.Option(min=0, help="longest reply; 0: as evaluation.maximum_new_tokens says")] = 0,
+) -> None:
+    """Ask the tuned model of a language: a line, a reply; /exit or Ctrl-D ends. No line remembers another."""
+    workspace = Workspace(home_folder())
+    found = TunedModel.find(workspace, tag)
+    adapters = {BASE: None, TUNED: found.trained}
+    asked = [BASE, TUNED] if both else [BASE if base else TUNED]
+    check_fits(found.base, found.base.precision, copies=len(asked))
+    settings = workspace.settings(workspace.language(tag))
+    decoding = Decoding(tokens or settings.evaluation.maximum_new_tokens, temperature)
+    # Engines of their own, so that both models stay loaded.
+    models = {name: Engines(settings, found.base).tuned(adapters[name]) for name in asked}
+    for turn, line in enumerate(_lines()):
+        request = Request(f"turn {turn}", found.ask(line))
+        for name, load in models.items():
+            reply = _reply(load, request, decoding)
+            if both:
+                console.print(f"[dim]{name}:[/]")
+            _print(reply)
+
+
+def _lines() -> Iterator[str]:
+    """What is typed or piped in, until /exit or the end; nothing is prompted for in a pipe."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    prompt = ""
+    if sys.stdin.isatty():
+        import readline  # noqa: F401  # its import makes input() a line editor
+
+        prompt = "> "
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            if prompt:
+                print()  # Ctrl-D leaves the cursor behind the prompt
+            return
+        if line == _EXIT:
+            return
+        if line:
+            yield line
+
+
+def _reply(load: Load, request: Request, decoding: Decoding) -> Completion | Fault:
+    """What the model makes of one prompt; one on which it fails costs that reply alone."""
+    ((_, made),) = isolated(lambda rows: load().generate(rows, decoding), [request])
+    return made if isinstance(made, Fault) else made[0]
+
+
+def _print(reply: Completion | Fault) -> None:
+    """A reply as text and nothing else: no markup, no control characters but its line ends."""
+    if isinstance(reply, Fault):
+        print_error(reply.reason)
+        return
+    text = "\n".join(map(printable, reply.text.strip().splitlines()))
+    cut = "" if reply.finished else f" [dim](cut at {reply.completion_tokens} tokens)[/]"
+    console.print(escape(text) + cut, soft_wrap=True, highlight=False, emoji=False)

@@ -1,0 +1,50 @@
+"""`xinstr model`: a tuned model as a folder that others load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.tokenizer_files import as_typed
+from xinstr_core.publishing.model_folder import write_trained, write_whole
+from xinstr_core.publishing.tuned import TunedModel
+from xinstr_core.workspace import Workspace, home_folder
+from xinstr_dagster.cli.exit_codes import ORDINARY
+from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.output import console, plain
+
+commands = CommandGroup(Panel.TAKE)
+
+
+@commands.ending_with(*ORDINARY)
+def model(
+    tag: Annotated[str, typer.Argument(help="language key, e.g. sw")],
+    to: Annotated[Path, typer.Option(help="folder to write, new or empty")],
+    merge: Annotated[bool, typer.Option("--merge", help="the whole model instead of an adapter")] = False,
+    dtype: Annotated[
+        Precision, typer.Option(help="of a merged model; bfloat16 is half as large and rounds small differences away")
+    ] = "float32",
+) -> None:
+    """Write the tuned model of a language as a folder that transformers, peft and vLLM load."""
+    found = TunedModel.find(Workspace(home_folder()), tag)
+    folder = to.expanduser().absolute()
+    if merge:
+        difference = write_whole(found, folder, dtype)
+        _say(
+            f"{folder}: the whole model in {dtype}; loaded again, its logits differ from the tuned model's by at most {difference:.1g}"
+        )
+    else:
+        write_trained(found, folder)
+        _say(f"{folder}: what was trained on {found.figures.base_model}, with tokenizer and generation config")
+        if found.base_folder and found.is_adapter:
+            _say(f"it names its base by a path of this machine, {found.base_folder}: --merge writes what needs none")
+    prompt = as_typed(found.tokenizer, found.ask(found.instructions[0]))
+    _say(f"it was taught to answer prompts such as {json.dumps(prompt, ensure_ascii=False)}")
+
+
+def _say(line: str) -> None:
+    console.print(plain(line), soft_wrap=True, highlight=False)
