@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xinstr_core.engines.encoding import LENGTH_STEP
+from xinstr_core.store import write_text
 
 Taken = TypeVar("Taken")
 Made = TypeVar("Made")
@@ -72,7 +73,7 @@ class TokenBudget:
         self._tokens = max(LENGTH_STEP, tokens)
         if self._kept is not None:
             self._kept.parent.mkdir(parents=True, exist_ok=True)
-            self._kept.write_text(json.dumps({"tokens": self._tokens}), "ascii")
+            write_text(self._kept, json.dumps({"tokens": self._tokens}))
         return self._tokens
 
 
