@@ -16,7 +16,7 @@ Taken = TypeVar("Taken")
 Made = TypeVar("Made")
 
 _CGROUP = Path("/sys/fs/cgroup")
-# Tokens at once, however much memory there is: more were measured to be no faster (benchmarks/reading.md), and one bound
+# Tokens at once, however much memory there is: enough to keep a processor busy (24 rows of 600 tokens), and one bound
 # for all machines gives a small model the same batches, and so the same bytes, on each.
 MOST_TOKENS = 16_384
 # Of the free memory; the other half is for what is not counted: masks, logits of a few positions, copies of a layer.
