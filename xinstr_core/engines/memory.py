@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xinstr_core.engines.encoding import LENGTH_STEP
+from xinstr_core.store import write_text
 
 Taken = TypeVar("Taken")
 Made = TypeVar("Made")
 
 _CGROUP = Path("/sys/fs/cgroup")
-# Tokens at once, however much memory there is: more were measured to be no faster (benchmarks/reading.md), and one bound
+# Tokens at once, however much memory there is: enough to keep a processor busy (24 rows of 600 tokens), and one bound
 # for all machines gives a small model the same batches, and so the same bytes, on each.
 MOST_TOKENS = 16_384
 # Of the free memory; the other half is for what is not counted: masks, logits of a few positions, copies of a layer.
@@ -77,7 +78,7 @@ class TokenBudget:
         self._tokens = max(LENGTH_STEP, tokens)
         if self._kept is not None:
             self._kept.parent.mkdir(parents=True, exist_ok=True)
-            self._kept.write_text(json.dumps({"tokens": self._tokens}), "ascii")
+            write_text(self._kept, json.dumps({"tokens": self._tokens}))
         return self._tokens
 
 

@@ -61,24 +61,28 @@ def _sampled(scores: Any, drawn: Any, decoding: Decoding) -> Any:
     """
     import torch
 
-    below = scores.double() - scores.amax(-1, keepdim=True)  # so that no temperature is too near 0
-    shares = torch.softmax(below / decoding.temperature, dim=-1)
-    least, indices = shares.topk(min(_HEAD, shares.shape[-1]), dim=-1)
-    chosen, sure = _picked(shares, indices.sort(-1).values, drawn, decoding.top_p, least[:, -1:])
+    # Less the greatest, so that no temperature is too near 0. In place: to ask for as much memory again takes longer.
+    weights = scores.double().sub_(scores.amax(-1, keepdim=True)).div_(decoding.temperature).exp_()
+    total = weights.sum(-1, keepdim=True)
+    head = scores.topk(min(_HEAD, scores.shape[-1]), dim=-1).indices
+    least = weights.gather(1, head[:, -1:])
+    chosen, sure = _picked(weights, total, head.sort(-1).values, drawn, decoding.top_p, least)
     if not sure.all():
         rest = ~sure
-        every = torch.arange(shares.shape[-1], device=shares.device).expand(int(rest.sum()), -1)
-        chosen[rest], _ = _picked(shares[rest], every, drawn[rest], decoding.top_p, torch.tensor(-1.0))
+        every = torch.arange(scores.shape[-1], device=scores.device).expand(int(rest.sum()), -1)
+        none = torch.full_like(least[rest], -1.0)
+        chosen[rest], _ = _picked(weights[rest], total[rest], every, drawn[rest], decoding.top_p, none)
     return chosen
 
 
-def _picked(shares: Any, indices: Any, drawn: Any, top_p: float, least: Any) -> tuple[Any, Any]:
+def _picked(weights: Any, total: Any, indices: Any, drawn: Any, top_p: float, least: Any) -> tuple[Any, Any]:
     """The token of every row (rows, 1) among those at `indices` (rows, n), which are ascending, so that of equally likely
-    tokens the first stands first; and whether the nucleus ends above `least`, below which others could stand.
+    tokens the first stands first; and whether the nucleus ends above the weight `least`, with which others could stand.
     """
-    ranked = shares.gather(1, indices).sort(dim=-1, descending=True, stable=True)
-    cumulated = ranked.values.cumsum(-1)
-    inside = (cumulated - ranked.values < top_p).sum(-1, keepdim=True)  # the first always is
+    ranked = weights.gather(1, indices).sort(dim=-1, descending=True, stable=True)
+    shares = ranked.values / total
+    cumulated = shares.cumsum(-1)
+    inside = (cumulated - shares < top_p).sum(-1, keepdim=True)  # the first always is
     rank = (cumulated < drawn * cumulated.gather(1, inside - 1)).sum(-1, keepdim=True)
     sure = inside <= (ranked.values > least).sum(-1, keepdim=True)
     return indices.gather(1, ranked.indices.gather(1, rank)), sure.squeeze(1)

@@ -11,6 +11,7 @@ import polars as pl
 
 from xinstr_core.engines.base import SCORED_ROWS, Request
 from xinstr_core.engines.batches import length_sorted_batches
+from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import Load, RowLog
 from xinstr_core.engines.roles import Engines
@@ -110,6 +111,10 @@ class Examination:
 
 
 def likelihoods(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
-    """Mean natural log-probability per token of every completion, by key."""
-    scored = {s.key: s.tokens for batch in length_sorted_batches(requests, SCORED_ROWS) for s in engine().score(batch)}
-    return {request.key: sum(scored[request.key]) / len(scored[request.key]) for request in requests}
+    """Mean natural log-probability per token of every completion, by key; none of one that the model cannot read."""
+    found = dict[str, float]()
+    for batch in length_sorted_batches(requests, SCORED_ROWS):
+        for _, scores in isolated(lambda part: engine().score(part), batch):
+            if not isinstance(scores, Fault):
+                found |= {score.key: sum(score.tokens) / len(score.tokens) for score in scores}
+    return found

@@ -154,6 +154,23 @@ def scored(engine: Engine, requests: list[Request], folder: Path) -> Rows:
     return run_rows(lambda: engine, requests, work, RowLog.open(folder, SCHEMA), batch_rows=4, progress=silent)
 
 
+def test_a_run_that_goes_on_with_other_memory_gives_the_numbers_to_the_last_bit(
+    tiny_model: ModelReference, tmp_path: Path, passes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, tokens: int, requests: list[Request]) -> Rows:
+        monkeypatch.setattr(memory, "free_memory", lambda: 2 * tokens * bytes_a_token(engine.model))
+        engine = TransformersEngine(tiny_model, budget=TokenBudget(tmp_path / name / "token_budget.json"))
+        return scored(engine, requests, tmp_path / name / "rows")
+
+    whole = run("whole", 150, REQUESTS)
+    shapes = passes.copy()
+    passes.clear()
+    run("stopped", 150, sorted(REQUESTS, key=lambda request: len(request.prompt))[:4])
+    found = run("stopped", 10**9, REQUESTS)
+    assert found.done.equals(whole.done)
+    assert passes == shapes
+
+
 def test_no_tensor_holds_texts_times_vocabulary(
     tiny_model: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xinstr_core.engines.base import Decoding, Request
-from xinstr_core.engines.sampling import token_chooser
+from xinstr_core.engines.sampling import _numbers, token_chooser
 
 ROWS = 20_000
 LOGITS = (1.0, 2.5, -0.5, 2.0, -math.inf, 0.3)
@@ -143,3 +143,19 @@ def test_scores_that_are_no_numbers_are_an_error_and_no_token(bad: float) -> Non
 def test_a_row_without_any_possible_token_is_an_error() -> None:
     with pytest.raises(ValueError, match="no numbers"):
         drawn(requests(1), Decoding(1, 1.0), alike(1, (-math.inf,) * 3))
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 4.0], ids=["flat", "broad", "peaked"])
+def test_in_a_large_vocabulary_the_token_is_that_of_all_of_it_sorted(spread: float) -> None:
+    """Where a nucleus is beyond the likeliest few hundred, and where it is not; equal scores included."""
+    import torch
+
+    scores = (torch.randn((24, 5000), generator=torch.Generator().manual_seed(1)) * spread * 8).round() / 8
+    asked, decoding = requests(24), Decoding(1, 0.8, 0.9)
+    ranked = torch.softmax(scores.double() / 0.8, -1).sort(dim=-1, descending=True, stable=True)
+    expected = []
+    for request, shares, indices in zip(asked, ranked.values, ranked.indices, strict=True):
+        cumulated = shares.cumsum(0)
+        kept = cumulated[: int((cumulated - shares < 0.9).sum())]
+        expected.append([int(indices[int((kept < float(_numbers(request.key, decoding)[0]) * kept[-1]).sum())])])
+    assert drawn(asked, decoding, scores) == expected
