@@ -8,7 +8,7 @@ build/training.jsonl, so that a call that was cut off goes on; --fresh begins ag
 operations a parameter of the layers and token, and a parameter of the head and label, over the rate of a square product
 in the same process. TRL is installed into build/trl on the first call, beside the packages that this Python has.
 
-`--peak` measures instead the memory of one step of 32 rows of up to 2,048 tokens, by LoRA and with all weights.
+`--peak lora|full` measures instead the memory of two steps of 32 rows of up to 2,048 tokens.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,9 +188,11 @@ def kept(fresh: bool) -> Callable[[dict[str, Any], Callable[[], dict[str, Any]]]
 
 def compare_losses(ask: Any) -> None:
     for case in CASES:
-        given = job(case, "float32", "lora", "off")
         mine, theirs = (
-            ask({"case": case, "side": side, "losses": True}, lambda side=side: measure(side, given))["losses"]
+            ask(
+                {"case": case, "side": side, "losses": True},
+                partial(measure, side, job(case, "float32", "lora", "off")),
+            )["losses"]
             for side in ("ours", "trl")
         )
         apart = max(abs(a - b) for a, b in zip(mine, theirs, strict=True))
@@ -197,36 +201,52 @@ def compare_losses(ask: Any) -> None:
             raise SystemExit(f"{case}: the two sides do not train the same")
 
 
-def compare_speed(ask: Any, precision: str, pairs: int, checkpointing: str) -> None:
-    for case in CASES:
-        tokens, labels = counted(case)
-        ratios, memory, shares = [], [], []
-        for pair in range(pairs):
-            order = ("ours", "trl") if pair % 2 else ("trl", "ours")
-            done = {
-                side: ask(
-                    {"case": case, "side": side, "precision": precision, "pair": pair, "checkpointing": checkpointing},
-                    lambda side=side: measure(
-                        side, job(case, precision, "lora", "auto" if side == "ours" else checkpointing)
-                    ),
-                )
-                for side in order
-            }
-            mine, theirs = done["ours"], done["trl"]
-            ratios.append(theirs["seconds"] / mine["seconds"])
-            memory.append(mine["peak"] / theirs["peak"])
-            shares.append(operations(case) / mine["seconds"] / mine["rate"])
-            print(
-                f"{case}, {precision}: trainable tokens/s {labels / mine['seconds']:.1f} and {labels / theirs['seconds']:.1f}, "
-                f"all tokens/s {tokens / mine['seconds']:.0f} and {tokens / theirs['seconds']:.0f}, peak MiB {mine['peak']} and "
-                f"{theirs['peak']}, GEMM {mine['rate'] / 1e9:.0f} GFLOP/s, share {shares[-1]:.2f}",
-                flush=True,
-            )
+def compare_speed(ask: Any, case: str, precision: str, pairs: int, checkpointing: str) -> None:
+    tokens, labels = counted(case)
+    given = {
+        "ours": job(case, precision, "lora", "auto"),
+        "trl": job(case, precision, "lora", checkpointing),
+    }
+    ratios, memory, shares = [], [], []
+    for pair in range(pairs):
+        name = {"case": case, "precision": precision, "pair": pair, "checkpointing": checkpointing}
+        order = ("ours", "trl") if pair % 2 else ("trl", "ours")
+        done = {side: ask({**name, "side": side}, partial(measure, side, given[side])) for side in order}
+        mine, theirs = done["ours"], done["trl"]
+        ratios.append(theirs["seconds"] / mine["seconds"])
+        memory.append(mine["peak"] / theirs["peak"])
+        shares.append(operations(case) / mine["seconds"] / mine["rate"])
         print(
-            f"{case}, {precision}: median ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
-            f"of its memory {statistics.median(memory):.2f}, of the GEMM rate {statistics.median(shares):.2f}",
+            f"{case}, {precision}: trainable tokens/s {labels / mine['seconds']:.1f} and {labels / theirs['seconds']:.1f}, "
+            f"all tokens/s {tokens / mine['seconds']:.0f} and {tokens / theirs['seconds']:.0f}, peak MiB {mine['peak']} and "
+            f"{theirs['peak']}, GEMM {mine['rate'] / 1e9:.0f} GFLOP/s, share {shares[-1]:.2f}",
             flush=True,
         )
+    print(
+        f"{case}, {precision}: median ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
+        f"of its memory {statistics.median(memory):.2f}, of the GEMM rate {statistics.median(shares):.2f}",
+        flush=True,
+    )
+
+
+def peak(method: str, precision: str) -> dict[str, Any]:
+    """Two steps of 32 rows in this process, one row in eight of nearly 2,048 tokens, its text over and over."""
+    rows = [replace(e, completion=e.completion * (20 if i % 8 == 0 else 1)) for i, e in enumerate(examples("long"))]
+    tokenizer = load_tokenizer(resolve_model(str(MODEL)))
+    cut = [
+        replace(e, completion=tokenizer.decode(tokenizer.encode(e.completion, add_special_tokens=False)[:1900]))
+        for e in rows[:32]
+    ]
+    chosen = TrainingSettings(method=method, epochs=2, rank=RANK, learning_rate=LEARNING_RATE)
+    with tempfile.TemporaryDirectory() as folder:
+        engines = Engines(Settings(), resolve_model(str(MODEL), precision))
+        trained = train_adapter(engines, cut, chosen, Path(folder) / "adapter")
+    return {
+        "losses": trained.losses,
+        "tokens": trained.tokens_seen,
+        "rejected": trained.rejected,
+        "peak": peak_memory(),
+    }
 
 
 def main() -> None:
@@ -235,6 +255,7 @@ def main() -> None:
     parser.add_argument("--precision", default="bfloat16", choices=["bfloat16", "float32"])
     parser.add_argument("--trl-checkpointing", default="off", choices=["off", "on"], help="on is TRL's own default")
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--peak", choices=["lora", "full"])
     parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not MODEL.exists() or not SEEDS.exists():
@@ -243,9 +264,13 @@ def main() -> None:
     if arguments.job:
         print(json.dumps(ours(json.loads(arguments.job.read_text("utf-8")))))
         return
+    if arguments.peak:
+        print(json.dumps(peak(arguments.peak, arguments.precision)))
+        return
     ask = kept(arguments.fresh)
     compare_losses(ask)
-    compare_speed(ask, arguments.precision, arguments.pairs, arguments.trl_checkpointing)
+    for case in CASES:
+        compare_speed(ask, case, arguments.precision, arguments.pairs, arguments.trl_checkpointing)
 
 
 if __name__ == "__main__":
