@@ -84,12 +84,8 @@ def _quiet() -> None:
 def check_model(reference: ModelReference) -> None:
     """Read configuration, weight headers and tokenizer, so that a broken model is found before any work is done."""
     from safetensors import SafetensorError, safe_open
-    from transformers import AutoConfig
 
-    try:
-        AutoConfig.from_pretrained(reference.path, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"base model {reference.name!r}: config.json cannot be read ({_first_line(error)})") from error
+    config = load_config(reference)
     for weights in sorted(reference.path.glob("*.safetensors")):
         try:
             with safe_open(weights, framework="pt") as stream:
@@ -98,7 +94,25 @@ def check_model(reference: ModelReference) -> None:
             raise InputError(
                 f"base model {reference.name!r}: {weights.name} is damaged ({_first_line(error)}): fetch it again"
             ) from error
-    load_tokenizer(reference)
+    tokenizer = load_tokenizer(reference)
+    # Control tokens that no text gives may lie beyond the embeddings: Gemma 3's mark of an image does.
+    added = tokenizer.added_tokens_decoder.keys() - {tokenizer.bos_token_id, tokenizer.eos_token_id}
+    highest = max(set(tokenizer.get_vocab().values()) - added)
+    if highest >= config.vocab_size:
+        raise InputError(
+            f"base model {reference.name!r}: its tokenizer gives ids up to {highest}, and it has embeddings for "
+            f"{config.vocab_size} tokens: tokenizer and weights are of different models"
+        )
+
+
+def load_config(reference: ModelReference) -> Any:
+    """The configuration of a model, of one with several parts that of its text part."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(reference.path, trust_remote_code=False).get_text_config()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"base model {reference.name!r}: config.json cannot be read ({_first_line(error)})") from error
 
 
 def load_tokenizer(reference: ModelReference) -> Any:

@@ -59,14 +59,15 @@ def read_budget(folder: Path) -> Budget | None:
 
 def new_budget(model: Any, shortest: int, free: int) -> Budget:
     """For a training that begins with `free` bytes. StageError where they do not hold its shortest row beside the optimizer."""
+    config = model.config.get_text_config()
     left = _SHARE * free - fixed_bytes(model)
-    tokens = int(left / bytes_a_token(model.config, model.dtype.itemsize))
-    if tokens * model.config.num_hidden_layers < shortest:  # checkpointed, one layer at a time is whole
+    tokens = int(left / bytes_a_token(config, model.dtype.itemsize))
+    if tokens * config.num_hidden_layers < shortest:  # checkpointed, one layer at a time is whole
         raise StageError(
             f"{free / 2**30:.1f} GiB of free memory do not hold the training of one row of {shortest} tokens: "
             'lower maximum_tokens, set method = "lora", or take a smaller base model'
         )
-    return Budget({1: min(tokens, _ENOUGH_TOKENS[model.device.type])})
+    return Budget({1: max(1, min(tokens, _ENOUGH_TOKENS[model.device.type]))})
 
 
 def fixed_bytes(model: Any) -> int:
@@ -86,6 +87,9 @@ def enough_tokens(device: str) -> int:
 
 
 def bytes_a_token(config: Any, itemsize: int) -> float:
-    """What the layers keep of a token for the way back."""
+    """What the layers keep of a token for the way back, some of it in float32.
+
+    Measured: 0.85 MB for Gemma 3 270M in bfloat16 (0.90 by this), 1.16 in float32 (1.50), 0.06 for the pocket model (0.09).
+    """
     width, inner = config.hidden_size, getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    return float(config.num_hidden_layers * itemsize * (20 * width + 8 * inner))
+    return float(config.num_hidden_layers * (itemsize + 1) * (10 * width + 5 * inner))
