@@ -109,10 +109,11 @@ def cross_entropy(
         likely = logits.sub_(highest).exp_()
         total = likely.sum(-1, keepdim=True)
         loss += (total.log() + highest - chosen).sum()
-        error = likely.div_(total).scatter_add_(-1, wanted, torch.full_like(chosen, -1.0))
+        share = weight * head.scale
+        error = likely.mul_(share / total).scatter_add_(-1, wanted, torch.full_like(chosen, -share))
         if slope is not None:
             error.mul_(slope)
-        error = error.mul_(weight * head.scale).to(hidden.dtype)
+        error = error.to(hidden.dtype)
         torch.mm(error, layer, out=gradient[start:end])
         if head.weight.requires_grad:
             _accumulate(head.weight, error.T @ of_part)
