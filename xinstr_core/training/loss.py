@@ -38,7 +38,7 @@ class Head:
 
 def head_of(model: Any) -> Head:
     """The head of a causal language model, of which `model` may be an adapted one."""
-    layer, config = model.get_output_embeddings(), model.config
+    layer, config = model.get_output_embeddings(), model.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
     return Head(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None))
 
