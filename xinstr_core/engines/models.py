@@ -85,7 +85,7 @@ def check_model(reference: ModelReference) -> None:
     """Read configuration, weight headers and tokenizer, so that a broken model is found before any work is done."""
     from safetensors import SafetensorError, safe_open
 
-    config = load_config(reference)
+    config = read_config(reference)
     for weights in sorted(reference.path.glob("*.safetensors")):
         try:
             with safe_open(weights, framework="pt") as stream:
@@ -105,7 +105,7 @@ def check_model(reference: ModelReference) -> None:
         )
 
 
-def load_config(reference: ModelReference) -> Any:
+def read_config(reference: ModelReference) -> Any:
     """The configuration of a model, of one with several parts that of its text part."""
     from transformers import AutoConfig
 

@@ -112,7 +112,7 @@ class Engines:
         """Let the held model go, and one that was trained and is done with, and free their memory."""
         self._held = None
         if self._lent() is not None:
-            gc.collect()  # a trainer refers to itself, and keeps its model until a collection
+            gc.collect()  # an adapted model refers to itself, and stays until a collection
         torch = sys.modules.get("torch")  # where nobody has imported it there is nothing to free
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.memory import free_memory
-from xinstr_core.engines.models import ModelReference, adapter_hash, load_config, training_method
+from xinstr_core.engines.models import ModelReference, adapter_hash, read_config, training_method
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key, fingerprint
@@ -85,7 +85,7 @@ def train_adapter(
     import torch
 
     tokenizer = engines.tokenizer
-    positions = getattr(load_config(engines.base), "max_position_embeddings", None)
+    positions = getattr(read_config(engines.base), "max_position_embeddings", None)
     maximum_tokens = min(settings.maximum_tokens, positions or settings.maximum_tokens)
     rows, rejected = build_rows(tokenizer, examples, maximum_tokens)
     if not rows:

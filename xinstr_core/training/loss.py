@@ -38,7 +38,7 @@ class Head:
 
 def head_of(model: Any) -> Head:
     """The head of a causal language model, of which `model` may be an adapted one."""
-    layer, config = model.get_output_embeddings(), model.config
+    layer, config = model.get_output_embeddings(), model.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
     return Head(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None))
 
@@ -109,10 +109,11 @@ def cross_entropy(
         likely = logits.sub_(highest).exp_()
         total = likely.sum(-1, keepdim=True)
         loss += (total.log() + highest - chosen).sum()
-        error = likely.div_(total).scatter_add_(-1, wanted, torch.full_like(chosen, -1.0))
+        share = weight * head.scale
+        error = likely.mul_(share / total).scatter_add_(-1, wanted, torch.full_like(chosen, -share))
         if slope is not None:
             error.mul_(slope)
-        error = error.mul_(weight * head.scale).to(hidden.dtype)
+        error = error.to(hidden.dtype)
         torch.mm(error, layer, out=gradient[start:end])
         if head.weight.requires_grad:
             _accumulate(head.weight, error.T @ of_part)

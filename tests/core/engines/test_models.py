@@ -11,6 +11,7 @@ import pytest
 
 from xinstr_core.engines.models import (
     ModelReference,
+    check_model,
     load_causal_model,
     load_tokenizer,
     load_trained_model,
@@ -189,3 +190,19 @@ def test_a_trained_model_without_one_of_its_files_is_an_input_error_that_names_b
     (copied / lost).unlink()
     with pytest.raises(InputError, match="base model 'tiny, trained: copy' cannot be loaded"):
         load_trained_model(tiny_model, copied)
+
+
+def test_a_tokenizer_that_gives_more_ids_than_there_are_embeddings_is_an_input_error(copied: Path) -> None:
+    check_model(reference(copied))
+    size = json.loads((copied / "config.json").read_text("utf-8"))["vocab_size"]
+    edit(copied / "config.json", vocab_size=size - 1)
+    with pytest.raises(InputError, match=rf"ids up to {size - 1}, and it has embeddings for {size - 1} tokens"):
+        check_model(reference(copied))
+
+
+def test_a_control_token_beyond_the_embeddings_is_none_that_text_could_give(copied: Path) -> None:
+    """Gemma 3's tokenizer has a mark of an image, for which its text models have no embedding."""
+    tokenizer = load_tokenizer(reference(copied))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokenizer.save_pretrained(copied)
+    check_model(reference(copied))

@@ -205,6 +205,17 @@ def test_refused_rows_are_reported_with_their_reason_and_the_rest_is_trained(
     assert trained.rejected == [["void", "no_trainable_token", 2], ["long", "too_many_tokens", total]]
 
 
+def test_rows_with_more_tokens_than_the_model_has_positions_are_refused(
+    tiny_model_folder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 100}), "utf-8")
+    engines = Engines(Settings(), resolve_model(str(folder)))
+    trained = train_adapter(engines, [Example("long", "x " * 60, "y"), *examples], SHORT, tmp_path / "adapter")
+    assert [(key, reason) for key, reason, _ in trained.rejected] == [("long", "too_many_tokens")]
+
+
 def test_rows_that_are_all_refused_are_an_error_with_numbers(tiny_engines: Engines, tmp_path: Path) -> None:
     examples = [Example("a", "a", ""), Example("b", "b", ""), Example("c", "x " * 200, "y")]
     with pytest.raises(

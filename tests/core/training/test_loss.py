@@ -102,7 +102,9 @@ def test_padding_changes_no_loss(tiny_engines: Engines) -> None:
 )
 def test_a_head_is_read_from_the_configuration(config: dict[str, float], expected: tuple[float, float | None]) -> None:
     layer = torch.nn.Linear(2, 3)
-    head = head_of(SimpleNamespace(config=SimpleNamespace(**config), get_output_embeddings=lambda: layer))
+    text = SimpleNamespace(**config)
+    whole = SimpleNamespace(get_text_config=lambda: text)
+    head = head_of(SimpleNamespace(config=whole, get_output_embeddings=lambda: layer))
     assert (head.scale, head.softcap) == expected
     assert head.weight is layer.weight
 
