@@ -57,13 +57,13 @@ def texts(count: int) -> list[str]:
 
 
 def engine(precision: Precision, *, adapter: bool = False) -> TransformersEngine:
-    """Gemma, or with an adapter of rank 16 with random weights on all linear layers."""
+    """Gemma, or with an adapter of rank 16 on all linear layers that changes nothing: texts of other lengths tell no speed."""
     base = resolve_model(str(MODELS / GEMMA.name), precision)
     if not adapter:
         return TransformersEngine(base)
     from peft import LoraConfig, get_peft_model
 
-    lora = LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights="gaussian")
+    lora = LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")
     with tempfile.TemporaryDirectory() as folder:
         get_peft_model(load_causal_model(base), lora).save_pretrained(folder)
         return TransformersEngine(base, Path(folder))

@@ -172,7 +172,8 @@ def load_trained_model(base: ModelReference, folder: Path) -> Any:
     if base.precision == "float32":
         return adapted.merge_and_unload()
     layers = adapted.get_base_model()
-    return layers.to(layers.dtype).eval()
+    # As a base's weights are: torch copies a matrix that needs no gradient before a slice of states is multiplied by it.
+    return layers.to(layers.dtype).requires_grad_(True).eval()
 
 
 def load_trainable_model(base: ModelReference, start_from: Path | None, method: Literal["lora", "full"]) -> Any:
