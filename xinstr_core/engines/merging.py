@@ -21,7 +21,6 @@ from xinstr_core.errors import InputError
 # Between logits in float32: a right merge moves them by rounding alone, a wrong one or a missing adapter by whole units.
 MAXIMUM_DIFFERENCE = 1e-3
 _COMPARED_TOKENS = 64  # of a prompt: with a vocabulary of 262,144 their logits take 67 MB
-_SHARD_SIZE = "5GB"  # as published models have it
 
 
 def write_merged(
@@ -42,7 +41,7 @@ def write_merged(
         model = model.merge_and_unload()
     _check("merged in memory", tuned, _logits(model, rows))
     _hold_in(getattr(torch, precision), model)
-    model.save_pretrained(folder, max_shard_size=_SHARD_SIZE)
+    model.save_pretrained(folder)
     _hold_in(torch.float32, model)
     stored = tuned if precision == "float32" else _logits(model, rows)
     del model  # before the next one: one model fits
