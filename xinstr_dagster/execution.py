@@ -87,7 +87,7 @@ def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) 
     names = [*STAGES] if selected is None else [key.to_user_string() for key in selected]
     if found := replacement(workspace, context.partition_key, names):
         raise StageError(
-            f"{found}. Set `replace: true` of the resource xinstr to let it, or write preset and base_model into [{found.language}] of {workspace.registry.name} to keep it"
+            f"{found}. Set `replace: true` of the resource xinstr to let it; without options a run takes preset and base_model of [{found.language}] in {workspace.registry.name}"
         )
 
 

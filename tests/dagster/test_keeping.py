@@ -148,7 +148,7 @@ def test_a_run_that_would_replace_other_work_is_red_before_its_first_stage(
     assert data.description == (
         "sw: reverse_model would be replaced, built with preset faithful, base model models/asking (float32), "
         f"by a build with preset {now['preset']}, base model {now['base_model']} (float32). Set `replace: true` of the "
-        "resource xinstr to let it, or write preset and base_model into [sw] of languages.toml to keep it"
+        "resource xinstr to let it; without options a run takes preset and base_model of [sw] in languages.toml"
     )
     assert not any(event.is_step_up_for_retry for event in result.all_node_events)
 

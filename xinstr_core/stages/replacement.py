@@ -30,7 +30,8 @@ def replacement(workspace: Workspace, tag: str, stages: Collection[str]) -> Repl
     """What a build of the named stages would replace by work of another preset or base model; None where nothing.
 
     Concerned are stages that use a model. Another preset replaces their work only where it sets something that matters
-    to them; other settings of the same preset are no reason to ask, nor is a preset that nobody wrote down.
+    to them; other settings of the same preset are no reason to ask. Where a partition does not say its preset, its model
+    alone counts.
     """
     language = workspace.language(tag)
     found = [

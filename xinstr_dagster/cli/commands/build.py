@@ -103,13 +103,13 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
 
 def _ask_to_replace(found: Sequence[Replacement]) -> None:
     """Go on if the user says so. SettingsError if not, or where nobody is there to be asked."""
-    keep = "keep it with preset and base_model in the language's entry of languages.toml"
+    kept = "without options a build takes preset and base_model of the language's entry in languages.toml"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise SettingsError(f"{'; '.join(map(str, found))}. Say --replace to let it, or {keep}")
+        raise SettingsError(f"{'; '.join(map(str, found))}. Say --replace to let it; {kept}")
     for one in found:
         console.print(plain(str(one)), soft_wrap=True, highlight=False)
     if not typer.confirm("Replace it?"):
-        raise SettingsError(f"nothing was built: {keep}")
+        raise SettingsError(f"nothing was built: {kept}")
 
 
 def _print_outcome(outcome: Outcome) -> None:

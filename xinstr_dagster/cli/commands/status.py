@@ -39,8 +39,9 @@ def status(
             raise SettingsError(f"{source} does not exist: give the file or folder of the build")
     languages = read_languages(workspace.registry)
     for language in languages.values():
-        if not language.retired:
-            workspace.settings(language), workspace.model(language)
+        workspace.settings(language)
+        if request.base_model:  # else a look would fetch the models of languages that were never built
+            workspace.model(language)
     shown: dict[str, dict[str, str]] = {}
     for tag in sorted(languages):
         for stage, state in states(workspace, tag):
