@@ -5,6 +5,7 @@ import dagster as dg
 from xinstr_core.catalogue import build_catalogue
 from xinstr_core.languages import read_languages
 from xinstr_dagster.board import board
+from xinstr_dagster.metadata import markdown_table
 from xinstr_dagster.resources import XinstrResource
 
 
@@ -17,11 +18,14 @@ from xinstr_dagster.resources import XinstrResource
 )
 def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.MaterializeResult[None]:
     workspace = xinstr.workspace()
-    path = build_catalogue(workspace.store)
+    built = build_catalogue(workspace.store)
+    for line in built.left_out:
+        context.log.warning(line)
     registered = replace(workspace, corpus=None, seeds=None)  # one build's sources say nothing about other languages
     return dg.MaterializeResult(
         metadata={
-            "path": dg.MetadataValue.path(str(path)),
+            "path": dg.MetadataValue.path(str(built.path)),
+            "left out": dg.MetadataValue.md(markdown_table([{"what cannot be read": line} for line in built.left_out])),
             "board": dg.MetadataValue.md(board(registered, read_languages(workspace.registry))),
         }
     )
