@@ -25,6 +25,7 @@ from xinstr_core.schemas.metrics import (
     TUNED,
     WRONG_LANGUAGE,
 )
+from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages import LINE
 from xinstr_core.store import Store
 from xinstr_core.workspace import home_folder
@@ -119,7 +120,7 @@ def cost_rows(store: Store, tags: list[str]) -> list[str]:
     rows = []
     for stage in LINE:
         partitions = [partition for tag in tags if (partition := store.get(stage.name, tag))]
-        costs = [partition.cost for partition in partitions if partition.cost]
+        costs = [Cost.read(partition.cost) for partition in partitions if partition.cost]
         seconds = " | ".join(f"{cost.seconds:.0f}" for cost in costs)
         memory = max(cost.peak_memory for cost in costs)
         rows.append(f"| {stage.name} | {seconds} | {memory:.0f} |")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from xinstr_core.schemas.declaration import Column, Declared, FigureDeclaration, Table, declarations, inside
 from xinstr_core.schemas.history import HISTORY
+from xinstr_core.schemas.lineage import LINEAGE, TUNED_MODELS
 from xinstr_core.schemas.metrics import METRICS
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages import LINE
@@ -25,7 +26,8 @@ def reference() -> str:
     metrics = [[metric.name, metric.meaning, metric.unit, f"{metric.better} is better"] for metric in METRICS]
     parts += ["## What eval_report measures\n", _table(["metric", "meaning", "unit", ""], metrics)]
     parts += ["## Cost of every asset\n", *_figures(Cost)]
-    parts += ["## History\n", *_of_table(HISTORY)]
+    parts += ["## What the catalogue adds\n"]
+    parts += [line for table in (HISTORY, LINEAGE, TUNED_MODELS) for line in _of_table(table)]
     return "\n".join(parts)
 
 

@@ -15,23 +15,63 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash, files_hash, fingerprint
-from xinstr_core.schemas.declaration import Figures, Told
+from xinstr_core.schemas.declaration import Contract, Figures, Told, first_trouble
 from xinstr_core.schemas.shared import Cost
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 HISTORY = "history.parquet"  # figures of every build: see history.py
-_MANIFEST_KEYS = {"asset", "language", "fingerprint", "version", "tables", "folders", "figures"}
 ALL_LANGUAGES = "all"  # the partition of assets that span languages
+
+
+@dataclass(frozen=True)
+class _StoredTable:
+    file: str
+    rows: int
+    bytes: int
+    schema: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _StoredFolder:
+    folder: str
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class _Built:
+    time: datetime | None = None
+    preset: str | None = None
+    changed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What is relied on in a manifest of whatever release."""
+
+    asset: str
+    language: str
+    fingerprint: str
+    version: str
+    tables: dict[str, _StoredTable]
+    folders: dict[str, _StoredFolder]
+    figures: dict[str, Any]
+    cost: dict[str, Any] | None = None
+    built: _Built = field(default_factory=_Built)
+
+
+_MANIFEST = TypeAdapter(_Manifest)
 
 
 @dataclass(frozen=True)
@@ -79,7 +119,39 @@ class Partition:
 
     def read_figures(self, declared: type[Told]) -> Told:
         """The figures as their asset declares them. InputError where another release stored them otherwise."""
-        return declared.read(self.figures)
+        try:
+            return declared.read(self.figures)
+        except InputError as error:
+            raise InputError(
+                f"figures of {self.asset} are stored otherwise than this release declares them ({error}): {self._anew}"
+            ) from None
+
+    def holds(self, contract: Contract[Any]) -> bool:
+        """Whether what is stored is there, and as the contract of its asset declares it."""
+        try:
+            self.read_figures(contract.figures)
+        except InputError:
+            return False
+        return self.is_whole
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file that the manifest names is there, tables in their size."""
+        tables = {self.path / table["file"]: table["bytes"] for table in self.tables.values()}
+        folders = [self.path / stored["folder"] / name for stored in self.folders.values() for name in stored["files"]]
+        return all(path.is_file() and path.stat().st_size == size for path, size in tables.items()) and all(
+            path.is_file() for path in folders
+        )
+
+    def require_whole(self) -> None:
+        """InputError where a file is gone or cut off."""
+        if not self.is_whole:
+            raise InputError(f"files of {self.asset} are gone or cut off in {self.path}: {self._anew}")
+
+    @property
+    def _anew(self) -> str:
+        language = self.manifest["language"]
+        return f"`xinstr build {language} --from {self.asset}` makes it anew"
 
     @property
     def made_of(self) -> dict[str, Any]:
@@ -92,14 +164,17 @@ class Partition:
         return dict(self.manifest.get("built", {}))
 
     @property
-    def cost(self) -> Cost | None:
-        """What the run that made it took; None where nobody measured."""
-        stored = self.manifest.get("cost")
-        return Cost.read(stored) if stored else None
+    def cost(self) -> dict[str, Any]:
+        """What the run that made it took, as it is stored: see Cost. Empty where nobody measured."""
+        return dict(self.manifest.get("cost") or {})
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
         return dict(self.manifest["tables"])
+
+    @property
+    def folders(self) -> dict[str, dict[str, Any]]:
+        return dict(self.manifest["folders"])
 
     def table_path(self, name: str) -> Path:
         return self.path / str(self.manifest["tables"][name]["file"])
@@ -128,19 +203,18 @@ class Store:
         path = self.path(asset, language)
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            _MANIFEST.validate_python(manifest)
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise InputError(f"{path / MANIFEST} is not a manifest ({error}): delete {path} and build again") from error
-        if not isinstance(manifest, dict) or not manifest.keys() >= _MANIFEST_KEYS:
-            raise InputError(f"{path / MANIFEST} is not a manifest: delete {path} and build again")
+            said = first_trouble(error) if isinstance(error, ValidationError) else error
+            raise InputError(f"{path / MANIFEST} is not a manifest ({said}): delete {path} and build again") from error
         return Partition(path, manifest)
 
-    def partitions(self, asset: str) -> Iterator[tuple[str, Partition]]:
-        for path in sorted((self.root / asset).glob("language=*")):
-            language = path.name.removeprefix("language=")
-            if path.is_dir() and (partition := self.get(asset, language)) is not None:
-                yield language, partition
+    def languages(self, asset: str) -> list[str]:
+        """Of which languages there may be a partition: `get` tells."""
+        folders = (self.root / asset).glob("language=*")
+        return sorted(path.name.removeprefix("language=") for path in folders if path.is_dir())
 
     def unfinished(self, asset: str, language: str) -> Path:
         """A folder for shards and checkpoints. It outlives a killed run; `commit` removes what is spent."""
@@ -289,7 +363,7 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
 def _remove_superseded(path: Path, current: set[str]) -> None:
     """Delete what the manifest no longer names, the `unfinished` folder of the finished run included."""
     for old in path.iterdir():
-        if old.name in {MANIFEST, LOCK, HISTORY} or old.name in current:
+        if old.name in {MANIFEST, LOCK, *current} or old.name.startswith(HISTORY):  # a damaged one is kept beside it
             continue
         if old.is_dir():
             shutil.rmtree(old)

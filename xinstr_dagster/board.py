@@ -42,8 +42,11 @@ def states(workspace: Workspace, tag: str) -> Iterator[tuple[str, str]]:
 
 
 def rows_of(workspace: Workspace, stage: str, tag: str) -> int | None:
-    """Rows of the stage's main table; None where it has none."""
-    partition = workspace.store.get(stage, tag)
+    """Rows of the stage's main table; None where it has none, or where nobody can read how many."""
+    try:
+        partition = workspace.store.get(stage, tag)
+    except XinstrError:
+        return None
     tables = list(partition.tables.values()) if partition else []
     return int(tables[0]["rows"]) if tables else None
 

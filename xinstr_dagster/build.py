@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 
 import dagster as dg
 
-from xinstr_core.catalogue import CATALOGUE
+from xinstr_core.catalogue import can_be_read
 from xinstr_core.engines.models import check_model
-from xinstr_core.errors import SettingsError, StageError
+from xinstr_core.errors import SettingsError, XinstrError
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.stages.replacement import Replacement, replacement
 from xinstr_core.workspace import Workspace
@@ -23,6 +24,9 @@ from xinstr_dagster.checks import failed_blocking_check
 from xinstr_dagster.definitions import build_definitions
 from xinstr_dagster.instance import PROCESS_TAG
 from xinstr_dagster.partitions import sync_languages
+
+# What Dagster puts before the message of an error that was raised outside a stage.
+_ERROR_CLASS = rf"^{re.escape(XinstrError.__module__)}\.\w+: "
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome |
     workspace = request.workspace(home)
     wanted = request.stages()
     current = {name for name, state in states(workspace, tag) if state == CURRENT}
-    if current.issuperset(wanted) and (workspace.store.root / CATALOGUE).exists():
+    if current.issuperset(wanted) and can_be_read(workspace.store):
         return Outcome(tag, up_to_date=True, error=failed_blocking_check(workspace, wanted, tag))
     if unfit := failed_blocking_check(workspace, current.difference(wanted), tag):
         return Outcome(tag, up_to_date=False, error=unfit)
@@ -152,5 +156,5 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
                 else ""
             )
             said = (description or error).strip().splitlines()[0]
-            return f"{event.step_key}: {said.removeprefix(f'{StageError.__module__}.{StageError.__name__}: ')}"
+            return f"{event.step_key}: {re.sub(_ERROR_CLASS, '', said)}"
     return "the run failed before its first step; see it in the UI"

@@ -63,19 +63,19 @@ def materialize(
         if not xinstr.replace:
             _refuse_to_replace(context, workspace)
         result = run_stage(workspace, stage, language, inputs, _Reporter(context, stage.name, language))
+        partition, warnings = result.partition, result.warnings
+        if result.reused:
+            context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
+        else:  # it names files that are replaced now, and this run may end in failure
+            warnings += build_catalogue(workspace.store).left_out
+        for warning in warnings:
+            context.log.warning(warning)
+        metadata = partition_metadata(partition, reused=result.reused)
+        checked = [*results_of(stage.name, partition, inputs)]
     except XinstrError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    partition = result.partition
-    if result.reused:
-        context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
-    else:
-        build_catalogue(workspace.store)  # it names files that are replaced now, and this run may end in failure
-    yield dg.Output(
-        partition,
-        data_version=dg.DataVersion(partition.version),
-        metadata=partition_metadata(partition, reused=result.reused),
-    )
-    yield from results_of(stage.name, partition, inputs)
+    yield dg.Output(partition, data_version=dg.DataVersion(partition.version), metadata=metadata)
+    yield from checked
 
 
 def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) -> None:

@@ -13,11 +13,11 @@ import polars as pl
 from xinstr_core.history import build_before, leaves, numbers
 from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
 from xinstr_core.schemas import CONTRACTS
-from xinstr_core.schemas.declaration import Figures, Funnel
+from xinstr_core.schemas.declaration import Figures, Funnel, declarations
 from xinstr_core.schemas.eval_report import REPORT
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
-from xinstr_core.schemas.shared import TrainingFigures, ValidationFigures
+from xinstr_core.schemas.shared import Cost, TrainingFigures, ValidationFigures
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
 
@@ -64,11 +64,12 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
         metadata["rejects by reason"] = dg.MetadataValue.md(markdown_table(_sampled_rejects(partition)))
     if REPORT in contract.folders:
         metadata[REPORT.name] = dg.MetadataValue.path(str(partition.folder(REPORT.name) / "index.html"))
-    for told in (figures, partition.cost):
-        if told is not None:
-            for one, value in told.told():
-                if not isinstance(value, Funnel):  # which is among the plots
-                    metadata |= _figure(one.label, told.model_dump(mode="json")[one.name])
+    stored = figures.model_dump(mode="json")
+    for one, value in figures.told():
+        if not isinstance(value, Funnel):  # which is among the plots
+            metadata |= _figure(one.label, stored[one.name])
+    for name, one in declarations(Cost).items():
+        metadata |= _figure(one.label, partition.cost.get(name))
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}

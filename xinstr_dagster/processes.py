@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+import dagster as dg
+
 from xinstr_core.errors import XinstrError
 from xinstr_core.parallel import THREADS, cores, end_with_parent
 from xinstr_dagster.build import BuildRequest, Outcome, build, outcome_if_current
@@ -46,7 +48,7 @@ def _one_after_the_other(home: Path, request: BuildRequest, tags: Sequence[str],
     try:
         with open_instance() as instance:
             for tag in tags:
-                yield build(instance, home, request, tag)
+                yield _outcome(instance, home, request, tag)
     finally:
         listeners.remove(listen)
 
@@ -105,7 +107,14 @@ def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> No
     listeners.append(lambda *progress: sender.send(progress))
     try:
         with open_instance() as instance:
-            outcome = build(instance, home, request, tag)
+            sender.send(_outcome(instance, home, request, tag))
     except (XinstrError, OSError) as error:
-        outcome = Outcome(tag, up_to_date=False, error=str(error))
-    sender.send(outcome)
+        sender.send(Outcome(tag, up_to_date=False, error=str(error)))
+
+
+def _outcome(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
+    """How the build of a language ended, errors that the user can mend included: others are built all the same."""
+    try:
+        return build(instance, home, request, tag)
+    except (XinstrError, OSError) as error:
+        return Outcome(tag, up_to_date=False, error=str(error))

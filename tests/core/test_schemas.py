@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pydantic import create_model
 
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.reference import reference
@@ -24,6 +25,8 @@ from xinstr_core.schemas.declaration import (
     figure,
     frame,
 )
+from xinstr_core.schemas.history import HISTORY
+from xinstr_core.schemas.lineage import LINEAGE, TUNED_MODELS
 
 SCHEMA = pl.Schema({"key": pl.String, "count": pl.Int64, "share": pl.Float64})
 
@@ -145,8 +148,34 @@ def test_the_shape_of_a_contract_knows_names_and_types_and_not_what_describes() 
 
 def test_figures_come_back_from_what_is_stored_and_another_shape_is_refused() -> None:
     assert Told.read(TOLD.model_dump(mode="json")) == TOLD
-    with pytest.raises(InputError, match=r"not Told \(inner: .*\): build again"):
+    with pytest.raises(InputError, match=r"^inner: Field required$"):
         Told.read({"seed pairs": 3})
+
+
+def test_a_part_of_figures_is_read_whatever_the_others_are() -> None:
+    assert Inner.read_part({"right": 3, "seed pairs": 3}) == Inner(right=3)
+    with pytest.raises(InputError, match=r"^right: Field required$"):
+        Inner.read_part({"seed pairs": 3})
+
+
+@pytest.mark.parametrize("annotation", [list[Inner], dict[str, Inner], Inner | None, dict[str, list[Inner]], dict])
+def test_the_shape_of_a_contract_knows_the_containers_of_figures(annotation: Any) -> None:
+    other = create_model("Other", __base__=Figures, inner=(annotation, figure("inner", "what is inside")))
+    plain = create_model("Plain", __base__=Figures, inner=(Inner, figure("inner", "what is inside")))
+    same = create_model("Same", __base__=Figures, inner=(annotation, figure("inner", "what is inside")))
+    assert replace(CONTRACT, figures=other).shape != replace(CONTRACT, figures=plain).shape
+    assert replace(CONTRACT, figures=other).shape == replace(CONTRACT, figures=same).shape
+
+
+def test_the_shape_of_a_contract_knows_its_folders() -> None:
+    assert replace(CONTRACT, folders=()).shape != CONTRACT.shape
+
+
+@pytest.mark.parametrize("table", [HISTORY, LINEAGE, TUNED_MODELS], ids=lambda table: table.name)
+def test_what_the_catalogue_adds_says_what_it_means(table: Table) -> None:
+    assert table.meaning.endswith(".")
+    assert all(column.meaning for column in table.columns)
+    assert len({column.name for column in table.columns}) == len(table.columns)
 
 
 def test_a_figure_is_told_beside_its_declaration() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash
-from xinstr_core.schemas.declaration import Figures, figure
+from xinstr_core.schemas.declaration import Contract, Figures, figure
 from xinstr_core.store import Partition, ShardLog, StageOutput, Store, TableWriter, write_text
 
 ROWS = pl.DataFrame({"doc_id": ["a", "b"], "text": ["ป่าไม้", "tiếng \x00 Việt"], "n": [1, None]})
@@ -145,7 +146,7 @@ def test_tables_without_a_manifest_are_no_partition(store: Store) -> None:
     partition = put(store, ROWS)
     (partition.path / "manifest.json").unlink()
     assert store.get("raw_corpus", "sw") is None
-    assert list(store.partitions("raw_corpus")) == []
+    assert store.languages("raw_corpus") == ["sw"]
 
 
 @pytest.mark.parametrize(
@@ -168,18 +169,64 @@ def test_figures_that_are_not_json_leave_the_old_partition(store: Store) -> None
     assert_frame_equal(found.read("documents"), ROWS)
 
 
-def test_partitions_lists_finished_languages_in_order(store: Store) -> None:
+def test_languages_are_those_with_a_partition_finished_or_not_in_order(store: Store) -> None:
     for language in ("vi", "sw", "zh-hant", "all"):
         store.commit("raw_corpus", language, f"f-{language}", {}, StageOutput())
     store.unfinished("raw_corpus", "th")
     store.commit("tuned_model", "ur", "f", {}, StageOutput())
-    assert [(tag, partition.fingerprint) for tag, partition in store.partitions("raw_corpus")] == [
-        ("all", "f-all"),
-        ("sw", "f-sw"),
-        ("vi", "f-vi"),
-        ("zh-hant", "f-zh-hant"),
-    ]
-    assert list(store.partitions("nothing")) == []
+    assert store.languages("raw_corpus") == ["all", "sw", "th", "vi", "zh-hant"]
+    assert store.languages("nothing") == []
+
+
+def test_a_partition_is_whole_while_every_file_that_its_manifest_names_is_there(store: Store) -> None:
+    partition = put(store, ROWS, folders={"model": model_folder(store, b"weights")})
+    assert partition.is_whole
+    weights, table = partition.folder("model") / "deep" / "weights", partition.table_path("documents")
+    weights.unlink()
+    assert not partition.is_whole
+    weights.write_bytes(b"weights")
+    table.write_bytes(table.read_bytes()[:-1])
+    assert not partition.is_whole
+    with pytest.raises(InputError, match=r"^files of raw_corpus are gone or cut off in .*`xinstr build sw --from raw_"):
+        partition.require_whole()
+
+
+def test_figures_of_another_release_are_one_line_that_names_the_asset_and_no_class(store: Store) -> None:
+    class Later(Noted):
+        more: int = figure("more", "what this release tells")
+
+    partition = put(store, ROWS, figures=Noted(kept=3))
+    assert partition.holds(Contract("raw_corpus", "Made up.", Noted))
+    assert not partition.holds(Contract("raw_corpus", "Made up.", Later))
+    said = (
+        "figures of raw_corpus are stored otherwise than this release declares them (more: Field required): "
+        "`xinstr build sw --from raw_corpus` makes it anew"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+        partition.read_figures(Later)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("tables", "documents"), {}),
+        (("tables", "documents", "rows"), "many"),
+        (("folders",), []),
+        (("figures",), None),
+        (("built", "changed"), None),
+        (("built", "time"), "yesterday"),
+        (("cost",), 3),
+    ],
+)
+def test_a_manifest_that_holds_something_else_says_where(store: Store, place: tuple[str, ...], value: Any) -> None:
+    path = put(store, ROWS, built={"time": "2026-01-01T00:00:00+00:00", "changed": {}}).path / "manifest.json"
+    manifest = inside = json.loads(path.read_text("utf-8"))
+    for name in place[:-1]:
+        inside = inside[name]
+    inside[place[-1]] = value
+    path.write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(InputError, match=rf"manifest\.json is not a manifest \({re.escape('.'.join(place))}"):
+        store.get("raw_corpus", "sw")
 
 
 KILLED_COMMIT = """

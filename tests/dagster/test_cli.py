@@ -21,7 +21,7 @@ from xinstr_dagster.cli import command_line, commands, main
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 
 PROJECT = Path(__file__).parents[2]
-ORDER = ["demo", "build", "status", "lineage", "ui", "chat", "model", "explain", "languages", "audit"]
+ORDER = ["demo", "build", "estimate", "status", "lineage", "ui", "chat", "model", "explain", "languages", "audit"]
 
 
 def _commands(app: typer.Typer, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], CommandInfo]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xinstr_core.engines.memory import bytes_a_token, free_memory, tokens_at_once
-from xinstr_core.estimate.model import ModelShape
+from xinstr_core.engines.shape import ModelShape
 from xinstr_core.estimate.text import Material, measure_material
 from xinstr_core.estimate.workload import Workload, workloads
 from xinstr_core.settings import Settings, TrainingSettings

@@ -11,7 +11,7 @@ from typing import Any
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.sources import files_of, records_of
 from xinstr_core.engines.encoding import encode
-from xinstr_core.engines.models import load_tokenizer
+from xinstr_core.engines.roles import Engines
 from xinstr_core.languages import CorpusSource
 from xinstr_core.seeds import SeedPair, read_seeds
 from xinstr_core.workspace import Workspace
@@ -41,7 +41,8 @@ class Material:
 def measure_material(workspace: Workspace, tag: str) -> Material:
     """Read a sample of corpus and seeds, as the settings cut them. InputError where they cannot be read."""
     language = workspace.language(tag)
-    settings, tokenizer = workspace.settings(language), load_tokenizer(workspace.model(language))
+    settings = workspace.settings(language)
+    tokenizer = Engines(settings, workspace.model(language)).tokenizer
     source = workspace.corpus_source(language)
     shortest, longest = settings.corpus.span_bounds
     found = list(islice(records_of(source, tag), SAMPLED))

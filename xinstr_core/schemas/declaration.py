@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -110,6 +110,12 @@ def frame(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema)
 
 
+def first_trouble(error: ValidationError) -> str:
+    """Where the first value stands that is not as it should be, and what is wrong with it."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 class Declared(BaseModel):
     """Named values of which each is declared by figure(): frozen, typed, no others."""
 
@@ -117,13 +123,16 @@ class Declared(BaseModel):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Self:
-        """What a manifest holds. InputError where it is not what this release declares."""
+        """What a manifest holds. InputError that names the first value which is not what this release declares."""
         try:
             return cls.model_validate(stored)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InputError(f"what is stored is not {cls.__name__} ({place}: {first['msg']}): build again") from None
+            raise InputError(first_trouble(error)) from None
+
+    @classmethod
+    def read_part(cls, stored: Mapping[str, Any]) -> Self:
+        """Its own values among those that a manifest holds, whatever release stored the others. InputError as by `read`."""
+        return cls.read({name: stored[name] for name in cls.model_fields if name in stored})
 
     def told(self) -> Iterator[tuple[FigureDeclaration, Any]]:
         """Every value beside its declaration, in the order of declaration."""
@@ -212,6 +221,7 @@ class Contract(Generic[Told]):
         """What of the declaration decides what is stored: names and types. Labels, meanings and limits only describe."""
         return {
             "tables": {table.name: {c.name: str(c.dtype) for c in table.columns} for table in self.tables},
+            "folders": [folder.name for folder in self.folders],
             "figures": _shape(self.figures),
         }
 
@@ -235,9 +245,9 @@ def inside(declared: type[Declared], name: str) -> list[type[Declared]]:
     ]
 
 
-def _shape(declared: type[Declared]) -> dict[str, Any]:
-    """Names and types of figures, those inside of figures included."""
-    return {
-        name: [_shape(kind) for kind in inside(declared, name)] or str(field.annotation)
-        for name, field in declared.model_fields.items()
-    }
+def _shape(annotation: Any) -> Any:
+    """A type as what is stored of it: names and types of figures, inside of whatever lists and dictionaries they stand."""
+    if isinstance(annotation, type) and issubclass(annotation, Declared):
+        return {name: _shape(field.annotation) for name, field in annotation.model_fields.items()}
+    members = get_args(annotation)
+    return [str(get_origin(annotation)), *map(_shape, members)] if members else str(annotation)

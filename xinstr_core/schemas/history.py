@@ -16,7 +16,7 @@ HISTORY = Table(
         Column("asset", pl.String, "the asset that was built"),
         Column("fingerprint", pl.String, "of everything that went in"),
         Column("time", pl.Datetime("us", "UTC"), "when the build ended, in UTC"),
-        Column("preset", pl.String, "preset of settings"),
+        Column("preset", pl.String, "preset of settings; null where an older release did not note it", nullable=True),
         Column(
             "changed_settings",
             pl.String,

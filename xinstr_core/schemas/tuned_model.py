@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Table, figure
+from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.shared import ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
 
@@ -27,13 +27,18 @@ TOKENIZER = Folder(
 )
 
 
-class TunedFigures(TrainingFigures, TrainedOn, Figures):
+class TunedFrom(Declared):
+    """What a tuned model was made of."""
+
+    base_model: str = figure("base model", "name of the model that was tuned")
+    data_fingerprint: str = figure("data fingerprint", "of the selection that it learned from")
+
+
+class TunedFigures(TunedFrom, TrainingFigures, TrainedOn, Figures):
     curated_rows: int = figure("curated rows", "selected pairs that it was given", unit=ROWS)
     seed_rows: int = figure("seed rows", "seed pairs that it was given", unit=ROWS)
     seed_rows_by_origin: dict[str, int] = figure("seed rows by origin", "of the seed pairs", unit=ROWS)
-    base_model: str = figure("base model", "name of the model that was tuned")
     base_model_fingerprint: str = figure("base model fingerprint", "of its weights, configuration and tokenizer")
-    data_fingerprint: str = figure("data fingerprint", "of the selection that it learned from")
 
 
 TUNED_MODEL = Contract(

@@ -17,7 +17,7 @@ import polars as pl
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
-from xinstr_core.errors import StageError
+from xinstr_core.errors import InputError, StageError
 from xinstr_core.history import remember
 from xinstr_core.identity import file_hash, fingerprint
 from xinstr_core.languages import Language
@@ -25,7 +25,7 @@ from xinstr_core.presets import PRESET
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.declaration import Contract, Table, Told
-from xinstr_core.schemas.shared import Cost
+from xinstr_core.schemas.shared import Cost, TrainedOn
 from xinstr_core.settings import Settings
 from xinstr_core.store import LOCK, Partition, StageOutput
 from xinstr_core.training.adapter import Earlier
@@ -72,9 +72,12 @@ class StageRun:
 
     def earlier(self, name: str) -> Earlier | None:
         """The training that the replaced partition holds under `name`, if it says what that learned from."""
-        if self.previous is None or name not in self.previous.manifest["folders"]:
+        if self.previous is None or name not in self.previous.folders:
             return None
-        identity = self.previous.figures.get("trained_on", {}).get(name)
+        try:
+            identity = TrainedOn.read_part(self.previous.figures).trained_on.get(name)
+        except InputError:  # another release said it otherwise
+            return None
         return Earlier(self.previous.folder(name), identity) if identity else None
 
 
@@ -122,8 +125,11 @@ def stage(
 
 @dataclass(frozen=True)
 class StageResult:
+    """`warnings` are for whoever runs the stage: what was found damaged and did not stop it."""
+
     partition: Partition
     reused: bool
+    warnings: tuple[str, ...] = ()
 
 
 def stored_inputs(workspace: Workspace, stage: Stage, tag: str) -> dict[str, Partition] | None:
@@ -171,7 +177,12 @@ def is_current(workspace: Workspace, stage: Stage, tag: str) -> bool:
     partition, inputs = workspace.store.get(stage.name, tag), stored_inputs(workspace, stage, tag)
     if partition is None or inputs is None:
         return False
-    return partition.fingerprint == fingerprint(fingerprint_parts(workspace, stage, tag, inputs))
+    return _serves(partition, stage, fingerprint(fingerprint_parts(workspace, stage, tag, inputs)))
+
+
+def _serves(partition: Partition, stage: Stage, wanted: str) -> bool:
+    """A fingerprint says what went in. What came out may have been damaged since, or stored otherwise."""
+    return partition.fingerprint == wanted and partition.holds(stage.gives)
 
 
 def run_stage(
@@ -183,10 +194,12 @@ def run_stage(
     with _locked(folder / LOCK):
         parts = fingerprint_parts(workspace, stage, tag, inputs)
         current = fingerprint(parts)
-        partition = workspace.store.get(stage.name, tag)
-        if partition is not None and partition.fingerprint == current:
-            remember(partition)
-            return StageResult(partition, reused=True)
+        previous = workspace.store.get(stage.name, tag)
+        warnings = remember(previous) if previous else ()
+        if previous is not None and _serves(previous, stage, current):
+            return StageResult(previous, True, warnings)
+        for taken in inputs.values():
+            taken.require_whole()
         begun = workspace.store.unfinished(stage.name, tag)
         unfinished = begun / current
         unfinished.mkdir(parents=True, exist_ok=True)
@@ -197,14 +210,22 @@ def run_stage(
         budget = TokenBudget(begun / "token_budget.json")
         with Engines(workspace.settings(language), model, budget=budget) as engines:
             output = stage.run(
-                StageRun(workspace, language, inputs, unfinished, begun / "rows", partition, progress, engines)
+                StageRun(
+                    workspace,
+                    language,
+                    inputs,
+                    unfinished,
+                    begun / "rows",
+                    previous if previous and previous.is_whole else None,
+                    progress,
+                    engines,
+                )
             )
         cost = Cost(seconds=round(time.monotonic() - started, 1), peak_memory=_peak_memory())
         _check(stage, output)
         output = replace(output, cost=cost, built=_surroundings(workspace, stage, language))
         partition = workspace.store.commit(stage.name, tag, current, parts, output)
-        remember(partition)
-        return StageResult(partition, reused=False)
+        return StageResult(partition, False, warnings + remember(partition))
 
 
 def _check(stage: Stage, output: StageOutput) -> None:

@@ -4,6 +4,7 @@ from xinstr_core.catalogue import build_catalogue
 from xinstr_core.languages import read_languages
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.board import board
+from xinstr_dagster.metadata import markdown_table
 from xinstr_dagster.resources import XinstrResource
 
 
@@ -16,11 +17,14 @@ from xinstr_dagster.resources import XinstrResource
 )
 def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.MaterializeResult[None]:
     workspace = xinstr.workspace()
-    path = build_catalogue(workspace.store)
+    built = build_catalogue(workspace.store)
+    for line in built.left_out:
+        context.log.warning(line)
     kept = Workspace(workspace.home)  # what is given for this run says nothing about other languages
     return dg.MaterializeResult(
         metadata={
-            "path": dg.MetadataValue.path(str(path)),
+            "path": dg.MetadataValue.path(str(built.path)),
+            "left out": dg.MetadataValue.md(markdown_table([{"what cannot be read": line} for line in built.left_out])),
             "board": dg.MetadataValue.md(board(kept, read_languages(workspace.registry))),
         }
     )

@@ -12,7 +12,7 @@ import pytest
 
 from tests.core.publishing.conftest import PAIRS, plain_scores, random_adapter, with_tuned_model
 from tests.core.training.conftest import contents
-from xinstr_core.engines import memory
+from xinstr_core.engines import fit
 from xinstr_core.engines.base import Request
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
@@ -194,7 +194,7 @@ def test_an_empty_folder_is_filled_and_what_a_killed_run_left_beside_it_goes(tun
 def test_a_model_that_memory_cannot_hold_is_refused_before_it_is_loaded(
     tuned: TunedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    monkeypatch.setattr(fit, "free_memory", lambda: 1000)
     monkeypatch.setattr("xinstr_core.engines.merging.load_causal_model", None)
     with pytest.raises(InputError, match=r" in float32 takes 0\.0 GiB, and 0\.0 GiB are free"):
         write_whole(tuned, tmp_path / "out" / "folder", "float32")

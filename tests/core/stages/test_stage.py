@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Table
+from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages.stage import Stage, StageRun, run_stage, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
@@ -37,9 +38,9 @@ def stage_holding(mebibytes: int) -> Stage:
 
 
 def test_the_peak_memory_of_a_stage_is_its_own_and_not_that_of_the_stage_before(workspace: Workspace) -> None:
-    large, small = (run_stage(workspace, stage_holding(held), "sw", {}).partition.cost for held in (HELD_MIB, 1))
-    assert large is not None
-    assert small is not None
+    large, small = (
+        Cost.read(run_stage(workspace, stage_holding(held), "sw", {}).partition.cost) for held in (HELD_MIB, 1)
+    )
     assert large.peak_memory - small.peak_memory > HELD_MIB * 0.9
 
 

@@ -74,6 +74,7 @@ def _rated_pairs(workspace: Workspace, tag: str) -> pl.LazyFrame:
     partition = workspace.store.get(REFINED_PAIRS.asset, tag)
     if partition is None:
         raise InputError(f"{tag} has no rated pairs yet: xinstr build {tag} --to refined_pairs")
+    partition.require_whole()
     return partition.scan(PAIRS.name)
 
 

@@ -146,12 +146,13 @@ def _print_measures(workspace: Workspace, tags: list[str]) -> None:
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for tag in tags:
         partition = workspace.store.get(EVAL_REPORT.asset, tag)
-        for row in partition.read(MEASURES.name).iter_rows(named=True) if partition else []:
+        if partition is None or not partition.holds(EVAL_REPORT):
+            continue
+        for row in partition.read(MEASURES.name).iter_rows(named=True):
             prompts = "native" if row["prompts"] == tag else row["prompts"]
             shown = f"{row['value']:.3f} [dim]({row['low']:.3f} to {row['high']:.3f})[/]"
             rows.setdefault((row["metric"], row["model"], prompts), {})[tag] = shown
-        if partition:
-            console.print(f"report: {partition.folder(REPORT.name) / 'index.html'}", soft_wrap=True)
+        console.print(f"report: {partition.folder(REPORT.name) / 'index.html'}", soft_wrap=True)
     for key, values in rows.items():
         table.add_row(*key, *(values.get(tag, "-") for tag in tags))
     console.print(table)

@@ -1,4 +1,4 @@
-"""What is known of a base model before it is loaded: its shapes, from the headers of its weights and its configuration."""
+"""What is known of a model before it is loaded: shapes, from the headers of its weights, and its configuration."""
 
 from __future__ import annotations
 
