@@ -98,12 +98,16 @@ def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome |
     """The outcome of a language that has nothing to build, or whose earlier stages are unfit to build on."""
     workspace = request.workspace(home)
     wanted = request.stages()
-    current = {name for name, state in states(workspace, tag) if state == CURRENT}
+    current = _current(workspace, tag)
     if current.issuperset(wanted) and can_be_read(workspace.store):
         return Outcome(tag, up_to_date=True, error=failed_blocking_check(workspace, wanted, tag))
     if unfit := failed_blocking_check(workspace, current.difference(wanted), tag):
         return Outcome(tag, up_to_date=False, error=unfit)
     return None
+
+
+def _current(workspace: Workspace, tag: str) -> set[str]:
+    return {name for name, state in states(workspace, tag) if state == CURRENT}
 
 
 def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
@@ -125,7 +129,9 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
         tags={PROCESS_TAG: str(os.getpid())},
         raise_on_error=False,
     )
-    error = "" if result.success else failed_blocking_check(workspace, wanted, tag) or _first_error(result)
+    error = ""
+    if not result.success:
+        error = failed_blocking_check(workspace, _current(workspace, tag) & {*wanted}, tag) or _first_error(result)
     if dg.DagsterExecutionInterruptedError.__name__ in error:  # Ctrl-C, which Dagster reports as a failed step
         raise KeyboardInterrupt
     return Outcome(tag, False, error, result.run_id, seconds=time.monotonic() - started)

@@ -18,8 +18,11 @@ from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.stages import LINE
 from xinstr_core.store import MANIFEST, Store
 from xinstr_core.workspace import Workspace
+from xinstr_dagster.assets.catalogue import catalogue
+from xinstr_dagster.build import BuildRequest, build
 from xinstr_dagster.checks import CHECKS, failed_blocking_check
 from xinstr_dagster.definitions import build_definitions
+from xinstr_dagster.resources import XinstrResource
 
 STAGES = [stage.name for stage in LINE]
 # A model that was never trained answers in no language; and nothing is left out where everything is kept.
@@ -222,3 +225,32 @@ def test_lineage_goes_on_where_files_of_the_catalogue_are_gone(built: Built, tmp
     next((home / "data" / "raw_corpus").rglob("documents-*.parquet")).unlink()
     found = pair_lineage(store, pair_id)
     assert (found["pair_id"], found["document"]) == (pair_id, None)
+
+
+def test_figures_of_another_release_fail_a_step_with_one_line_that_says_what_makes_them_anew(
+    built: Built, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = shutil.copytree(built.home, tmp_path / "home")
+    monkeypatch.setenv("XINSTR_HOME", str(home))
+    path = home / "data" / "evaluator" / "language=sw" / MANIFEST
+    manifest = json.loads(path.read_text("utf-8"))
+    manifest["figures"]["of_another_release"] = 1
+    path.write_text(json.dumps(manifest), "utf-8")
+    request = BuildRequest(
+        first="refined_pairs", last="refined_pairs", overrides={"curation": {"minimum_top_probability": 0.1}}
+    )
+    assert build(instance, home, request, "sw").error == (
+        "refined_pairs: figures of evaluator are stored otherwise than this release declares them "
+        "(of_another_release: Extra inputs are not permitted): `xinstr build sw --from evaluator` makes it anew"
+    )
+
+
+def test_the_catalogue_says_what_is_not_in_it(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = shutil.copytree(built.home, tmp_path / "home")
+    monkeypatch.setenv("XINSTR_HOME", str(home))
+    (home / "data" / "raw_corpus" / "language=fi").mkdir()
+    (home / "data" / "raw_corpus" / "language=fi" / MANIFEST).write_text("{", "utf-8")
+    result = dg.materialize([catalogue], resources={"xinstr": XinstrResource()})
+    metadata = _materializations(result)["catalogue"].metadata
+    assert "raw\\_corpus of fi is not in the catalogue" in str(metadata["left out"].value)
+    assert "Finnish" in str(metadata["board"].value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import CommandLine, assert_one_line, record, texts_in
+from xinstr_core.catalogue import CATALOGUE, can_be_read
 from xinstr_core.store import Store
 
 TRUNCATED = 1000  # bytes that are left of the weights
@@ -235,3 +237,40 @@ def test_a_corpus_without_any_document_fails_every_time(xinstr: CommandLine) -> 
         assert done.returncode == 1, done.stdout
         assert "has_documents" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_partition_costs_its_own_language_alone_and_says_what_to_do(xinstr: CommandLine) -> None:
+    assert xinstr("build", "sw", "fi", "--to", "raw_corpus").returncode == 0
+    manifest = xinstr.home / "data" / "raw_corpus" / "language=sw" / "manifest.json"
+    manifest.write_text("{", "utf-8")
+    for command in (["status"], ["build", "fi", "--to", "seed_pairs"]):
+        done = xinstr(*command)
+        assert (done.returncode, done.stderr) == (0, "")
+    done = xinstr("build", "sw", "fi", "--to", "raw_corpus")
+    assert done.returncode == 1
+    assert "fi is up to date" in done.stdout
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"error: sw: raw_corpus: {manifest} is not a manifest (")
+    assert f"): delete {manifest.parent} and build again" in line
+    shutil.rmtree(manifest.parent)
+    assert "sw built in" in xinstr("build", "sw", "--to", "raw_corpus").stdout
+
+
+def test_what_is_damaged_and_what_another_release_stored_is_built_anew(xinstr: CommandLine) -> None:
+    arguments = ["build", "sw", "--to", "raw_corpus"]
+    assert xinstr(*arguments).returncode == 0
+    partition = Store(xinstr.home / "data").get("raw_corpus", "sw")
+    assert partition is not None
+    manifest = partition.path / "manifest.json"
+    for damage in (
+        partition.table_path("documents").unlink,
+        lambda: manifest.write_text(json.dumps({**partition.manifest, "figures": {"renamed": 1}}), "utf-8"),
+        lambda: (xinstr.home / "data" / CATALOGUE).write_bytes(b"garbage"),
+    ):
+        damage()
+        done = xinstr(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "sw built in" in done.stdout
+        assert can_be_read(Store(xinstr.home / "data"))
+        assert partition.table_path("documents").exists()
+    assert "sw is up to date" in xinstr(*arguments).stdout

@@ -158,7 +158,9 @@ def test_a_run_that_goes_on_with_other_memory_gives_the_numbers_to_the_last_bit(
     tiny_model: ModelReference, tmp_path: Path, passes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(name: str, tokens: int, requests: list[Request]) -> Rows:
-        monkeypatch.setattr(memory, "free_memory", lambda: 2 * tokens * bytes_a_token(engine.model.config, engine.model.dtype.itemsize))
+        monkeypatch.setattr(
+            memory, "free_memory", lambda: 2 * tokens * bytes_a_token(engine.model.config, engine.model.dtype.itemsize)
+        )
         engine = TransformersEngine(tiny_model, budget=TokenBudget(tmp_path / name / "token_budget.json"))
         return scored(engine, requests, tmp_path / name / "rows")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xinstr_dagster.build import Outcome
 
 commands = CommandGroup(Panel.BUILD)
+_SMALL = 0.01  # of the free memory: a model under that is built before anybody would have read an estimate
 DEMO_LANGUAGES = "sw,fi,ur"
 DEMO_WORLD = {"preset": "pocket", "base_model": "pocket"}  # whatever is kept: minutes on any machine, and no download
 
@@ -87,6 +88,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     if found := replacements(home, request, tags):
         _ask_to_replace(found)
         request = BuildRequest(**choices | {"replace": True})
+    _warn_of_size(request.workspace(home), tags)
     failed = False
     try:
         with progress_bar(console) as listen:
@@ -99,6 +101,26 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
         print_error("interrupted: the same command goes on from here")
         raise
     return not failed
+
+
+def _warn_of_size(workspace: Workspace, tags: Sequence[str]) -> None:
+    """Say of languages whose base model is no small thing here what their build will take, before anything is loaded."""
+    from xinstr_core.engines.memory import free_memory
+    from xinstr_core.engines.shape import ModelShape
+    from xinstr_core.estimate.cost import estimate
+    from xinstr_core.estimate.machine import machine_rate
+
+    for tag in tags:
+        language = workspace.language(tag)
+        shape = ModelShape.of(workspace.model(language))
+        if shape.parameters * shape.itemsize < _SMALL * free_memory():
+            continue
+        found = estimate(workspace, tag, machine_rate(workspace.precision(language).name))
+        peak, hours = max(stage.memory for stage in found.stages), sum(stage.seconds for stage in found.stages) / 3600
+        said = f"{tag}: about {peak / 2**30:.1f} GiB and {hours:.1f} h (xinstr estimate {tag} says of what)"
+        console.print(f"[yellow]{plain(said)}[/]" if found.advice else plain(said), soft_wrap=True, highlight=False)
+        if found.advice:
+            console.print(f"[yellow]  does not fit: {plain(found.advice)}[/]", soft_wrap=True, highlight=False)
 
 
 def _ask_to_replace(found: Sequence[Replacement]) -> None:

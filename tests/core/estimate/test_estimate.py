@@ -1,0 +1,93 @@
+"""What a build will take is known before a model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xinstr_core.engines.models import ModelReference, load_causal_model
+from xinstr_core.engines.roles import Engines
+from xinstr_core.engines.shape import ModelShape
+from xinstr_core.estimate.cost import Estimate, estimate
+from xinstr_core.estimate.text import Material, Texts, measure_material
+from xinstr_core.estimate.workload import Workload, workloads
+from xinstr_core.presets import load_settings
+from xinstr_core.settings import Settings, TrainingSettings
+from xinstr_core.stages import LINE
+from xinstr_core.training.adapter import train_adapter
+from xinstr_core.training.rows import Example
+from xinstr_core.workspace import Workspace
+
+MATERIAL = Material(Texts(100, 200.0, 400), Texts(50, 80.0, 160), Texts(50, 10.0, 20))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, tiny_model_folder: Path) -> Workspace:
+    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
+    return Workspace(tmp_path, base_model=str(tiny_model_folder))
+
+
+def test_every_stage_of_the_line_has_a_workload() -> None:
+    assert [*workloads(MATERIAL, Settings())] == [stage.name for stage in LINE]
+
+
+def test_a_training_reads_every_row_in_every_epoch() -> None:
+    settings = load_settings("pocket")
+    work = workloads(MATERIAL, settings)["reverse_model"]
+    assert work == Workload(rows=50, trained_tokens=50 * 8 * (80 + 10 + 20), longest=160 + 20 + 20)
+
+
+def test_a_text_is_read_once_for_all_its_candidates() -> None:
+    settings = load_settings("modern")
+    one = settings.model_copy(update={"generation": settings.generation.model_copy(update={"candidates": 1})})
+    few, many = (workloads(MATERIAL, chosen)["candidate_pairs"] for chosen in (one, settings))
+    assert many.read_tokens == few.read_tokens
+    assert (few.rows, many.rows) == (95 * 3, 95 * 6)
+    assert many.written_tokens == 2 * few.written_tokens
+
+
+def test_every_arm_costs_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings("modern")
+    none = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"arms": ()})})
+    with_arms, without = (workloads(MATERIAL, chosen) for chosen in (settings, none))
+    assert without["eval_report"].trained_tokens == 0
+    assert with_arms["eval_report"].trained_tokens == 5 * with_arms["tuned_model"].trained_tokens
+
+
+def test_documents_and_seeds_of_a_language_are_measured(workspace: Workspace) -> None:
+    found = measure_material(workspace, "sw")
+    assert found.responses.count == found.instructions.count == 180
+    assert 300 < found.documents.count < 600
+    assert 0 < found.documents.tokens <= found.documents.longest
+
+
+def test_the_shape_of_a_model_is_that_of_the_loaded_one(tiny_model: ModelReference, tmp_path: Path) -> None:
+    shape, model = ModelShape.of(tiny_model), load_causal_model(tiny_model)
+    assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert shape.head == model.get_input_embeddings().weight.numel()
+    settings = TrainingSettings(epochs=1, rank=4, batch_rows=2, maximum_tokens=64)
+    examples = [Example(f"e{i}", "### text\n", "ugali ni chakula.") for i in range(2)]
+    folder = train_adapter(Engines(Settings(), tiny_model), examples, settings, tmp_path / "adapter").folder
+    from safetensors.numpy import load_file
+
+    assert shape.adapter(4) == sum(tensor.size for tensor in load_file(folder / "adapter_model.safetensors").values())
+    assert (shape.itemsize, ModelShape.of(replace(tiny_model, precision="bfloat16")).itemsize) == (4, 2)
+
+
+def estimated(workspace: Workspace, free: int, **settings: Any) -> Estimate:
+    return estimate(replace(workspace, overrides=settings), "sw", rate=1e11, free=free)
+
+
+def test_what_does_not_fit_names_the_setting_to_change(workspace: Workspace) -> None:
+    roomy = estimated(workspace, 8 << 30)
+    assert roomy.advice == ""
+    assert all(stage.memory >= stage.least_memory > 0 for stage in roomy.stages)
+    assert all(stage.seconds >= 0 for stage in roomy.stages)
+    tight = estimated(workspace, 1 << 20)
+    assert "GiB are free: " in tight.advice
+    assert "smaller base model" in tight.advice
+    full = estimated(workspace, 1 << 20, tuning={"method": "full", "maximum_tokens": 2048})
+    assert full.parameters == roomy.parameters
