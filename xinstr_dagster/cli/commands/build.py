@@ -106,14 +106,13 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
 def _warn_of_size(workspace: Workspace, tags: Sequence[str]) -> None:
     """Say of languages whose base model is no small thing here what their build will take, before anything is loaded."""
     from xinstr_core.engines.memory import free_memory
-    from xinstr_core.engines.shape import ModelShape
     from xinstr_core.estimate.cost import estimate
     from xinstr_core.estimate.machine import machine_rate
 
     for tag in tags:
         language = workspace.language(tag)
-        shape = ModelShape.of(workspace.model(language))
-        if shape.parameters * shape.itemsize < _SMALL * free_memory():
+        weights = workspace.model(language).path.glob("*.safetensors")
+        if sum(path.stat().st_size for path in weights) < _SMALL * free_memory():
             continue
         found = estimate(workspace, tag, machine_rate(workspace.precision(language).name))
         peak, hours = max(stage.memory for stage in found.stages), sum(stage.seconds for stage in found.stages) / 3600
