@@ -17,61 +17,21 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash, files_hash, fingerprint
-from xinstr_core.schemas.declaration import Contract, Figures, Told, first_trouble
+from xinstr_core.manifest import read_manifest
+from xinstr_core.schemas.declaration import Contract, Figures, Told
 from xinstr_core.schemas.shared import Cost
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 HISTORY = "history.parquet"  # figures of every build: see history.py
 ALL_LANGUAGES = "all"  # the partition of assets that span languages
-
-
-@dataclass(frozen=True)
-class _StoredTable:
-    file: str
-    rows: int
-    bytes: int
-    schema: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _StoredFolder:
-    folder: str
-    files: list[str]
-
-
-@dataclass(frozen=True)
-class _Built:
-    time: datetime | None = None
-    preset: str | None = None
-    changed: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Manifest:
-    """What is relied on in a manifest of whatever release."""
-
-    asset: str
-    language: str
-    fingerprint: str
-    version: str
-    tables: dict[str, _StoredTable]
-    folders: dict[str, _StoredFolder]
-    figures: dict[str, Any]
-    cost: dict[str, Any] | None = None
-    built: _Built = field(default_factory=_Built)
-
-
-_MANIFEST = TypeAdapter(_Manifest)
 
 
 @dataclass(frozen=True)
@@ -202,14 +162,9 @@ class Store:
         """The partition, or None where it was never finished. InputError when its manifest is not readable."""
         path = self.path(asset, language)
         try:
-            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-            _MANIFEST.validate_python(manifest)
+            return Partition(path, read_manifest(path / MANIFEST))
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            said = first_trouble(error) if isinstance(error, ValidationError) else error
-            raise InputError(f"{path / MANIFEST} is not a manifest ({said}): delete {path} and build again") from error
-        return Partition(path, manifest)
 
     def languages(self, asset: str) -> list[str]:
         """Of which languages there may be a partition: `get` tells."""

@@ -74,7 +74,7 @@ FLOORS = (
     {"catalogue", "history"},
     {"languages", "presets"},
     {"store"},
-    {"prompts", "settings"},
+    {"manifest", "prompts", "settings"},
     {"schemas"},
     {"identity", "parallel", "progress", "statistics", "text"},
     {"errors"},
