@@ -20,6 +20,13 @@ class Killed(BaseException):
     """Stands for the end of the process: no `except Exception` may swallow it."""
 
 
+def take_more_than_there_is() -> None:
+    """Raise what torch raises where memory runs out on a processor: in its own words, which no test makes up."""
+    import torch
+
+    torch.empty(2**50, dtype=torch.uint8)  # a pebibyte: beyond the addresses of a process
+
+
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama (hidden size 32, 2 layers, vocabulary 700) with a byte-level BPE of pocket pages."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
+from dataclasses import replace
 
 from xinstr_core.engines.memory import free_memory
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.shape import ModelShape
 from xinstr_core.errors import InputError
 
 
 def check_fits(model: ModelReference, precision: Precision, copies: int = 1) -> None:
     """Raise InputError when that many copies of a model's weights would not fit into free_memory() in a precision."""
-    import torch  # imported before free_memory() looks, which then asks the device that the model would go to
+    import torch  # noqa: F401  # imported before free_memory() looks, which then asks the device that the model would go to
 
-    needed = copies * _parameters(model.path) * getattr(torch, precision).itemsize
+    needed = copies * ModelShape.of(replace(model, precision=precision)).bytes
     free = free_memory()
     if needed > free:
         times = f"{copies} times " if copies > 1 else ""
@@ -23,14 +23,3 @@ def check_fits(model: ModelReference, precision: Precision, copies: int = 1) -> 
             f"{times}{model.name} in {precision} takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free: "
             "close what else runs, or use a machine with more memory"
         )
-
-
-def _parameters(folder: Path) -> int:
-    """Numbers in the weight files of a folder, from their headers."""
-    from safetensors import safe_open
-
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as stream:
-            count += sum(math.prod(stream.get_slice(name).get_shape()) for name in stream.keys())  # noqa: SIM118
-    return count

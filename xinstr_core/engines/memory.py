@@ -88,7 +88,7 @@ def unless_out_of_memory(work: Callable[[Taken], Made], rows: Taken) -> Made | N
 
     try:
         return work(rows)
-    except RuntimeError as error:  # of a GPU by a class of its own, of the processor in words
+    except RuntimeError as error:  # of a GPU by a class of its own, of the processor in words (torch 2.13)
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
     return None

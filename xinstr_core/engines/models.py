@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xinstr_core.engines.control_tokens import make_control_tokens_special
+from xinstr_core.engines.device import device
 from xinstr_core.engines.precision import Precision
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
@@ -145,7 +146,7 @@ def load_causal_model(reference: ModelReference) -> Any:
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"base model {reference.name!r} cannot be loaded ({_first_line(error)})") from error
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return model.to(device()).eval()
 
 
 def training_method(folder: Path) -> Literal["lora", "full"]:

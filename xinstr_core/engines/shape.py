@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.models import ModelReference, read_config
 
 _ITEMSIZE = {"float32": 4, "bfloat16": 2}
 _OUTSIDE_OF_LAYERS = ("embed", "lm_head", "wte", "wpe")  # names of weights that no adapter goes beside
@@ -15,7 +15,7 @@ _OUTSIDE_OF_LAYERS = ("embed", "lm_head", "wte", "wpe")  # names of weights that
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Shapes of a model's weights by name, and its configuration."""
+    """Shapes of a model's weights by name, and its configuration, of a model with several parts that of its text part."""
 
     reference: ModelReference
     weights: dict[str, tuple[int, ...]]
@@ -25,13 +25,12 @@ class ModelShape:
     def of(cls, reference: ModelReference) -> ModelShape:
         """Read from headers alone: nothing of the weights is loaded."""
         from safetensors import safe_open
-        from transformers import AutoConfig
 
         weights: dict[str, tuple[int, ...]] = {}
         for path in sorted(reference.path.glob("*.safetensors")):
             with safe_open(path, framework="pt") as stream:
                 weights |= {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118  # no dictionary
-        return cls(reference, weights, AutoConfig.from_pretrained(reference.path, trust_remote_code=False))
+        return cls(reference, weights, read_config(reference))
 
     @property
     def itemsize(self) -> int:
@@ -41,6 +40,11 @@ class ModelShape:
     @cached_property
     def parameters(self) -> int:
         return sum(map(prod, self.weights.values()))
+
+    @property
+    def bytes(self) -> int:
+        """What the weights take in memory, in the reference's precision."""
+        return self.parameters * self.itemsize
 
     @cached_property
     def head(self) -> int:

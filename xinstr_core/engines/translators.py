@@ -17,6 +17,7 @@ import regex
 
 from xinstr_core.engines.base import Request
 from xinstr_core.engines.batches import length_sorted_batches
+from xinstr_core.engines.device import device
 from xinstr_core.engines.encoding import encode, padded_length
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import InputError
@@ -238,7 +239,6 @@ class _SequenceTranslator:
     """A loaded model with the codes of one direction."""
 
     def __init__(self, tokenizer: Any, model: Any, codes: _Codes) -> None:
-        import torch
         from transformers import GenerationConfig
 
         self._tokenizer = tokenizer
@@ -259,7 +259,7 @@ class _SequenceTranslator:
             do_sample=False,
             num_beams=1,
         )
-        self._model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self._model = model.to(device()).eval()
 
     def translate(self, texts: Sequence[str], maximum_new_tokens: int) -> list[Translation]:
         """One batch, greedy. ValueError when a text has more tokens than the model has places."""

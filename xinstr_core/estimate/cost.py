@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xinstr_core.engines.device import device
 from xinstr_core.engines.memory import bytes_a_token, free_memory, tokens_at_once
 from xinstr_core.engines.shape import ModelShape
 from xinstr_core.estimate.text import Material, measure_material
 from xinstr_core.estimate.workload import Workload, workloads
+from xinstr_core.schemas.eval_report import EVAL_REPORT
+from xinstr_core.schemas.evaluator import EVALUATOR
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS
+from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
+from xinstr_core.schemas.reverse_model import REVERSE_MODEL
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS
+from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.budget import bytes_a_token as trained_bytes_a_token
 from xinstr_core.training.budget import enough_tokens, optimizer_bytes
@@ -22,11 +30,11 @@ _PROCESS = 620 << 20  # bytes of a process that has loaded the libraries of a mo
 _CORPUS_PROCESS = 700 << 20  # bytes of the corpus stage, workers aside (benchmarks/corpus.md)
 # Of which section of the settings each stage's training is.
 _TRAINED_BY = {
-    "reverse_model": "reverse_model",
-    "evaluator": "evaluator",
-    "refined_pairs": "evaluator",
-    "tuned_model": "tuning",
-    "eval_report": "tuning",
+    REVERSE_MODEL.asset: "reverse_model",
+    EVALUATOR.asset: "evaluator",
+    REFINED_PAIRS.asset: "evaluator",
+    TUNED_MODEL.asset: "tuning",
+    EVAL_REPORT.asset: "tuning",
 }
 
 
@@ -76,12 +84,11 @@ def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = Non
 
 def _memory(asset: str, work: Workload, shape: ModelShape, settings: Settings, free: int) -> int:
     """Peak of a stage's process with so much memory free; with none, the least: one row at a time."""
-    if asset in ("raw_corpus", "seed_pairs"):
-        return _CORPUS_PROCESS if asset == "raw_corpus" else _PROCESS
-    weights = shape.parameters * shape.itemsize
+    if asset in (RAW_CORPUS.asset, SEED_PAIRS.asset):
+        return _CORPUS_PROCESS if asset == RAW_CORPUS.asset else _PROCESS
     read = tokens_at_once(shape.config, shape.itemsize, free)
     reading = max(work.longest, min(read, round(work.read_tokens + work.written_tokens)))
-    peak = weights + reading * bytes_a_token(shape.config, shape.itemsize)
+    peak = shape.bytes + reading * bytes_a_token(shape.config, shape.itemsize)
     if work.trained_tokens:
         training = getattr(settings, _TRAINED_BY[asset])
         peak = max(peak, _training_memory(work, shape, training, free))
@@ -92,20 +99,14 @@ def _training_memory(work: Workload, shape: ModelShape, settings: TrainingSettin
     full = settings.method == "full"
     weights = shape.parameters * (4 if full else shape.itemsize)
     trained = shape.parameters if full else shape.adapter(settings.rank)
-    at_once = max(work.longest, enough_tokens(_device()) if free else 0)
+    at_once = max(work.longest, enough_tokens(device()) if free else 0)
     held = weights + (0 if full else 4 * trained) + optimizer_bytes(trained)
     return int(held + at_once * trained_bytes_a_token(shape.config, shape.itemsize))
 
 
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _seconds(asset: str, work: Workload, shape: ModelShape, settings: Settings, rate: float) -> float:
     """Two operations a parameter and token forward, as many again for the way back, thrice where all weights are trained."""
-    if asset == "raw_corpus":
+    if asset == RAW_CORPUS.asset:
         return work.rows / _DOCUMENTS_A_SECOND
     reading = work.read_tokens * 2 * shape.body / (_READING * rate)
     writing = work.written_tokens * 2 * (shape.body + shape.head) / (_WRITING * rate)

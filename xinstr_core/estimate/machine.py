@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from xinstr_core.engines.device import device
+
 _SIZE = 1024
 _SECONDS = 0.3
 
@@ -13,13 +15,13 @@ def machine_rate(precision: str) -> float:
     """Floating-point operations a second of square matrix products in a precision, the best of a third of a second."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    matrix: Any = torch.ones(_SIZE, _SIZE, dtype=getattr(torch, precision), device=device)
+    on = device()
+    matrix: Any = torch.ones(_SIZE, _SIZE, dtype=getattr(torch, precision), device=on)
     best, end = float("inf"), time.monotonic() + _SECONDS
     while time.monotonic() < end:
         started = time.perf_counter()
         matrix @ matrix
-        if device == "cuda":
+        if on == "cuda":
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - started)
     return 2 * _SIZE**3 / best

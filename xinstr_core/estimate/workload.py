@@ -7,6 +7,15 @@ from dataclasses import dataclass, replace
 
 from xinstr_core.curation.written import DECODING as WRITTEN
 from xinstr_core.estimate.text import Material
+from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
+from xinstr_core.schemas.eval_report import EVAL_REPORT
+from xinstr_core.schemas.evaluator import EVALUATOR
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS
+from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
+from xinstr_core.schemas.reverse_model import REVERSE_MODEL
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS
+from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings
 
 # Rough shares, as one build of 200 Finnish documents with Gemma 3 270M had them.
@@ -40,15 +49,15 @@ def workloads(material: Material, settings: Settings) -> dict[str, Workload]:
     """The workload of every stage of the line, by its asset's name."""
     plan = _Plan(material, settings)
     stages: dict[str, Callable[[], Workload]] = {
-        "raw_corpus": lambda: Workload(rows=material.documents.count),
-        "seed_pairs": lambda: Workload(rows=material.responses.count),
-        "reverse_model": plan.reverse_model,
-        "candidate_pairs": plan.candidate_pairs,
-        "evaluator": plan.evaluator,
-        "refined_pairs": plan.refined_pairs,
-        "diversified_set": plan.diversified_set,
-        "tuned_model": plan.tuned_model,
-        "eval_report": plan.eval_report,
+        RAW_CORPUS.asset: lambda: Workload(rows=material.documents.count),
+        SEED_PAIRS.asset: lambda: Workload(rows=material.responses.count),
+        REVERSE_MODEL.asset: plan.reverse_model,
+        CANDIDATE_PAIRS.asset: plan.candidate_pairs,
+        EVALUATOR.asset: plan.evaluator,
+        REFINED_PAIRS.asset: plan.refined_pairs,
+        DIVERSIFIED_SET.asset: plan.diversified_set,
+        TUNED_MODEL.asset: plan.tuned_model,
+        EVAL_REPORT.asset: plan.eval_report,
     }
     return {name: workload() for name, workload in stages.items()}
 

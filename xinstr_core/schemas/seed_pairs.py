@@ -8,7 +8,7 @@ import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Funnel, Table, figure
 from xinstr_core.schemas.raw_corpus import REJECT_COLUMNS
-from xinstr_core.schemas.shared import LANGUAGE, ROWS, SEED_ID
+from xinstr_core.schemas.shared import INSTRUCTION, LANGUAGE, ROWS, SEED_ID
 
 ASSET = "seed_pairs"
 Origin = Literal["native", "native_instruction_translated", "response_translated", "english"]
@@ -25,7 +25,7 @@ SEEDS = Table(
     (
         LANGUAGE,
         SEED_ID,
-        Column("instruction", pl.String, "what is asked, in English"),
+        INSTRUCTION,
         Column("response", pl.String, "the answer, in the language unless `origin` says english"),
         Column("source", pl.String, "where it is from, as the record says"),
         Column("licence", pl.String, "licence, as the record says"),

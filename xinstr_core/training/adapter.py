@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.memory import free_memory
 from xinstr_core.engines.models import ModelReference, adapter_hash, read_config, training_method
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
@@ -20,7 +19,7 @@ from xinstr_core.schemas.shared import TrainingFigures
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.store import write_text
 from xinstr_core.training.batches import training_steps
-from xinstr_core.training.budget import new_budget, read_budget
+from xinstr_core.training.budget import kept_budget
 from xinstr_core.training.loss import check_head
 from xinstr_core.training.rows import Example, RejectedRow, build_rows
 from xinstr_core.training.steps import Training
@@ -74,8 +73,8 @@ def train_adapter(
     `settings.method` decides what is trained and written: a LoRA adapter, or all weights in float32 with their
     configuration. load_trained_model() reads both; the tokenizer is the base's. Checkpoints go beside `folder`, so a
     killed training goes on where it stopped and ends with the same bytes; a finished `folder` is taken as it is, and so
-    is what `earlier` left, where it learned from the same. Raises
-    StageError when no example can be trained on, or when `start_from` was trained by the other method.
+    is what `earlier` left, where it learned from the same. Raises StageError when no example can be trained on, when
+    `start_from` was trained by the other method, or when memory does not hold one row.
     """
     identity = training_identity(engines.base, examples, settings, start_from)
     if earlier is not None and earlier.identity == identity and not folder.exists():
@@ -96,11 +95,7 @@ def train_adapter(
     model = _trainable_model(engines, settings, start_from)
     check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])
     checkpoints = folder.with_name(folder.name + "-checkpoints")
-    budget = read_budget(checkpoints)
-    if budget is None:
-        budget = new_budget(model, min(len(row.input_ids) for row in rows), free_memory())
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        budget.write(checkpoints)
+    budget = kept_budget(checkpoints, model, min(len(row.input_ids) for row in rows))
     training = Training(
         model, settings, getattr(torch, engines.base.precision), tokenizer.pad_token_id, budget, checkpoints
     )

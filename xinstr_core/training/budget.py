@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from xinstr_core.engines.memory import free_memory
 from xinstr_core.errors import StageError
 from xinstr_core.store import write_text
 from xinstr_core.training.loss import CHUNK_LOGITS
@@ -42,14 +43,20 @@ class Budget:
 
     def write(self, folder: Path) -> None:
         """Beside the checkpoints, so that a resumed training splits its steps alike and ends with the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
         tokens = {str(step): tokens for step, tokens in self.tokens.items()}
         write_text(folder / _FILE, json.dumps({"tokens": tokens, "too_large": self.too_large}, indent=1))
 
 
-def read_budget(folder: Path) -> Budget | None:
-    """What an earlier run of the training kept in its folder of checkpoints."""
+def kept_budget(folder: Path, model: Any, shortest: int) -> Budget:
+    """What an earlier run of the training kept in its `folder` of checkpoints, else a new one, which is kept there.
+
+    StageError where the free memory does not hold the shortest row, of so many tokens.
+    """
     if not (folder / _FILE).exists():
-        return None
+        budget = _new_budget(model, shortest, free_memory())
+        budget.write(folder)
+        return budget
     kept = json.loads((folder / _FILE).read_text("utf-8"))
     return Budget(
         {int(step): tokens for step, tokens in kept["tokens"].items()},
@@ -57,7 +64,7 @@ def read_budget(folder: Path) -> Budget | None:
     )
 
 
-def new_budget(model: Any, shortest: int, free: int) -> Budget:
+def _new_budget(model: Any, shortest: int, free: int) -> Budget:
     """For a training that begins with `free` bytes. StageError where they do not hold its shortest row beside the optimizer."""
     config = model.config.get_text_config()
     left = _SHARE * free - fixed_bytes(model)

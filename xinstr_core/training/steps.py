@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.engines.memory import unless_out_of_memory
 from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress
 from xinstr_core.settings import TrainingSettings
@@ -109,13 +110,12 @@ class Training:
     def _pass(self, batch: Sequence[TrainingRow], tokens: int, share: float) -> float | None:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
         checkpoint_activations(self._model, self._checkpointed(batch, tokens))
-        try:
-            tensors = {name: made.to(self._model.device) for name, made in collate(self._pad_token, batch).items()}
+
+        def summed_loss(rows: Sequence[TrainingRow]) -> float:
+            tensors = {name: made.to(self._model.device) for name, made in collate(self._pad_token, rows).items()}
             return float(backward(self._model, **tensors, weight=share, dtype=self._dtype))
-        except RuntimeError as error:
-            if not ran_out_of_memory(error):
-                raise
-            return None
+
+        return unless_out_of_memory(summed_loss, batch)
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:
         """By setting or by need: a row that is longer than what goes through at once."""
@@ -147,12 +147,3 @@ def checkpoint_activations(model: Any, switched_on: bool) -> None:
         whole.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     else:
         whole.activation_checkpointing_disable()
-
-
-def ran_out_of_memory(error: RuntimeError) -> bool:
-    """Torch has a class for it on a GPU, and on a processor a text alone."""
-    import torch
-
-    return (
-        isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)
-    )

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from tests.core.conftest import Killed
+from tests.core.conftest import Killed, take_more_than_there_is
 from tests.core.training.conftest import LONG, SHORT, contents, killed_at
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.training import adapter, budget, steps
+from xinstr_core.training import budget, steps
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 from xinstr_core.training.steps import learning_rate_share
@@ -44,7 +44,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def memory_for(monkeypatch: pytest.MonkeyPatch, passes: list[tuple[int, int]]) -> Any:
-    """Make a pass over more than so many tokens run out of memory, as torch says it on a processor."""
+    """Make a pass over more than so many tokens run out of memory, in torch's own way on a processor."""
 
     def limit(tokens: int) -> None:
         through = steps.backward
@@ -52,7 +52,7 @@ def memory_for(monkeypatch: pytest.MonkeyPatch, passes: list[tuple[int, int]]) -
         def limited(model: Any, input_ids: Any, **given: Any) -> Any:
             if input_ids.numel() > tokens:
                 passes.append(tuple(input_ids.shape))
-                raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes.")
+                take_more_than_there_is()
             return through(model, input_ids, **given)
 
         monkeypatch.setattr(steps, "backward", limited)
@@ -174,14 +174,14 @@ def test_the_budget_is_kept_beside_the_checkpoints_and_outlives_a_change_of_memo
         train_adapter(tiny_engines, examples, LONG, tmp_path / "adapter", progress=killed_at(2))
     kept = json.loads((tmp_path / "adapter-checkpoints" / "memory.json").read_text("utf-8"))
     assert kept == {"tokens": {"1": 96}, "too_large": {}}
-    monkeypatch.setattr(adapter, "free_memory", lambda: pytest.fail("asked again"))
+    monkeypatch.setattr(budget, "free_memory", lambda: pytest.fail("asked again"))
     train_adapter(tiny_engines, examples, LONG, tmp_path / "adapter")
 
 
 def test_memory_that_does_not_hold_one_row_is_an_error_that_says_what_to_change(
     tiny_engines: Engines, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "free_memory", lambda: 2**20)
+    monkeypatch.setattr(budget, "free_memory", lambda: 2**20)
     with pytest.raises(StageError, match=r"0\.0 GiB of free memory .* lower maximum_tokens, set method"):
         train_adapter(tiny_engines, examples, SHORT, tmp_path / "adapter")
     assert list(tmp_path.iterdir()) == []
