@@ -94,7 +94,9 @@ def main() -> None:
             flush=True,
         )
     if len(points) > 1:
-        exponent = float(np.polyfit(*np.log(np.array(points)).T, 1)[0])
+        exponent = float(
+            np.polyfit(np.log([count for count, _ in points]), np.log([seconds for _, seconds in points]), 1)[0]
+        )
         print(f"exponent {exponent:.3f}")
         draw(points, exponent)
 

@@ -25,6 +25,7 @@ from typing import Any
 import faiss
 import numpy
 import polars as pl
+from real_text import DATA
 
 from xinstr_core.diversity.clusters import KMEANS_ITERATIONS, POINTS_PER_CENTROID, cluster
 from xinstr_core.diversity.embeddings import embed
@@ -38,7 +39,7 @@ from xinstr_core.store import ShardLog
 DIMENSIONS = 384
 ROWS_A_CLUSTER = 16
 BLOCK = 50_000
-INSTRUCTIONS = Path(__file__).parents[2] / "shared" / "data" / "seed_en.jsonl"
+INSTRUCTIONS = DATA / "seed_en.jsonl"
 
 
 def mixture(rows: int, groups: int) -> Any:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy
 import polars as pl
+from real_text import DATA
 
 from xinstr_core.diversity.clusters import cluster, cluster_count
 from xinstr_core.diversity.embeddings import text_key
@@ -33,7 +34,7 @@ from xinstr_core.store import Store
 from xinstr_core.workspace import Workspace, home_folder
 
 DRAWS = 50
-INSTRUCTIONS = Path(__file__).parents[2] / "shared" / "data" / "seed_en.jsonl"
+INSTRUCTIONS = DATA / "seed_en.jsonl"
 
 
 def effective(intents: list[str]) -> float:

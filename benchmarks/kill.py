@@ -21,11 +21,13 @@ COMMAND = [str(Path(sys.executable).with_name("xinstr")), "demo", "--languages"]
 MOMENTS = (
     ("candidate_pairs", "raw/*.parquet", 1),
     ("candidate_pairs", "raw/*.parquet", 4),
-    ("refined_pairs", "candidates/instructions-*/*.parquet", 1),
+    ("refined_pairs", "signals/response/*.parquet", 1),
     ("tuned_model", "adapter-checkpoints/checkpoint-*/complete", 1),
 )
-COMPARED = ("raw_corpus", "seed_pairs", "reverse_model", "candidate_pairs", "evaluator", "refined_pairs")
-COMPARED += ("diversified_set", "tuned_model")
+COMPARED = (
+    "raw_corpus", "seed_pairs", "reverse_model", "candidate_pairs", "evaluator", "refined_pairs", "diversified_set",
+    "tuned_model",
+)  # fmt: skip
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -62,7 +64,7 @@ def generated(home: Path, language: str) -> dict[str, int]:
 
 def hashes(home: Path, language: str) -> dict[str, str]:
     """Content hash of every table and folder of the compared stages."""
-    found = {}
+    found: dict[str, str] = {}
     for asset in COMPARED:
         folder = home / "data" / asset / f"language={language}"
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))

@@ -18,13 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from xinstr_core.curation.rating_set import LEVELS
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.pocket.world import write_world
 from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.shared import LEVELS
 from xinstr_core.seeds import SeedPair, read_seeds
 
 BATCH_ROWS = 32

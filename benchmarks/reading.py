@@ -2,7 +2,7 @@
 
 Every comparison is five pairs, one of each by turns in a process of its own, and the median of their ratios, in seconds
 of the processor on one thread, which other work on the machine disturbs least. What is done lies in build/reading/, a file a comparison, so the command goes on where it was stopped; delete a file to measure again.
-Needs models/ (make real-models) and shared/data, and ends at once where they are not.
+Needs models/ (make real-models) and ../shared/data, and ends at once where they are not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from real_models import GEMMA, MODELS
+from real_text import DATA
 
 from xinstr_core.engines import reading, transformers_engine
 from xinstr_core.engines.base import Decoding, Request
@@ -32,7 +33,7 @@ from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.prompts.render import prompt
 
 ROOT = Path(__file__).resolve().parents[1]
-CORPUS = ROOT / "shared" / "data" / "corpus" / "fi.jsonl"
+CORPUS = DATA / "corpus" / "fi.jsonl"
 DONE, REPORT = ROOT / "build" / "reading", Path(__file__).with_suffix(".md")
 PAIRS = 5
 LENGTHS = range(1200, 1600)  # characters: 400 to 560 tokens
@@ -201,7 +202,7 @@ def main() -> None:
     parser.add_argument("--only", choices=COMPARISONS, help="measure this one, in this process")
     only = parser.parse_args().only
     if not (MODELS / GEMMA.name).is_dir() or not CORPUS.is_file():
-        sys.exit("skipped: it needs models/ (make real-models) and shared/data")
+        sys.exit("skipped: it needs models/ (make real-models) and ../shared/data")
     DONE.mkdir(parents=True, exist_ok=True)
     for name in [only] if only else COMPARISONS:
         path = DONE / f"{name}.json"

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from real_models import GEMMA, MODELS
+from real_text import DATA
 
-from xinstr_core.engines.base import SCORED_ROWS, Request, length_sorted_batches
+from xinstr_core.engines.base import SCORED_ROWS, Request
+from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.precision import choose_precision
 from xinstr_core.engines.roles import Engines
@@ -27,7 +29,7 @@ from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example
 from xinstr_core.workspace import home_folder
 
-SEEDS = Path(__file__).parents[2] / "shared" / "data" / "seeds" / "fi.jsonl"
+SEEDS = DATA / "seeds" / "fi.jsonl"
 LONGEST = 450  # characters of a response: a training then takes minutes
 
 

@@ -26,9 +26,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from real_models import GEMMA, MODELS
+from real_text import DATA
 
 from xinstr_core.engines.models import load_tokenizer, resolve_model
+from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.roles import Engines
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.adapter import train_adapter
@@ -37,11 +41,13 @@ from xinstr_core.training.rows import Example, TrainingRow, build_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
-MODEL = ROOT / "models" / "gemma-3-270m"
-SEEDS = ROOT.parent / "shared" / "data" / "seeds" / "fi.jsonl"
+MODEL = MODELS / GEMMA.name
+SEEDS = DATA / "seeds" / "fi.jsonl"
 TRL = "trl==1.16.0"
 STEPS, BATCH_ROWS, RANK, LEARNING_RATE = 6, 4, 16, 2e-4
 CASES = ("short", "long")
+Method = Literal["lora", "full"]
+Checkpointing = Literal["auto", "on", "off"]
 
 
 def environment() -> Path:
@@ -66,7 +72,7 @@ def examples(case: str) -> list[Example]:
     return [Example(s["id"], f"### Instruction:\n{s['instruction']}\n\n### Response:\n", s["response"]) for s in seeds]
 
 
-def settings(method: str, checkpointing: str) -> TrainingSettings:
+def settings(method: Method, checkpointing: Checkpointing) -> TrainingSettings:
     return TrainingSettings(
         method=method,
         activation_checkpointing=checkpointing,
@@ -78,7 +84,7 @@ def settings(method: str, checkpointing: str) -> TrainingSettings:
     )
 
 
-def job(case: str, precision: str, method: str, checkpointing: str) -> dict[str, Any]:
+def job(case: str, precision: Precision, method: Method, checkpointing: Checkpointing) -> dict[str, Any]:
     """What one side is given."""
     return {
         "case": case, "precision": precision, "method": method, "checkpointing": checkpointing,
@@ -130,7 +136,7 @@ def gemm_rate(precision: str) -> float:
         started = time.process_time()
         one @ one
         seconds.append(time.process_time() - started)
-    return 2 * 2048**3 / min(seconds)
+    return float(2 * 2048**3 / min(seconds))
 
 
 def operations(case: str) -> float:
@@ -140,7 +146,7 @@ def operations(case: str) -> float:
     attention = 2 * width * config["head_dim"] * (heads + config["num_key_value_heads"])
     layers = config["num_hidden_layers"] * (attention + 3 * width * inner)
     tokens, labels = counted(case)
-    return 4.0 * (layers * tokens + config["vocab_size"] * width * labels)
+    return float(4 * (layers * tokens + config["vocab_size"] * width * labels))
 
 
 def counted(case: str) -> tuple[int, int]:
@@ -201,7 +207,7 @@ def compare_losses(ask: Any) -> None:
             raise SystemExit(f"{case}: the two sides do not train the same")
 
 
-def compare_speed(ask: Any, case: str, precision: str, pairs: int, checkpointing: str) -> None:
+def compare_speed(ask: Any, case: str, precision: Precision, pairs: int, checkpointing: Checkpointing) -> None:
     tokens, labels = counted(case)
     given = {
         "ours": job(case, precision, "lora", "auto"),
@@ -229,7 +235,7 @@ def compare_speed(ask: Any, case: str, precision: str, pairs: int, checkpointing
     )
 
 
-def peak(method: str, precision: str) -> dict[str, Any]:
+def peak(method: Method, precision: Precision) -> dict[str, Any]:
     """Two steps of 32 rows in this process, one row in eight of nearly 2,048 tokens, its text over and over."""
     rows = [replace(e, completion=e.completion * (20 if i % 8 == 0 else 1)) for i, e in enumerate(examples("long"))]
     tokenizer = load_tokenizer(resolve_model(str(MODEL)))

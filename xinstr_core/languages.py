@@ -49,19 +49,19 @@ class Language(BaseModel):
     name: str = Field(min_length=1, description="English name, as the prompts use it")
     script: str = Field(description="ISO 15924 code of the script")
     corpus: str | CorpusSource = Field(
-        "pocket", description="'pocket', a file, a folder, a URL, or a table that says more"
+        default="pocket", description="'pocket', a file, a folder, a URL, or a table that says more"
     )
-    seeds: str | None = Field("pocket", description="'pocket', a file, a folder, or nothing")
-    prompts: str | None = Field(None, description="JSONL of evaluation prompts in the language itself")
-    licence: str | None = Field(None, description="of documents that name none")
-    minimum_language_score: float | None = Field(None, ge=0, le=1)
+    seeds: str | None = Field(default="pocket", description="'pocket', a file, a folder, or nothing")
+    prompts: str | None = Field(default=None, description="JSONL of evaluation prompts in the language itself")
+    licence: str | None = Field(default=None, description="of documents that name none")
+    minimum_language_score: float | None = Field(default=None, ge=0, le=1)
     identification_label: str | None = Field(
-        None, description="of the language in corpus.identification_model, e.g. swh_Latn in GlotLID"
+        default=None, description="of the language in corpus.identification_model, e.g. swh_Latn in GlotLID"
     )
-    preset: str | None = Field(None, description="preset of settings that it is built with")
-    base_model: str | None = Field(None, min_length=1, description="model that it is built with")
+    preset: str | None = Field(default=None, description="preset of settings that it is built with")
+    base_model: str | None = Field(default=None, min_length=1, description="model that it is built with")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings, in their sections")
-    retired: bool = Field(False, description="kept in the store, no longer built")
+    retired: bool = Field(default=False, description="kept in the store, no longer built")
 
     @field_validator("settings")
     @classmethod

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from real_text import DATA
 
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.presets import load_settings
@@ -26,7 +27,6 @@ from xinstr_core.store import Partition, Store
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 ROWS = 40
 LONGEST = {"corpus": 700, "seeds": 500}  # characters: the time that this may take is CI's
 SMALLER = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
+from real_text import DATA
 
 from xinstr_core.engines import reading, transformers_engine
 from xinstr_core.engines.base import Decoding, Request
@@ -18,14 +18,13 @@ from xinstr_core.prompts.render import prompt
 
 pytestmark = pytest.mark.real
 
-CORPUS = Path(__file__).parents[2] / "shared" / "data" / "corpus"
 LANGUAGES = ("fi", "th", "ur", "ta", "vi")
 
 
 def texts(language: str, count: int) -> list[str]:
-    if not CORPUS.is_dir():
-        pytest.skip("shared/data is missing")
-    with (CORPUS / f"{language}.jsonl").open(encoding="utf-8") as lines:
+    if not (DATA / "corpus").is_dir():
+        pytest.skip(f"{DATA} is missing")
+    with ((DATA / "corpus") / f"{language}.jsonl").open(encoding="utf-8") as lines:
         return [json.loads(line)["text"] for line in islice(lines, count)]
 
 

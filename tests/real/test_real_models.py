@@ -72,11 +72,11 @@ def test_smollm2_keeps_its_special_tokens_and_splits_numbers_first(smollm2: Mode
     assert tokenizer.convert_ids_to_tokens(tokenizer("List:\n\n12").input_ids) == ["List", ":", "ĊĊ", "1", "2"]
 
 
-def test_minilm_finds_the_sentence_that_says_the_same(minilm: Path, smollm2: ModelReference) -> None:
+def test_minilm_finds_the_sentence_that_says_the_same(minilm: Path) -> None:
     pytest.importorskip("sentence_transformers")
     from xinstr_core.engines.encoders import load_encoder
 
-    encode = load_encoder(str(minilm), smollm2)
+    encode = load_encoder(str(minilm))
     vectors = encode(["How do I bake bread?", "A recipe for a loaf.", "The match ended in a draw."])
     assert vectors.shape == (3, 384)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.3
