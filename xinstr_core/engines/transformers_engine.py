@@ -70,9 +70,10 @@ class TransformersEngine:
         )
 
     def _generated(self, requests: Sequence[Request], rows: Sequence[Row], decoding: Decoding) -> list[Completion]:
-        """Completions of rows that fit. Where prompts are shared, openings are written as if the model chose them:
+        """Completions of rows that fit.
 
-        they have different lengths, and a window of attention must see no padding between a prompt and what follows it.
+        Where prompts are shared, openings are written as if the model chose them: they have different lengths, and a
+        window of attention must see no padding between a prompt and what follows it.
         """
         import torch
 

@@ -81,13 +81,28 @@ def estimated(workspace: Workspace, free: int, **settings: Any) -> Estimate:
     return estimate(replace(workspace, overrides=settings), "sw", rate=1e11, free=free)
 
 
-def test_what_does_not_fit_names_the_setting_to_change(workspace: Workspace) -> None:
+def test_what_does_not_fit_says_what_is_missing_and_what_to_change(workspace: Workspace) -> None:
     roomy = estimated(workspace, 8 << 30)
     assert roomy.advice == ""
     assert all(stage.memory >= stage.least_memory > 0 for stage in roomy.stages)
     assert all(stage.seconds >= 0 for stage in roomy.stages)
     tight = estimated(workspace, 1 << 20)
-    assert "GiB are free: " in tight.advice
-    assert "smaller base model" in tight.advice
-    full = estimated(workspace, 1 << 20, tuning={"method": "full", "maximum_tokens": 2048})
-    assert full.parameters == roomy.parameters
+    assert tight.parameters == roomy.parameters
+    assert tight.advice == (
+        'refined_pairs needs 1.0 GiB and 0.0 GiB are free: set precision = "bfloat16", or take a smaller base model'
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        # The model is so small that adapters of rank 64 have more parameters than it.
+        (
+            {"evaluator": {"method": "full"}, "reverse_model": {"rank": 1}, "tuning": {"rank": 1}},
+            'set evaluator.method = "lora"',
+        ),
+        ({"precision": "bfloat16"}, "lower evaluator.maximum_tokens"),
+    ],
+)
+def test_the_setting_to_change_is_one_that_helps(workspace: Workspace, settings: Any, change: str) -> None:
+    assert f"GiB are free: {change}, or take a smaller base model" in estimated(workspace, 1 << 20, **settings).advice
