@@ -94,9 +94,21 @@ def replacements(home: Path, request: BuildRequest, tags: Sequence[str]) -> list
     return [found for tag in tags if (found := replacement(workspace, tag, request.stages()))]
 
 
-def outcome_if_current(home: Path, request: BuildRequest, tag: str) -> Outcome | None:
-    """The outcome of a language that has nothing to build, or whose earlier stages are unfit to build on."""
+def settled(home: Path, request: BuildRequest, tags: Sequence[str]) -> dict[str, Outcome]:
+    """The outcomes of languages that have nothing to build, or are unfit to build on; the others have none yet."""
     workspace = request.workspace(home)
+    found: dict[str, Outcome] = {}
+    for tag in tags:
+        try:
+            outcome = _outcome_if_current(workspace, request, tag)
+        except (XinstrError, OSError) as error:
+            outcome = Outcome(tag, up_to_date=False, error=str(error))
+        if outcome:
+            found[tag] = outcome
+    return found
+
+
+def _outcome_if_current(workspace: Workspace, request: BuildRequest, tag: str) -> Outcome | None:
     wanted = request.stages()
     current = _current(workspace, tag)
     if current.issuperset(wanted) and can_be_read(workspace.store):

@@ -18,7 +18,7 @@ import dagster as dg
 
 from xinstr_core.errors import XinstrError
 from xinstr_core.parallel import THREADS, cores, end_with_parent
-from xinstr_dagster.build import BuildRequest, Outcome, build, outcome_if_current
+from xinstr_dagster.build import BuildRequest, Outcome, build
 from xinstr_dagster.execution import Listener, listeners
 from xinstr_dagster.instance import open_instance
 
@@ -26,21 +26,11 @@ from xinstr_dagster.instance import open_instance
 def build_each(
     home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener
 ) -> Iterator[Outcome]:
-    """The outcome of every language, as they end; at most `jobs` are built at a time."""
-    waiting = []
-    for tag in tags:
-        try:
-            outcome = outcome_if_current(home, request, tag)
-        except (XinstrError, OSError) as error:
-            outcome = Outcome(tag, up_to_date=False, error=str(error))
-        if outcome:
-            yield outcome
-        else:
-            waiting.append(tag)
-    if min(jobs, len(waiting)) == 1:
-        yield from _one_after_the_other(home, request, waiting, listen)
-    elif waiting:
-        yield from _at_once(home, request, waiting, min(jobs, len(waiting)), listen)
+    """Build every language: the outcomes, as they end. At most `jobs` are built at a time."""
+    if min(jobs, len(tags)) == 1:
+        yield from _one_after_the_other(home, request, tags, listen)
+    elif tags:
+        yield from _at_once(home, request, tags, min(jobs, len(tags)), listen)
 
 
 def _one_after_the_other(home: Path, request: BuildRequest, tags: Sequence[str], listen: Listener) -> Iterator[Outcome]:

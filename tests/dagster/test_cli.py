@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -150,6 +152,24 @@ def test_a_build_replaces_when_it_is_told_to(
     monkeypatch.setattr(typer, "confirm", lambda _: True)
     assert run("build", "sw", "--preset", "pocket") == ExitCode.DONE
     assert (requests[-1].replace, requests[-1].preset) == (True, "pocket")
+
+
+def test_a_build_says_what_a_large_model_will_take_unless_there_is_nothing_to_build(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "build_each", lambda *_: [])
+    monkeypatch.setattr("xinstr_core.estimate.machine.machine_rate", lambda _: 1e11)
+    assert run("build", "sw") == ExitCode.DONE
+    assert capsys.readouterr().out == ""  # the pocket model is none
+    monkeypatch.setattr(importlib.import_module("xinstr_dagster.cli.commands.build"), "_SMALL", 0.0)
+    assert run("build", "sw") == ExitCode.DONE
+    assert re.fullmatch(
+        r"sw: about \d\.\d GiB and \d\.\d h \(xinstr estimate sw says of what\)\n", capsys.readouterr().out
+    )
+    current = {"sw": Outcome("sw", up_to_date=True)}
+    monkeypatch.setattr("xinstr_dagster.build.settled", lambda *_: current)
+    assert run("build", "sw") == ExitCode.DONE
+    assert capsys.readouterr().out == "sw is up to date: nothing to do\n"
 
 
 NEW_GROUP = '''

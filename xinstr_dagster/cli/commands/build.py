@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,7 +76,7 @@ def build(
 
 def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
-    from xinstr_dagster.build import BuildRequest, check_inputs, replacements
+    from xinstr_dagster.build import BuildRequest, check_inputs, replacements, settled
     from xinstr_dagster.instance import prepare_home
     from xinstr_dagster.processes import build_each
     from xinstr_dagster.progress_bar import progress_bar
@@ -88,11 +89,13 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     if found := replacements(home, request, tags):
         _ask_to_replace(found)
         request = BuildRequest(**choices | {"replace": True})
-    _warn_of_size(request.workspace(home), tags)
+    done = settled(home, request, tags)
+    waiting = [tag for tag in tags if tag not in done]
+    _warn_of_size(request.workspace(home), waiting)
     failed = False
     try:
         with progress_bar(console) as listen:
-            for outcome in build_each(home, request, tags, jobs or cores(), listen):
+            for outcome in chain(done.values(), build_each(home, request, waiting, jobs or cores(), listen)):
                 failed = bool(outcome.error) or failed
                 _print_outcome(outcome)
                 if not (outcome.error or outcome.up_to_date):
