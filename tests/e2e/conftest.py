@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,13 @@ class CommandLine:
 
     def manifests(self) -> list[str]:
         return sorted(path.parent.parent.name for path in self.home.glob("data/*/*/manifest.json"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """A shell starts what it runs in the background deaf to interrupts, and what is started from there inherits it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

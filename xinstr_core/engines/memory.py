@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import sys
 from collections.abc import Callable
@@ -47,6 +48,19 @@ def bytes_a_token(config: Any, itemsize: int) -> int:
     wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     worked_on = 6 * config.hidden_size + 3 * wide + 2 * heads * head_width
     return int((kept + worked_on) * itemsize)
+
+
+def give_back_freed() -> None:
+    """Hand what was freed back to the system.
+
+    The C library keeps freed blocks for later, between those still in use: after the trainings of a build of Gemma 3 270M
+    that was 0.8 GB, which the next stage, or another process, then had less.
+    """
+    torch = sys.modules.get("torch")  # where nobody has imported it there is nothing to free
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    with suppress(AttributeError):  # a C library that is not GNU's has no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def tokens_at_once(config: Any, itemsize: int, free: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import weakref
 from collections.abc import Callable, Hashable
 from functools import cached_property, partial
@@ -13,7 +12,7 @@ from typing import Any, Literal, Self
 from xinstr_core.engines.base import Capability
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
-from xinstr_core.engines.memory import TokenBudget
+from xinstr_core.engines.memory import TokenBudget, give_back_freed
 from xinstr_core.engines.models import ModelReference, load_tokenizer, load_trainable_model
 from xinstr_core.engines.resume import Load
 from xinstr_core.engines.translators import Translator, load_translator
@@ -113,9 +112,7 @@ class Engines:
         self._held = None
         if self._lent() is not None:
             gc.collect()  # an adapted model refers to itself, and stays until a collection
-        torch = sys.modules.get("torch")  # where nobody has imported it there is nothing to free
-        if torch is not None and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back_freed()
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,8 @@ from xinstr_core.training.rows import IGNORED
 
 # Logits that exist at once. 128 positions of the 262,144 tokens of Gemma 3: 128 MiB in float32.
 CHUNK_LOGITS = 2**25
+# Rows of a trained head whose gradient is made at once: a second gradient of all 262,144 would be the peak of a step.
+_HEAD_ROWS = 2**14
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def cross_entropy(
     gradient = torch.empty_like(hidden)
     layer = head.weight.detach().to(hidden.dtype)
     for part in torch.arange(len(labels), device=hidden.device).split(max(1, chunk_logits // len(layer))):
-        start, end = int(part[0]), int(part[-1]) + 1
-        of_part = hidden[start:end]
+        positions = slice(int(part[0]), int(part[-1]) + 1)
+        of_part = hidden[positions]
         logits = head.logits(of_part)
-        wanted = labels[start:end, None]
+        wanted = labels[positions, None]
         highest = logits.amax(-1, keepdim=True)
         chosen = logits.gather(-1, wanted)
         slope = 1 - (logits / head.softcap).square() if head.softcap is not None else None
@@ -114,16 +116,20 @@ def cross_entropy(
         if slope is not None:
             error.mul_(slope)
         error = error.to(hidden.dtype)
-        torch.mm(error, layer, out=gradient[start:end])
+        torch.mm(error, layer, out=gradient[positions])
         if head.weight.requires_grad:
-            _accumulate(head.weight, error.T @ of_part)
+            made = _gradient(head.weight)
+            for start in range(0, len(layer), _HEAD_ROWS):
+                rows = slice(start, start + _HEAD_ROWS)
+                made[rows] += error[:, rows].T @ of_part
         if head.bias is not None and head.bias.requires_grad:
-            _accumulate(head.bias, error.sum(0))
+            _gradient(head.bias).add_(error.sum(0))
     return loss, gradient
 
 
-def _accumulate(parameter: Any, gradient: Any) -> None:
+def _gradient(parameter: Any) -> Any:
+    import torch
+
     if parameter.grad is None:
-        parameter.grad = gradient.to(parameter.dtype)
-    else:
-        parameter.grad += gradient
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
