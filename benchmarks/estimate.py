@@ -39,7 +39,8 @@ INSTRUCTION_TOKENS = 40  # left for template and instruction, in a row of 2,048
 SHORT = {
     "corpus.minimum_characters": "200",
     "corpus.maximum_characters": "20000",
-    "reverse_model.epochs": "1",
+    "reverse_model.epochs": "2",
+    "reverse_model.batch_rows": "2",
     "evaluator.epochs": "1",
     "evaluator.signals": '["surprise", "grounding"]',
     "evaluator.constructions": '["cut_off", "other_instruction"]',
@@ -49,10 +50,13 @@ SHORT = {
     "generation.require_self_contained": "false",
     "generation.maximum_new_tokens": "32",
     "diversity.encoder": "base-model",
+    "diversity.maximum_topic_share": "1.0",
     "tuning.epochs": "1",
     "evaluation.arms": '["random"]',
     "evaluation.maximum_new_tokens": "64",
 }
+# A model of three million parameters takes larger steps, and more of them, before it writes an instruction.
+OF_POCKET = {"reverse_model.epochs": "16", "reverse_model.learning_rate": "1.5e-3"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ class Case:
 
     base: str
     tokens: int
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {**SHORT, "reverse_model.learning_rate": "3e-4", **(OF_POCKET if self.base == "pocket" else {})}
 
     @property
     def home(self) -> Path:
@@ -95,14 +103,14 @@ def write_home(case: Case) -> None:
 
 
 def estimated(case: Case) -> dict[str, StageEstimate]:
-    changes = [f"{name}={value}" for name, value in SHORT.items()]
+    changes = [f"{name}={value}" for name, value in case.settings.items()]
     workspace = BuildRequest(**choices_of("", "", BASES[case.base], "modern", changes)).workspace(case.home)
     found = estimate(workspace, "fi", machine_rate(workspace.precision(workspace.language("fi")).name))
     return {stage.asset: stage for stage in found.stages}
 
 
 def build(case: Case) -> None:
-    options = [part for name, value in SHORT.items() for part in ("--set", f"{name}={value}")]
+    options = [part for name, value in case.settings.items() for part in ("--set", f"{name}={value}")]
     command = ["build", "fi", "--preset", "modern", "--base-model", BASES[case.base], *options]
     subprocess.run(
         [sys.executable, "-m", "xinstr_dagster.cli", *command],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from real_text import DATA
 
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.pocket.documents import draw_topics, write_document, write_instruction
 from xinstr_core.presets import load_settings
 from xinstr_core.schemas.eval_report import ReportFigures
 from xinstr_core.schemas.evaluator import EvaluatorFigures
@@ -28,31 +30,46 @@ pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
 ROWS = 40
-LONGEST = {"corpus": 700, "seeds": 500}  # characters: the time that this may take is CI's
+LONGEST = {"corpus": 400, "seeds": 250}  # characters: the time that this may take is CI's
+SHORTEST = 200  # characters, which the presets ask of a document
+# One epoch of 40 rows is two steps of 32, in which nothing is learned that writes an instruction: ten of four, and larger.
+TRAININGS = ("reverse_model", "evaluator", "tuning")
 SMALLER = {
-    "reverse_model.epochs": "1",
-    "evaluator.epochs": "1",
-    "tuning.epochs": "1",
+    **{f"{training}.epochs": "1" for training in TRAININGS},
+    **{f"{training}.batch_rows": "4" for training in TRAININGS},
+    **{f"{training}.learning_rate": "1e-4" for training in TRAININGS},
     "generation.maximum_new_tokens": "48",
     "evaluation.maximum_new_tokens": "64",
     "diversity.encoder": "base-model",
 }
-MEMORY_MIB = 4096  # the most that any stage may hold
+MEMORY_MIB = {"modern": 4096, "faithful": 7168}  # the most that any stage may hold; faithful trains all weights
 
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with corpus/fi.jsonl and seeds/fi.jsonl, the first short ones of the real files."""
+    """A folder with corpus/fi.jsonl and seeds/fi.jsonl: the first short ones of the real files, or of the embedded world."""
     folder = tmp_path_factory.mktemp("text")
     for kind, field in (("corpus", "text"), ("seeds", "response")):
         source = DATA / kind / "fi.jsonl"
-        if not source.is_file():
-            pytest.skip(f"{source} is not there")
-        with source.open(encoding="utf-8") as stream:
-            short = [line for line in stream if len(json.loads(line)[field]) <= LONGEST[kind]]
+        short = short_records(source, field, LONGEST[kind]) if source.is_file() else embedded_records(kind)
         (folder / kind).mkdir()
-        (folder / kind / "fi.jsonl").write_text("".join(short[:ROWS]), "utf-8")
+        (folder / kind / "fi.jsonl").write_text("".join(json.dumps(one) + "\n" for one in short[:ROWS]), "utf-8")
     return folder
+
+
+def short_records(path: Path, field: str, longest: int) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as stream:
+        return [record for line in stream if len((record := json.loads(line))[field]) <= longest]
+
+
+def embedded_records(kind: str) -> list[dict[str, str]]:
+    """With the fields of either kind, and for each kind other ones."""
+    rng = random.Random(kind)
+    return [
+        {"text": document, "response": document, "instruction": write_instruction(topic, "en", rng)}
+        for topic in draw_topics("fi", 400, rng)
+        if len(document := write_document(topic, rng, (2, 3))) >= SHORTEST
+    ]
 
 
 @pytest.fixture(scope="module", params=["modern", "faithful"])
@@ -94,9 +111,9 @@ def partition(built: tuple[str, Store], asset: str) -> Partition:
     return found
 
 
-def test_all_stages_are_built_within_the_memory_that_a_laptop_has(built: tuple[str, Store]) -> None:
+def test_all_stages_are_built_within_the_memory_that_is_promised(built: tuple[str, Store]) -> None:
     costs = {stage.name: Cost.read(partition(built, stage.name).cost) for stage in LINE}
-    assert max(cost.peak_memory for cost in costs.values()) < MEMORY_MIB, costs
+    assert max(cost.peak_memory for cost in costs.values()) < MEMORY_MIB[built[0]], costs
 
 
 def test_the_evaluator_has_every_construction_and_signal(built: tuple[str, Store]) -> None:

@@ -21,5 +21,5 @@ def check_fits(model: ModelReference, precision: Precision, copies: int = 1) -> 
         times = f"{copies} times " if copies > 1 else ""
         raise InputError(
             f"{times}{model.name} in {precision} takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free: "
-            "close what else runs, or use a machine with more memory"
+            "close what else runs, take a smaller base model, or use a machine with more memory"
         )

@@ -9,8 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from xinstr_core.engines.base import Capability
+from xinstr_core.engines.base import Capability, Engine
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
+from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget, give_back_freed
 from xinstr_core.engines.models import ModelReference, load_tokenizer, load_trainable_model
@@ -103,6 +104,7 @@ class Engines:
     def trainable(self, method: Literal["lora", "full"], start_from: Path | None = None) -> Any:
         """A model for a training, which alone holds it: the base, or what train_adapter() left in `start_from`."""
         self.release()
+        check_fits(self.base, "float32" if method == "full" else self.base.precision)
         model = load_trainable_model(self.base, start_from, method)
         self._lent = weakref.ref(model)
         return model
@@ -129,7 +131,12 @@ class Engines:
                 f"the {role} cannot be an engine of kind {self._kind!r}, which lacks: {', '.join(sorted(missing))}; "
                 f"kinds that can: {', '.join(able) or 'none'}"
             )
-        return partial(self._model, ("engine", adapter), lambda: kind(self.base, adapter, self._budget))
+
+        def load() -> Engine:
+            check_fits(self.base, self.base.precision)
+            return kind(self.base, adapter, self._budget)
+
+        return partial(self._model, ("engine", adapter), load)
 
     def _model(self, key: Hashable, load: Callable[[], Any]) -> Any:
         if self._held is None or self._held[0] != key:

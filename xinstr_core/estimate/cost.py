@@ -18,7 +18,7 @@ from xinstr_core.schemas.seed_pairs import SEED_PAIRS
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.budget import bytes_a_token as trained_bytes_a_token
-from xinstr_core.training.budget import enough_tokens, optimizer_bytes
+from xinstr_core.training.budget import checkpointed_bytes_a_token, enough_tokens, optimizer_bytes
 from xinstr_core.workspace import Workspace
 
 # Share of the machine's own rate of matrix products: of a training as measured (benchmarks/training.md), of reading and of
@@ -97,11 +97,16 @@ def _memory(asset: str, work: Workload, shape: ModelShape, settings: Settings, f
 
 def _training_memory(work: Workload, shape: ModelShape, settings: TrainingSettings, free: int) -> int:
     full = settings.method == "full"
-    weights = shape.parameters * (4 if full else shape.itemsize)
+    itemsize = 4 if full else shape.itemsize
+    weights = shape.parameters * itemsize
     trained = shape.parameters if full else shape.adapter(settings.rank)
-    at_once = max(work.longest, enough_tokens(device()) if free else 0)
-    held = weights + (0 if full else 4 * trained) + optimizer_bytes(trained)
-    return int(held + at_once * trained_bytes_a_token(shape.config, shape.itemsize))
+    copies = shape.parameters * shape.itemsize if full and shape.itemsize < itemsize else 0  # for the products
+    a_token = trained_bytes_a_token(shape.config, itemsize)
+    at_once = enough_tokens(shape.config, itemsize, weights, device()) if free else 0
+    alone = work.longest if work.longest > at_once else 0  # a row that is longer goes alone, its layers computed twice
+    activations = max(at_once * a_token, alone * checkpointed_bytes_a_token(shape.config, itemsize))
+    held = weights + copies + (0 if full else 4 * trained) + optimizer_bytes(trained)
+    return int(held + activations)
 
 
 def _seconds(asset: str, work: Workload, shape: ModelShape, settings: Settings, rate: float) -> float:

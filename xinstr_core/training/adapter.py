@@ -25,7 +25,7 @@ from xinstr_core.training.rows import Example, RejectedRow, build_rows
 from xinstr_core.training.steps import Training
 
 SUMMARY = "training.json"
-_VERSION = "2"  # of this module: raised by hand when the same rows train another model
+_VERSION = "3"  # of this module: raised by hand when the same rows train another model
 _SHARD_SIZE = "5GB"  # of the files that all weights are written to; a float32 model of 7B parameters has six
 _CHECKED_TOKENS = 16  # enough to see how a model makes its logits
 

@@ -16,6 +16,9 @@ _FILE = "memory.json"
 # More tokens at once make no step faster: two cores are busy with 1,024, a GPU with some ten thousand. So a small model
 # gets the same split, and the same bytes, wherever it is trained.
 _ENOUGH_TOKENS = {"cpu": 1024, "cuda": 16384}
+# Of a processor's memory, what tokens at once may take unless the weights take more. Half as many tokens made a step of
+# Gemma 3 270M 0 to 9 % slower and saved 0.45 GB; this holds 820 of them, and so each stage in under 4 GB.
+_ENOUGH_BYTES = 704 << 20
 _SHARE = 0.8  # of free memory: kernels, fragments and other processes take the rest
 
 
@@ -67,14 +70,16 @@ def kept_budget(folder: Path, model: Any, shortest: int) -> Budget:
 def _new_budget(model: Any, shortest: int, free: int) -> Budget:
     """For a training that begins with `free` bytes. StageError where they do not hold its shortest row beside the optimizer."""
     config = model.config.get_text_config()
+    itemsize = model.dtype.itemsize
     left = _SHARE * free - fixed_bytes(model)
-    tokens = int(left / bytes_a_token(config, model.dtype.itemsize))
+    tokens = int(left / bytes_a_token(config, itemsize))
     if tokens * config.num_hidden_layers < shortest:  # checkpointed, one layer at a time is whole
         raise StageError(
             f"{free / 2**30:.1f} GiB of free memory do not hold the training of one row of {shortest} tokens: "
             'lower maximum_tokens, set method = "lora", or take a smaller base model'
         )
-    return Budget({1: max(1, min(tokens, _ENOUGH_TOKENS[model.device.type]))})
+    weights = sum(parameter.numel() for parameter in model.parameters()) * itemsize
+    return Budget({1: max(1, min(tokens, enough_tokens(config, itemsize, weights, model.device.type)))})
 
 
 def fixed_bytes(model: Any) -> int:
@@ -88,9 +93,12 @@ def optimizer_bytes(trained: int) -> int:
     return 12 * trained + 12 * CHUNK_LOGITS
 
 
-def enough_tokens(device: str) -> int:
-    """Tokens at once that make a step as fast as it gets there."""
-    return _ENOUGH_TOKENS[device]
+def enough_tokens(config: Any, itemsize: int, weights: int, device: str) -> int:
+    """Tokens at once of a model with so many bytes of weights: about as fast as a step gets there, for moderate memory."""
+    most = _ENOUGH_TOKENS[device]
+    if device != "cpu":
+        return most
+    return min(most, int(max(_ENOUGH_BYTES, weights) / bytes_a_token(config, itemsize)))
 
 
 def bytes_a_token(config: Any, itemsize: int) -> float:
@@ -100,3 +108,9 @@ def bytes_a_token(config: Any, itemsize: int) -> float:
     """
     width, inner = config.hidden_size, getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     return float(config.num_hidden_layers * (itemsize + 1) * (10 * width + 5 * inner))
+
+
+def checkpointed_bytes_a_token(config: Any, itemsize: int) -> float:
+    """The same where layers are computed twice: what goes into each, and all of the one that is computed."""
+    layers = config.num_hidden_layers
+    return float(bytes_a_token(config, itemsize) / layers + layers * config.hidden_size * itemsize)

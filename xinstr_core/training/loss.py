@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xinstr_core.errors import StageError
@@ -76,6 +76,12 @@ def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: A
     """
     import torch
 
+    embedding = model.get_input_embeddings()
+    if embedding.weight.requires_grad:
+        # Of the tokens that were there alone, added to what the head has: a second gradient of all 262,144 tokens of Gemma 3
+        # would be the peak of a step.
+        embedding.sparse = True
+        _gradient(embedding.weight)
     with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
         hidden = hidden_states(model, input_ids)[:, :-1]
     labels = labels[:, 1:]
@@ -100,10 +106,11 @@ def cross_entropy(
     loss = torch.zeros((), device=hidden.device)
     gradient = torch.empty_like(hidden)
     layer = head.weight.detach().to(hidden.dtype)
+    used = replace(head, weight=layer)  # one copy of a head that is trained in another precision, and not one a chunk
     for part in torch.arange(len(labels), device=hidden.device).split(max(1, chunk_logits // len(layer))):
         positions = slice(int(part[0]), int(part[-1]) + 1)
         of_part = hidden[positions]
-        logits = head.logits(of_part)
+        logits = used.logits(of_part)
         wanted = labels[positions, None]
         highest = logits.amax(-1, keepdim=True)
         chosen = logits.gather(-1, wanted)

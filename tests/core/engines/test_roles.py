@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.engines import roles
+from xinstr_core.engines import fit, roles
 from xinstr_core.engines.base import Capability, Engine, Request
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import KEY, RowLog, run_rows
 from xinstr_core.engines.roles import Engines
-from xinstr_core.errors import SettingsError
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import Language
 from xinstr_core.progress import silent
 from xinstr_core.schemas.declaration import Contract, Figures
@@ -211,3 +211,16 @@ def _causal_models() -> int:
     from transformers import LlamaForCausalLM
 
     return sum(type(found) is LlamaForCausalLM for found in gc.get_objects())
+
+
+@pytest.mark.parametrize("ask", [lambda engines: engines.reader()(), lambda engines: engines.trainable("full")])
+def test_a_model_that_memory_cannot_hold_is_refused_before_it_is_loaded(
+    tiny_model: ModelReference, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Engines], object]
+) -> None:
+    monkeypatch.setattr(fit, "free_memory", lambda: 1000)
+    monkeypatch.setattr("xinstr_core.engines.roles.load_trainable_model", None)
+    monkeypatch.setattr("xinstr_core.engines.transformers_engine.load_causal_model", None, raising=False)
+    with pytest.raises(
+        InputError, match=r"takes 0\.0 GiB, and 0\.0 GiB are free: close what else runs, take a smaller"
+    ):
+        ask(Engines(Settings(), tiny_model))
