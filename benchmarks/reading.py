@@ -94,17 +94,17 @@ def against_bare(precision: Precision, *, adapter: bool = False) -> tuple[Timed,
     return bare, ours
 
 
-def candidates(precision: Precision, decoding: Decoding) -> tuple[Timed, Timed]:
-    """Four of a text: every row reads its prompt, or the four share it."""
+def candidates(precision: Precision, count: int) -> tuple[Timed, Timed]:
+    """Four of each text: every row reads its prompt, or the four share it."""
     loaded = engine(precision)
-    requests = [Request(f"{number} {sample}", text) for number, text in enumerate(texts(1)) for sample in range(4)]
+    requests = [Request(f"{number} {sample}", text) for number, text in enumerate(texts(count)) for sample in range(4)]
 
     def alone() -> list[str]:
         with patch.object(transformers_engine, "worth_sharing", lambda rows: False):
             return together()
 
     def together() -> list[str]:
-        return [completion.text for completion in loaded.generate(requests, decoding)]
+        return [completion.text for completion in loaded.generate(requests, SAMPLED)]
 
     if precision == "float32":  # in bfloat16 another shape gives other last digits, and so another token now and then
         assert alone() == together(), "not the same texts"
@@ -143,11 +143,15 @@ COMPARISONS: dict[str, tuple[str, Callable[[], tuple[Timed, Timed]]]] = {
     ),
     "candidates-float32": (
         "four candidates of a text, against four prompts, float32",
-        lambda: candidates("float32", SAMPLED),
+        lambda: candidates("float32", 1),
     ),
     "candidates-bfloat16": (
         "four candidates of a text, against four prompts, bfloat16",
-        lambda: candidates("bfloat16", SAMPLED),
+        lambda: candidates("bfloat16", 1),
+    ),
+    "candidates-texts": (
+        "the same of four texts at once, bfloat16",
+        lambda: candidates("bfloat16", 4),
     ),
     "openings-alone": ("eight openings, against reading the text for each", lambda: openings("float32", alone=True)),
     "openings": ("eight openings, against reading the text alone", lambda: openings("float32", alone=False)),

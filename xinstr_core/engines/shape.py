@@ -46,6 +46,12 @@ class ModelShape:
         """What the weights take in memory, in the reference's precision."""
         return self.parameters * self.itemsize
 
+    @property
+    def tokenizer_bytes(self) -> int:
+        """Of the file of a fast tokenizer; 0 where there is none."""
+        path = self.reference.path / "tokenizer.json"
+        return path.stat().st_size if path.is_file() else 0
+
     @cached_property
     def head(self) -> int:
         """Parameters of the output head, which may be those of the embedding."""

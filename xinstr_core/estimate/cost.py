@@ -18,7 +18,7 @@ from xinstr_core.schemas.seed_pairs import SEED_PAIRS
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.budget import bytes_a_token as trained_bytes_a_token
-from xinstr_core.training.budget import checkpointed_bytes_a_token, enough_tokens, optimizer_bytes
+from xinstr_core.training.budget import checkpointed_bytes_a_token, enough_tokens, logits_bytes, optimizer_bytes
 from xinstr_core.workspace import Workspace
 
 # Share of the machine's own rate of matrix products: of a training as measured (benchmarks/training.md), of reading and of
@@ -26,8 +26,11 @@ from xinstr_core.workspace import Workspace
 _TRAINING, _READING, _WRITING = 0.30, 0.50, 0.12
 _A_CALL = 0.004  # seconds around a pass through a model, however small it is
 _DOCUMENTS_A_SECOND = 1500.0  # a processor judges (benchmarks/corpus.md)
-_PROCESS = 620 << 20  # bytes of a process that has loaded the libraries of a model and no model
-_CORPUS_PROCESS = 700 << 20  # bytes of the corpus stage, workers aside (benchmarks/corpus.md)
+# Bytes, as measured by benchmarks/estimate.py: of a process that has loaded all libraries and no model, of one that needs
+# none (workers of the corpus stage aside), for each byte of a tokenizer's file, and for each logit that is sampled from.
+_PROCESS = 980 << 20
+_WITHOUT_MODEL = {RAW_CORPUS.asset: 640 << 20, SEED_PAIRS.asset: 730 << 20}
+_TOKENIZER, _A_SAMPLED_LOGIT = 10, 24
 # Of which section of the settings each stage's training is.
 _TRAINED_BY = {
     REVERSE_MODEL.asset: "reverse_model",
@@ -84,15 +87,17 @@ def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = Non
 
 def _memory(asset: str, work: Workload, shape: ModelShape, settings: Settings, free: int) -> int:
     """Peak of a stage's process with so much memory free; with none, the least: one row at a time."""
-    if asset in (RAW_CORPUS.asset, SEED_PAIRS.asset):
-        return _CORPUS_PROCESS if asset == RAW_CORPUS.asset else _PROCESS
+    if asset in _WITHOUT_MODEL:
+        return _WITHOUT_MODEL[asset]
     read = tokens_at_once(shape.config, shape.itemsize, free)
     reading = max(work.longest, min(read, round(work.read_tokens + work.written_tokens)))
     peak = shape.bytes + reading * bytes_a_token(shape.config, shape.itemsize)
+    if work.written_tokens:
+        peak += settings.generation.batch_rows * shape.config.vocab_size * _A_SAMPLED_LOGIT
     if work.trained_tokens:
         training = getattr(settings, _TRAINED_BY[asset])
         peak = max(peak, _training_memory(work, shape, training, free))
-    return int(_PROCESS + peak)
+    return int(_PROCESS + _TOKENIZER * shape.tokenizer_bytes + peak)
 
 
 def _training_memory(work: Workload, shape: ModelShape, settings: TrainingSettings, free: int) -> int:
@@ -101,12 +106,15 @@ def _training_memory(work: Workload, shape: ModelShape, settings: TrainingSettin
     weights = shape.parameters * itemsize
     trained = shape.parameters if full else shape.adapter(settings.rank)
     copies = shape.parameters * shape.itemsize if full and shape.itemsize < itemsize else 0  # for the products
-    a_token = trained_bytes_a_token(shape.config, itemsize)
-    at_once = enough_tokens(shape.config, itemsize, weights, device()) if free else 0
-    alone = work.longest if work.longest > at_once else 0  # a row that is longer goes alone, its layers computed twice
-    activations = max(at_once * a_token, alone * checkpointed_bytes_a_token(shape.config, itemsize))
-    held = weights + copies + (0 if full else 4 * trained) + optimizer_bytes(trained)
-    return int(held + activations)
+    most = enough_tokens(shape.config, itemsize, weights, device()) if free else 0
+    rows = int(most // work.trained_row)
+    alone = work.longest if work.longest > most else 0  # a row that is longer goes alone, its layers computed twice
+    activations = max(
+        rows * work.trained_row * trained_bytes_a_token(shape.config, itemsize),
+        alone * checkpointed_bytes_a_token(shape.config, itemsize),
+    )
+    logits = logits_bytes(round(max(1, rows) * work.labels * shape.config.vocab_size))
+    return int(weights + copies + (0 if full else 4 * trained) + optimizer_bytes(trained) + logits + activations)
 
 
 def _seconds(asset: str, work: Workload, shape: ModelShape, settings: Settings, rate: float) -> float:

@@ -27,13 +27,19 @@ TEMPLATE_TOKENS = 20  # of a prompt around its text, in most tokenizers
 
 @dataclass(frozen=True)
 class Workload:
-    """Rows and tokens of a stage. `trained_tokens` counts every epoch; `longest` is the longest row that goes through a model."""
+    """Rows and tokens of a stage. `trained_tokens` counts every epoch; `longest` is the longest row that goes through a model.
+
+    `trained_row` has the mean tokens of a row that is trained on, and `labels` how many of them are learned, of the kind
+    of rows that has most.
+    """
 
     rows: int = 0
     read_tokens: float = 0.0
     written_tokens: float = 0.0
     trained_tokens: float = 0.0
     longest: int = 0
+    trained_row: float = 0.0
+    labels: float = 0.0
 
     def __add__(self, other: Workload) -> Workload:
         return Workload(
@@ -42,6 +48,8 @@ class Workload:
             self.written_tokens + other.written_tokens,
             self.trained_tokens + other.trained_tokens,
             max(self.longest, other.longest),
+            max(self.trained_row, other.trained_row),
+            max(self.labels, other.labels),
         )
 
 
@@ -85,13 +93,20 @@ class _Plan:
         """Tokens of a training row: prompt, response and an instruction."""
         return response + self.material.instructions.tokens + TEMPLATE_TOKENS
 
-    def _trained(self, rows: int, epochs: float, response: float, longest: int, maximum: int) -> Workload:
+    def _trained(
+        self, rows: int, epochs: float, response: float, longest: int, maximum: int, labels: float
+    ) -> Workload:
         tokens = min(self._row(response), maximum)
         longest = min(longest + self.material.instructions.longest + TEMPLATE_TOKENS, maximum)
-        return Workload(rows, trained_tokens=rows * epochs * tokens, longest=longest)
+        return Workload(
+            rows, trained_tokens=rows * epochs * tokens, longest=longest, trained_row=tokens, labels=min(labels, tokens)
+        )
 
-    def _on_seeds(self, rows: int, epochs: float, maximum: int) -> Workload:
-        return self._trained(rows, epochs, self.material.responses.tokens, self.material.responses.longest, maximum)
+    def _on_seeds(self, rows: int, epochs: float, maximum: int, *, responses: bool = False) -> Workload:
+        """What is learned are the instructions of the seeds, or their responses."""
+        seeds = self.material.responses
+        labels = seeds.tokens if responses else self.material.instructions.tokens
+        return self._trained(rows, epochs, seeds.tokens, seeds.longest, maximum, labels)
 
     def reverse_model(self) -> Workload:
         settings = self.settings.reverse_model
@@ -121,7 +136,8 @@ class _Plan:
         if "base_response" in settings.constructions:
             work += self._written(seeds)
         if "weaker_response" in settings.constructions:
-            work += self._written(seeds) + self._on_seeds(seeds, settings.epochs, settings.maximum_tokens)
+            work += self._written(seeds)
+            work += self._on_seeds(seeds, settings.epochs, settings.maximum_tokens, responses=True)
         return replace(work, rows=seeds * a_seed)
 
     def refined_pairs(self) -> Workload:
@@ -138,6 +154,7 @@ class _Plan:
                 self.material.documents.tokens,
                 self.material.documents.longest,
                 of_evaluator.maximum_tokens,
+                self.material.instructions.tokens,
             )
             work += self._readings(self._pairs, self.material.documents.tokens)
         longest = self.material.documents.longest + self.material.instructions.longest + TEMPLATE_TOKENS
@@ -149,14 +166,17 @@ class _Plan:
         return Workload(kept, read_tokens=kept * tokens, longest=self.material.instructions.longest)
 
     def tuned_model(self) -> Workload:
-        settings = self.settings.tuning
-        documents, seeds = self.material.documents, self.material.responses
+        settings, documents = self.settings.tuning, self.material.documents
         work = self._trained(
-            self._selected, settings.epochs, documents.tokens, documents.longest, settings.maximum_tokens
+            self._selected,
+            settings.epochs,
+            documents.tokens,
+            documents.longest,
+            settings.maximum_tokens,
+            documents.tokens,
         )
-        return work + self._on_seeds(
-            seeds.count if settings.include_seeds else 0, settings.epochs, settings.maximum_tokens
-        )
+        seeds = self.material.responses.count if settings.include_seeds else 0
+        return work + self._on_seeds(seeds, settings.epochs, settings.maximum_tokens, responses=True)
 
     def eval_report(self) -> Workload:
         settings = self.settings.evaluation

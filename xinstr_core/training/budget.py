@@ -85,12 +85,17 @@ def _new_budget(model: Any, shortest: int, free: int) -> Budget:
 def fixed_bytes(model: Any) -> int:
     """What a training holds beside the weights, whatever goes through them."""
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return optimizer_bytes(trained)
+    return optimizer_bytes(trained) + logits_bytes(CHUNK_LOGITS)
 
 
 def optimizer_bytes(trained: int) -> int:
-    """Gradients and both moments of so many parameters, in float32, and a chunk of logits with its copies."""
-    return 12 * trained + 12 * CHUNK_LOGITS
+    """Gradients and both moments of so many parameters, in float32."""
+    return 12 * trained
+
+
+def logits_bytes(logits: int) -> int:
+    """So many of them in float32, with their copies: of a training never more than a chunk at once."""
+    return 12 * min(logits, CHUNK_LOGITS)
 
 
 def enough_tokens(config: Any, itemsize: int, weights: int, device: str) -> int:

@@ -37,7 +37,7 @@ def test_every_stage_of_the_line_has_a_workload() -> None:
 def test_a_training_reads_every_row_in_every_epoch() -> None:
     settings = load_settings("pocket")
     work = workloads(MATERIAL, settings)["reverse_model"]
-    assert work == Workload(rows=50, trained_tokens=50 * 8 * (80 + 10 + 20), longest=160 + 20 + 20)
+    assert work == Workload(50, trained_tokens=50 * 8 * 110, longest=160 + 20 + 20, trained_row=80 + 10 + 20, labels=10)
 
 
 def test_a_text_is_read_once_for_all_its_candidates() -> None:
@@ -89,7 +89,7 @@ def test_what_does_not_fit_says_what_is_missing_and_what_to_change(workspace: Wo
     tight = estimated(workspace, 1 << 20)
     assert tight.parameters == roomy.parameters
     assert tight.advice == (
-        'refined_pairs needs 1.0 GiB and 0.0 GiB are free: set precision = "bfloat16", or take a smaller base model'
+        'tuned_model needs 1.0 GiB and 0.0 GiB are free: set precision = "bfloat16", or take a smaller base model'
     )
 
 
@@ -98,10 +98,10 @@ def test_what_does_not_fit_says_what_is_missing_and_what_to_change(workspace: Wo
     [
         # The model is so small that adapters of rank 64 have more parameters than it.
         (
-            {"evaluator": {"method": "full"}, "reverse_model": {"rank": 1}, "tuning": {"rank": 1}},
-            'set evaluator.method = "lora"',
+            {"tuning": {"method": "full"}, "reverse_model": {"rank": 1}, "evaluator": {"rank": 1}},
+            'set tuning.method = "lora"',
         ),
-        ({"precision": "bfloat16"}, "lower evaluator.maximum_tokens"),
+        ({"precision": "bfloat16"}, "lower tuning.maximum_tokens"),
     ],
 )
 def test_the_setting_to_change_is_one_that_helps(workspace: Workspace, settings: Any, change: str) -> None:
