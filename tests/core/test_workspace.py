@@ -91,7 +91,10 @@ def test_places_say_who_said_it(home: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ('preset = "fancy"', r"^languages\.toml \[eu\]: unknown preset 'fancy'; known: faithful, modern, pocket$"),
+        (
+            'preset = "fancy"',
+            r"^languages\.toml \[eu\]: unknown preset 'fancy'; known: faithful, modern, pocket, small$",
+        ),
         (
             "settings = { tuning = { epoch = 2 } }",
             r"^languages\.toml \[eu\]: unknown setting 'tuning\.epoch'; known here: method, epochs, ",

@@ -86,7 +86,7 @@ def test_a_language_is_added_with_what_it_is_built_with(xinstr: CommandLine) -> 
     done = xinstr("languages", "add", "tr", *arguments, "--preset", "fancy")
     assert (done.returncode, done.stderr) == (
         1,
-        "error: unknown preset 'fancy'; known: faithful, modern, pocket\n",
+        "error: unknown preset 'fancy'; known: faithful, modern, pocket, small\n",
     )
     done = xinstr("languages", "add", "tr", *arguments, "--preset", "modern", "--base-model", "org/large")
     assert done.returncode == 0
@@ -245,4 +245,4 @@ def test_explain_can_leave_out_what_is_the_authors(xinstr: CommandLine) -> None:
 
 
 def test_explain_of_an_unknown_preset_is_one_line(xinstr: CommandLine) -> None:
-    assert_one_line(xinstr, ["explain", "nope"], "unknown preset 'nope'; known: faithful, modern, pocket")
+    assert_one_line(xinstr, ["explain", "nope"], "unknown preset 'nope'; known: faithful, modern, pocket, small")
