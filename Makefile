@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LANGUAGES ?= sw,fi,ur
 PORT ?= 3000
-# One thread for the tests: two threads on a shared two-core machine were measured to be slower than one.
+# One thread a test process, and two of these: two threads on a shared two-core machine were measured to be slower than one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .PHONY: reference demo test test-slow test-browser test-real real-models ui lint format clean setup
@@ -32,7 +32,7 @@ ui: setup ## the Dagster UI on the loopback address
 	$(BIN)/xinstr ui --port $(PORT)
 
 test: $(VENV)/.installed-dev ## the default suite
-	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "not slow and not browser and not real"
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser and not real"
 
 test-slow: $(VENV)/.installed-dev ## kills, byte-for-byte repeats, real data where it is present
 	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "slow and not real"

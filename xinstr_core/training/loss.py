@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from xinstr_core.engines.memory import give_back_freed
 from xinstr_core.errors import StageError
 from xinstr_core.training.rows import IGNORED
 
@@ -84,6 +85,8 @@ def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: A
         _gradient(embedding.weight)
     with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
         hidden = hidden_states(model, input_ids)[:, :-1]
+    if embedding.weight.requires_grad and input_ids.device.type == "cpu":
+        give_back_freed()  # of earlier rows, before the head makes copies and logits that find no place between what is left
     labels = labels[:, 1:]
     labelled = labels != IGNORED
     hidden = hidden[labelled].to(dtype)
