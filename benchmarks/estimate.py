@@ -144,14 +144,21 @@ def main() -> None:
     ]
     if missing:
         sys.exit(f"skipped: {missing[0]} is missing (make real-models)")
-    cases = [Case(base, tokens) for base in BASES for tokens in TOKENS]
-    lines = [line for case in cases for line in rows(case)]
+    lines: list[str] = []
+    for base in BASES:
+        for tokens in TOKENS:
+            lines += rows(Case(base, tokens))
+            write_report(lines)
+
+
+def write_report(lines: list[str]) -> None:
+    """After every case, so that a stopped command leaves what it has measured."""
     within = sum("**" not in line for line in lines)
     head = [
         "# The estimate against builds",
         "",
-        f"`python benchmarks/estimate.py`: {DOCUMENTS} Finnish documents and {SEEDS} seed pairs of so many tokens, preset `modern` cut short, on a processor of two cores. MiB and seconds; ** marks",
-        f"an estimate of memory that is further than {WITHIN:.0%} from the measured peak. Within it: {within} of {len(lines)}.",
+        f"`python benchmarks/estimate.py`: {DOCUMENTS} Finnish documents and {SEEDS} seed pairs of so many tokens, preset `modern` cut short, two threads. MiB and seconds; ** marks an estimate of memory that is",
+        f"further than {WITHIN:.0%} from the measured peak. Within it: {within} of {len(lines)}. Seconds are of the clock: what else the machine did is in those that were measured.",
         "",
         "| base | tokens | stage | estimated MiB | measured MiB | ratio | estimated s | measured s |",
         "|---|---|---|---|---|---|---|---|",
