@@ -66,16 +66,19 @@ class Identification:
 
     @property
     def probability(self) -> float:
-        return max(self.scores.values(), default=0.0)
+        return min(1.0, max(self.scores.values(), default=0.0))  # voters' probabilities exceed 1 in their last digits
 
     def of(self, language: str) -> float:
-        """The score of a language: its own, or its confusable group's where it leads that group; 0 where it does not."""
+        """The score of a language: its own, or its confusable group's where it leads that group; 0 where it does not.
+
+        At most 1: a look-alike that one voter alone knows has that voter's whole vote, so a group's sum may be above it.
+        """
         base = _base(language)
         own = self.scores.get(base, 0.0)
         others = [self.scores.get(other, 0.0) for group in CONFUSABLE if base in group for other in group - {base}]
         if others and own <= max(others):
             return 0.0
-        return own + sum(others)
+        return min(1.0, own + sum(others))
 
 
 def identify(text: str) -> Identification:

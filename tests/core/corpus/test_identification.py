@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from xinstr_core.corpus.identification import (
     voters,
 )
 from xinstr_core.errors import InputError
+from xinstr_core.pocket.documents import draw_topics, write_document
+from xinstr_core.pocket.templates import POCKET_LANGUAGES
 
 
 @pytest.mark.parametrize("language", SENTENCES)
@@ -52,6 +55,14 @@ def test_a_language_has_the_score_of_its_look_alikes_where_it_leads_them() -> No
     assert leads.of("id") == pytest.approx(0.7)
     assert leads.of("ms") == 0.0
     assert leads.of("en") == 0.3
+
+
+@pytest.mark.parametrize("language", POCKET_LANGUAGES)
+def test_a_score_is_a_probability_also_where_look_alikes_share_it(language: str) -> None:
+    """Of Urdu the voters' weights sum to more than 1: Western Punjabi, which one alone knows, has its whole vote."""
+    rng = random.Random(0)
+    texts = [write_document(topic, rng) for topic in draw_topics(language, 12, rng)]
+    assert all(0.5 < identify(text).of(language) <= 1.0 for text in texts)
 
 
 def test_a_language_with_a_region_or_script_is_looked_up_by_its_base() -> None:
