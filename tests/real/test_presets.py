@@ -17,6 +17,7 @@ import pytest
 from real_text import DATA
 
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.evaluation.arms import SELECTED
 from xinstr_core.pocket.documents import draw_topics, write_document, write_instruction
 from xinstr_core.presets import load_settings
 from xinstr_core.schemas.eval_report import ReportFigures
@@ -42,7 +43,11 @@ SMALLER = {
     "evaluation.maximum_new_tokens": "64",
     "diversity.encoder": "base-model",
 }
-MEMORY_MIB = {"modern": 4096, "faithful": 7168}  # the most that any stage may hold; faithful trains all weights
+MEMORY_MIB = {
+    "modern": 4096,
+    "faithful": 7168,
+    "small": 4096,
+}  # the most that any stage may hold; faithful trains all weights
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def embedded_records(kind: str) -> list[dict[str, str]]:
     ]
 
 
-@pytest.fixture(scope="module", params=["modern", "faithful"])
+@pytest.fixture(scope="module", params=["modern", "faithful", "small"])
 def built(
     request: pytest.FixtureRequest, gemma: ModelReference, text: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Store]:
@@ -130,7 +135,8 @@ def test_pairs_are_rated_and_the_report_has_every_arm(built: tuple[str, Store]) 
     settings = load_settings(built[0])
     assert partition(built, "refined_pairs").read_figures(RefinedFigures).funnel.taken > 0
     report = partition(built, "eval_report")
-    assert set(report.read_figures(ReportFigures).arms) == set(settings.evaluation.arms)
+    arms = {SELECTED, *settings.evaluation.arms} if settings.evaluation.arms else set()  # what they are compared with
+    assert set(report.read_figures(ReportFigures).arms) == arms
     replies = report.read("replies")
-    assert {"base", "tuned", *settings.evaluation.arms} == set(replies["model"])
+    assert {"base", "tuned", *arms} == set(replies["model"])
     assert (report.folder("report") / "index.html").stat().st_size > 10_000

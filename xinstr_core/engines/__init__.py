@@ -3,8 +3,8 @@
 import os
 
 # Threads that share a matrix product wait for each other awake, GNU's library for some ten milliseconds each time. Where
-# another process has one of the processors, that made a build up to twelve times as slow; so short a wait costs nothing
-# where none has (docs/decisions/0010-busy-machines.md).
+# another process has one of the processors, that made the evaluator of a build five times as slow; so short a wait costs
+# nothing where none has (docs/decisions/0010-busy-machines.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 
 from tests.core.conftest import take_more_than_there_is
 from xinstr_core.engines import memory
 from xinstr_core.engines.base import Decoding, Engine, Request
-from xinstr_core.engines.memory import MOST_TOKENS, TokenBudget, bytes_a_token
+from xinstr_core.engines.memory import MOST_TOKENS, TokenBudget, bytes_a_token, give_back_freed
 from xinstr_core.engines.models import ModelReference, load_causal_model
 from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
 from xinstr_core.engines.transformers_engine import TransformersEngine
@@ -218,3 +219,18 @@ def test_no_tensor_holds_texts_times_vocabulary(
         engine.score_labels(requests, ("1", "2"))
         engine.embed([request.prompt for request in requests])
     assert 0 < largest <= 2**21
+
+
+def test_what_was_freed_between_blocks_in_use_goes_back_to_the_system() -> None:
+    """The C library asks the system anew for blocks from 128 KiB on, and keeps smaller ones."""
+
+    def held() -> int:
+        return int(psutil.Process().memory_info().rss)
+
+    blocks = [bytearray(100_000) for _ in range(2000)]
+    pins = blocks[::20]
+    del blocks
+    kept = held()
+    give_back_freed()
+    assert kept - held() > 100_000_000
+    assert len(pins) == 100

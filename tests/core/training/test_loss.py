@@ -12,6 +12,7 @@ import torch
 from xinstr_core.engines.models import load_causal_model
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
+from xinstr_core.training import loss
 from xinstr_core.training.batches import collate, labels_of
 from xinstr_core.training.loss import Head, backward, check_head, cross_entropy, head_of
 from xinstr_core.training.rows import TrainingRow
@@ -27,8 +28,9 @@ def positions(count: int = 7, width: int = 5, vocabulary: int = 11) -> tuple[Any
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("scale", "softcap"), [(1.0, None), (0.25, None), (1.0, 2.0), (3.0, 2.0)])
 def test_loss_and_gradients_are_those_of_all_logits(
-    chunk: int, bias: bool, scale: float, softcap: float | None
+    chunk: int, bias: bool, scale: float, softcap: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loss, "_HEAD_ROWS", 4)  # of a vocabulary of 11
     hidden, weight, offset, labels = positions()
     offset = offset if bias else None
     leaves = [leaf.requires_grad_() for leaf in (hidden, weight, offset) if leaf is not None]
@@ -38,9 +40,9 @@ def test_loss_and_gradients_are_those_of_all_logits(
     expected = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
     wanted = [0.5 * gradient for gradient in torch.autograd.grad(expected, leaves)]
     with torch.no_grad():
-        loss, gradient = cross_entropy(hidden, labels, Head(weight, offset, scale, softcap), 0.5, chunk)
+        summed, gradient = cross_entropy(hidden, labels, Head(weight, offset, scale, softcap), 0.5, chunk)
     found = [gradient, *(leaf.grad for leaf in leaves[1:])]
-    torch.testing.assert_close(loss, expected.detach(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(summed, expected.detach(), rtol=1e-6, atol=0)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
@@ -56,25 +58,29 @@ def test_a_frozen_head_gets_no_gradient() -> None:
 def test_logits_of_huge_size_give_a_finite_loss() -> None:
     hidden, weight, _, labels = positions()
     with torch.no_grad():
-        loss, gradient = cross_entropy(1e4 * hidden, labels, Head(weight, None), 1.0)
-    assert bool(torch.isfinite(loss))
+        summed, gradient = cross_entropy(1e4 * hidden, labels, Head(weight, None), 1.0)
+    assert bool(torch.isfinite(summed))
     assert bool(torch.isfinite(gradient).all())
 
 
-def test_gradients_of_a_whole_model_are_those_of_its_own_loss(tiny_engines: Engines) -> None:
-    """Tied embeddings, padding, and rows of different lengths included."""
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_gradients_of_a_whole_model_are_those_of_its_own_loss(tiny_engines: Engines, tied: bool) -> None:
+    """Embeddings that are the head or are not, padding, and rows of different lengths included."""
     rows = [
         TrainingRow("a", [5, 6, 7, 8, 9], [-100, -100, 7, 8, 9]),
         TrainingRow("b", [10, 11, 12], [10, 11, 12]),
     ]
     model = load_causal_model(tiny_engines.base)
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    if not tied:
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     batch = collate(0, rows)
-    loss = model(**batch).loss
-    loss.backward()
+    own = model(**batch).loss
+    own.backward()
     expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
     summed = backward(model, **batch, weight=1 / labels_of(rows), dtype=torch.float32)
-    assert float(summed) / labels_of(rows) == pytest.approx(float(loss.detach()), rel=1e-6)
+    assert float(summed) / labels_of(rows) == pytest.approx(float(own.detach()), rel=1e-6)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-6)
 
@@ -84,10 +90,10 @@ def test_padding_changes_no_loss(tiny_engines: Engines) -> None:
     short = TrainingRow("a", [5, 6, 7], [-100, 6, 7])
     long = TrainingRow("b", list(range(5, 105)), [-100] * 50 + list(range(55, 105)))
 
-    def loss(*rows: TrainingRow) -> float:
+    def of(*rows: TrainingRow) -> float:
         return float(backward(model, **collate(0, rows), weight=1.0, dtype=torch.float32))
 
-    assert loss(short, long) == pytest.approx(loss(short) + loss(long), rel=1e-6)
+    assert of(short, long) == pytest.approx(of(short) + of(long), rel=1e-6)
 
 
 @pytest.mark.parametrize(

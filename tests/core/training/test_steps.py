@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -232,3 +233,11 @@ def test_the_learning_rate_is_that_of_the_cosine_schedule_of_transformers(steps_
         assert learning_rate_share(step, steps_in_all) == pytest.approx(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
+
+
+def test_a_processors_memory_is_left_to_others_unless_the_weights_take_more() -> None:
+    """As Gemma 3 270M in bfloat16: 0.9 MB a token, so that 704 MiB hold 821."""
+    gemma = SimpleNamespace(num_hidden_layers=18, hidden_size=640, intermediate_size=2048)
+    found = [budget.enough_tokens(gemma, 2, weights, "cpu") for weights in (0, 704 << 20, 800 << 20, 8 << 30)]
+    assert found == [821, 821, 933, 1024]
+    assert budget.enough_tokens(gemma, 2, 0, "cuda") == 16384
