@@ -53,6 +53,10 @@ class Language(BaseModel):
     )
     seeds: str | None = Field(default="pocket", description="'pocket', a file, a folder, or nothing")
     prompts: str | None = Field(default=None, description="JSONL of evaluation prompts in the language itself")
+    gold: str | None = Field(
+        default=None,
+        description="JSONL of (English instruction, response) pairs that people wrote, to measure on; never trained on",
+    )
     licence: str | None = Field(default=None, description="of documents that name none")
     minimum_language_score: float | None = Field(default=None, ge=0, le=1)
     identification_label: str | None = Field(

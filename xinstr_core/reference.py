@@ -23,7 +23,10 @@ and column has its comment (`DESCRIBE`, `duckdb_columns()`). Figures are in `man
 def reference() -> str:
     """The page, in Markdown."""
     parts = [_OPENING, *(line for stage in LINE for line in _asset(stage))]
-    metrics = [[metric.name, metric.meaning, metric.unit, f"{metric.better} is better"] for metric in METRICS]
+    metrics = [
+        [metric.name, metric.meaning, metric.unit, f"{metric.better} is better" if metric.better else ""]
+        for metric in METRICS
+    ]
     parts += ["## What eval_report measures\n", _table(["metric", "meaning", "unit", ""], metrics)]
     parts += ["## Cost of every asset\n", *_figures(Cost)]
     parts += ["## What the catalogue adds\n"]

@@ -122,14 +122,15 @@ class Workspace:
         return self.home / named
 
     def evaluation_files(self, language: Language) -> list[Path]:
-        """Files whose text must not be in the corpus: those that the settings name."""
+        """Files whose text must not be in the corpus: those that the settings name, and the language's gold pairs."""
+        gold = self.gold_pairs_file(language)
         named = [
             self.home / name.replace("{language}", language.tag)
             for name in self.settings(language).corpus.evaluation_sets
         ]
         if missing := [str(path) for path in named if not path.is_file()]:
             raise InputError(f"no evaluation set {', '.join(missing)}: correct corpus.evaluation_sets")
-        return named
+        return [*named, gold] if gold else named
 
     def seeds_file(self, language: Language) -> Path | None:
         """The seed pairs, or None for a language that has none."""
@@ -148,6 +149,10 @@ class Workspace:
             return _one_file(self.home / language.prompts, language, "prompts")
         world = self.pocket_world(language)
         return self._pocket_file(world, language, "prompts") if world else None
+
+    def gold_pairs_file(self, language: Language) -> Path | None:
+        """Pairs that people wrote, to measure on, or None."""
+        return _one_file(self.home / language.gold, language, "gold") if language.gold else None
 
     def gold_file(self, language: Language, part: str = "") -> Path | None:
         """Gold of a pocket corpus: for the evaluation only."""

@@ -55,10 +55,12 @@ class Gap:
 
 
 def paired_cases(scores: pl.DataFrame) -> pl.DataFrame:
-    """Every case (SCORES) of two arms that are COMPARED: reference, arm, reference_value and value, sorted."""
+    """Every case (SCORES) of two arms that are COMPARED, where one way is better: reference, arm, reference_value and value, sorted."""
     of_case = ["language", "metric", "prompts", "better", "case"]
     pairs = pl.DataFrame(COMPARED, schema={"reference": pl.Enum(ARMS), "arm": pl.Enum(ARMS)}, orient="row")
-    values = scores.filter(pl.col("model").is_in(ARMS)).with_columns(pl.col("model").cast(pl.Enum(ARMS)))
+    values = scores.filter(pl.col("model").is_in(ARMS) & pl.col("better").is_not_null()).with_columns(
+        pl.col("model").cast(pl.Enum(ARMS))
+    )
     others = pairs.join(values, left_on="arm", right_on="model")
     references = values.select(*of_case, reference="model", reference_value="value")
     return others.join(references, on=[*of_case, "reference"]).sort("reference", "arm", *of_case)

@@ -20,7 +20,7 @@ NO_PROMPTS = "-"  # of a measure for which nobody was asked
 
 @dataclass(frozen=True)
 class Measure:
-    """A measured mean. `model` is what was measured, `prompts` the language asked in, `better` is higher or lower."""
+    """A measured mean. `model` is what was measured, `prompts` the language asked in, `better`: higher, lower, or neither (None)."""
 
     language: str
     metric: str
@@ -30,7 +30,7 @@ class Measure:
     low: float
     high: float
     n: int
-    better: str
+    better: str | None
 
 
 class Measures:
@@ -95,10 +95,10 @@ class Comparison:
 
 
 def compare(rows: Sequence[Measure]) -> list[Comparison]:
-    """Every measure that both models have, in the order of the base model's."""
+    """Every measure that both models have and of which one way is better, in the order of the base model's."""
     tuned = {(row.metric, row.prompts): row for row in rows if row.model == TUNED}
     return [
         Comparison(row.metric, row.prompts, row, tuned[row.metric, row.prompts])
         for row in rows
-        if row.model == BASE and (row.metric, row.prompts) in tuned
+        if row.model == BASE and row.better and (row.metric, row.prompts) in tuned
     ]

@@ -11,6 +11,7 @@ import polars as pl
 
 from xinstr_core.corpus.characters import count_characters
 from xinstr_core.corpus.identification import identify, knows
+from xinstr_core.corpus.quality import measure
 from xinstr_core.corpus.readers import Reject, read_records
 from xinstr_core.engines.base import Decoding, Engine, Request
 from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
@@ -21,6 +22,7 @@ from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import Prompt
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.eval_report import REPLY_COLUMNS
+from xinstr_core.schemas.metrics import IDENTIFIED_CHARACTERS
 from xinstr_core.settings import EvaluationSettings
 
 ENGLISH = "en"
@@ -83,6 +85,17 @@ def answer(
     )
     empty = pl.col("reply").fill_null(""), pl.col("tokens").fill_null(0), pl.col("finished").fill_null(False)
     return keys.join(rows.done, on=KEY, how="left").with_columns(empty).sort("prompt_id")
+
+
+def has_wrong_line(reply: str, language: Language) -> bool:
+    """Whether a line of IDENTIFIED_CHARACTERS or more is not in the language: what a reply as a whole can hide."""
+    lines = (line.strip() for line in reply.splitlines())
+    return any(is_wrong_language(line, language) for line in lines if len(line) >= IDENTIFIED_CHARACTERS)
+
+
+def repetition(reply: str, language: Language) -> float:
+    """Share of a reply's runs of words that it had before; 0 for an empty one."""
+    return measure(reply, language.script).repeated_phrase_share if reply.strip() else 0.0
 
 
 def is_wrong_language(reply: str, language: Language) -> bool:

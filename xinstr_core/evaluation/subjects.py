@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,26 +10,40 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.base import SCORED_ROWS, Request
+from xinstr_core.engines.base import SCORED_ROWS, Request, TokenScores
 from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import Load, RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.evaluation.gold import HeldOutDocument, judge_replies
+from xinstr_core.evaluation.gold_pairs import GoldPair
 from xinstr_core.evaluation.measures import Measures, by_case
-from xinstr_core.evaluation.replies import ENGLISH, EvaluationPrompt, answer, is_wrong_language
+from xinstr_core.evaluation.replies import (
+    ENGLISH,
+    EvaluationPrompt,
+    answer,
+    has_wrong_line,
+    is_wrong_language,
+    repetition,
+)
 from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.pocket.documents import write_instruction
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.metrics import (
+    GOLD_BITS,
     GOLD_LIKELIHOOD,
     HELD_OUT_LIKELIHOOD,
+    REPETITION,
     REPLY_INTENT,
+    REPLY_LENGTH,
     REPLY_SUBJECT,
+    UNFINISHED,
     WRONG_LANGUAGE,
+    WRONG_LANGUAGE_LINE,
+    Metric,
 )
 from xinstr_core.settings import EvaluationSettings
 
@@ -47,7 +62,7 @@ class Examination:
     """What every model of a language is asked.
 
     `held_out` are pairs (pair_id, instruction, response) that no model has seen; `gold` are documents about subjects that
-    no training text names, None for text from outside.
+    no training text names, None for text from outside; `gold_pairs` are what people wrote, for any language.
     """
 
     language: Language
@@ -55,6 +70,7 @@ class Examination:
     prompts: Sequence[EvaluationPrompt]
     held_out: pl.DataFrame
     gold: Sequence[HeldOutDocument] | None
+    gold_pairs: Sequence[GoldPair] = ()
 
     def measure(
         self, subject: Subject, engines: Engines, log: RowLog, measures: Measures, progress: Progress
@@ -66,6 +82,9 @@ class Examination:
         replies = answer(engine, model, self.prompts, template, self.language, self.settings, log, progress)
         self._judge(subject, replies, measures)
         measures.add(HELD_OUT_LIKELIHOOD, subject.name, likelihoods(engine, self._held_out_requests()), prompts=ENGLISH)
+        if self.gold_pairs:
+            found = bits_per_byte(engine, self._gold_pair_requests(subject.template))
+            measures.add(GOLD_BITS, subject.name, found, prompts=ENGLISH)
         if self.gold is not None:
             of_gold = likelihoods(engine, self._gold_requests(self.gold, subject.template))
             measures.add(GOLD_LIKELIHOOD, subject.name, of_gold, prompts=ENGLISH)
@@ -76,13 +95,24 @@ class Examination:
         judged = None if self.gold is None else judge_replies(replies, self.prompts, self.language.tag)
         for asked_in in sorted({p.prompt_language for p in self.prompts}):
             ids = [p.prompt_id for p in self.prompts if p.prompt_language == asked_in]
-            of_language = replies.filter(pl.col("prompt_id").is_in(ids)).select("prompt_id", "reply")
-            wrong = {case: float(is_wrong_language(reply, self.language)) for case, reply in of_language.iter_rows()}
-            measures.add(WRONG_LANGUAGE, subject.name, wrong, prompts=asked_in)
+            of_language = replies.filter(pl.col("prompt_id").is_in(ids))
+            for metric, values in self._of_replies(of_language).items():
+                measures.add(metric, subject.name, values, prompts=asked_in)
             if judged is not None:
                 of_gold = judged.filter(pl.col("prompt_id").is_in(ids))
                 for metric, column in ((REPLY_INTENT, "right_intent"), (REPLY_SUBJECT, "right_subject")):
                     measures.add(metric, subject.name, by_case(of_gold, column, "prompt_id"), prompts=asked_in)
+
+    def _of_replies(self, replies: pl.DataFrame) -> dict[Metric, dict[str, float]]:
+        """What every reply shows by itself, by metric and prompt."""
+        texts = dict(replies.select("prompt_id", "reply").iter_rows())
+        return {
+            WRONG_LANGUAGE: {case: float(is_wrong_language(text, self.language)) for case, text in texts.items()},
+            WRONG_LANGUAGE_LINE: {case: float(has_wrong_line(text, self.language)) for case, text in texts.items()},
+            REPETITION: {case: repetition(text, self.language) for case, text in texts.items()},
+            UNFINISHED: by_case(replies.select("prompt_id", ~pl.col("finished")), "finished", "prompt_id"),
+            REPLY_LENGTH: {case: float(len(text)) for case, text in texts.items()},
+        }
 
     def _held_out_requests(self) -> list[Request]:
         """Each held-out response under its own instruction."""
@@ -90,6 +120,13 @@ class Examination:
         return [
             Request(pair_id, web.render(instruction=instruction, language=self.language.name), response)
             for pair_id, instruction, response in self.held_out.select("pair_id", "instruction", "response").iter_rows()
+        ]
+
+    def _gold_pair_requests(self, template: str) -> list[Request]:
+        asked = prompt(template)
+        return [
+            Request(pair.key, asked.render(instruction=pair.instruction, language=self.language.name), pair.response)
+            for pair in self.gold_pairs
         ]
 
     def _gold_requests(self, documents: Sequence[HeldOutDocument], template: str) -> list[Request]:
@@ -112,9 +149,23 @@ class Examination:
 
 def likelihoods(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
     """Mean natural log-probability per token of every completion, by key; none of one that the model cannot read."""
-    found = dict[str, float]()
+    return {key: sum(scores.tokens) / len(scores.tokens) for key, scores in _scored(engine, requests).items()}
+
+
+def bits_per_byte(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
+    """Bits that each completion costs a byte of its UTF-8 form, by key: tokenizers cut differently, bytes are the same.
+
+    None of a completion that the model cannot read. The end of text is not counted.
+    """
+    bytes_of = {request.key: len(request.completion.encode()) for request in requests}
+    found = _scored(engine, requests).items()
+    return {key: -sum(scores.tokens) / math.log(2) / bytes_of[key] for key, scores in found}
+
+
+def _scored(engine: Load, requests: Sequence[Request]) -> dict[str, TokenScores]:
+    found = dict[str, TokenScores]()
     for batch in length_sorted_batches(requests, SCORED_ROWS):
         for _, scores in isolated(lambda part: engine().score(part), batch):
             if not isinstance(scores, Fault):
-                found |= {score.key: sum(score.tokens) / len(score.tokens) for score in scores}
+                found |= {score.key: score for score in scores}
     return found

@@ -32,12 +32,12 @@ from xinstr_core.schemas.declaration import Contract, FigureDeclaration, Told, d
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, MAP
 from xinstr_core.schemas.eval_report import ArmFigures
 from xinstr_core.schemas.evaluator import EVALUATOR, EvaluatorFigures
-from xinstr_core.schemas.metrics import BASE, METRIC, TUNED
+from xinstr_core.schemas.metrics import BASE, METRIC, METRICS, TUNED
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, RATING, REFINED_PAIRS, RoundFigures
 from xinstr_core.schemas.reverse_model import REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
-from xinstr_core.schemas.shared import NATS_A_TOKEN, SCORES
+from xinstr_core.schemas.shared import SCORES, SHARE
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings
 from xinstr_core.store import Partition, write_text
@@ -105,7 +105,7 @@ def _measured(language: Language, findings: Findings) -> dict[str, Any]:
     points = [
         {"label": f"{c.metric} ({c.prompts})", **_point(m)}
         for c in comparisons
-        if not _is_likelihood(c.metric)
+        if _unit(c.metric) == SHARE
         for m in (c.base, c.tuned)
     ]
     by_prompts = {(m.metric, m.prompts): m for m in findings.measures if m.model == TUNED}
@@ -124,9 +124,9 @@ def _measured(language: Language, findings: Findings) -> dict[str, Any]:
         "arm_measures": [m for m in findings.measures if m.model in ARMS],
         "gaps": findings.gaps,
         "gap_plots": [
-            (title, _markup(gap_plot([gap for gap in findings.gaps if _is_likelihood(gap.metric) is likelihood])))
-            for title, likelihood in (("shares of prompts", False), ("nats per token", True))
-            if any(_is_likelihood(gap.metric) is likelihood for gap in findings.gaps)
+            ("shares of prompts" if unit == SHARE else unit, _markup(gap_plot(of_unit)))
+            for unit in dict.fromkeys(metric.unit for metric in METRICS)
+            if (of_unit := [gap for gap in findings.gaps if _unit(gap.metric) == unit])
         ],
         "others": [m for m in findings.measures if m.model not in models],
     }
@@ -164,8 +164,8 @@ def _figures(inputs: Mapping[str, Partition], contract: Contract[Told]) -> Told:
     return inputs[contract.asset].read_figures(contract.figures)
 
 
-def _is_likelihood(metric: str) -> bool:
-    return METRIC[metric].unit == NATS_A_TOKEN
+def _unit(metric: str) -> str:
+    return METRIC[metric].unit
 
 
 def _point(measure: Measure) -> dict[str, Any]:

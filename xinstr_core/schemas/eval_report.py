@@ -13,7 +13,9 @@ ASSET = "eval_report"
 METRIC_NAME = Column("metric", pl.String, "what is measured")
 MODEL = Column("model", pl.String, "what was measured: base, tuned, an arm, the reverse model, or a set of pairs")
 PROMPTS = Column("prompts", pl.String, "language of the prompts; - where there are none")
-BETTER = Column("better", pl.String, "which way is better", values=get_args(Better))
+BETTER = Column(
+    "better", pl.String, "which way is better; null where neither is", values=get_args(Better), nullable=True
+)
 LOW = Column("low", pl.Float64, "lower end of the 95 % interval")
 HIGH = Column("high", pl.Float64, "upper end of the 95 % interval")
 CASES = Column("n", pl.Int64, "cases that it is a mean of", minimum=1)

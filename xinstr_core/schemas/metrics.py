@@ -15,12 +15,25 @@ class Metric:
     name: str
     meaning: str
     unit: str = SHARE
-    better: Better = "higher"
+    better: Better | None = "higher"  # None: neither
 
 
+IDENTIFIED_CHARACTERS = 40  # of a line; the language of shorter ones is identified badly
 WRONG_LANGUAGE = Metric(
     "wrong-language rate", "replies that are empty, in another script or in another language", better="lower"
 )
+WRONG_LANGUAGE_LINE = Metric(
+    "replies with a line in another language",
+    f"replies of which a line of {IDENTIFIED_CHARACTERS} characters or more is in another script or language",
+    better="lower",
+)
+REPETITION = Metric(
+    "repetition in replies",
+    "runs of five words that a reply had before, among all its runs of five words",
+    better="lower",
+)
+UNFINISHED = Metric("unfinished replies", "replies that ran into the limit of tokens", better="lower")
+REPLY_LENGTH = Metric("length of reply", "characters of a reply", "characters", better=None)
 REPLY_INTENT = Metric("right intent of reply", "replies that by most of their sentences do what was asked, by gold")
 REPLY_SUBJECT = Metric(
     "right intent and subject of reply", "replies that do it about the subject that was asked for, by gold"
@@ -32,6 +45,12 @@ GOLD_LIKELIHOOD = Metric(
     "gold log-likelihood per token",
     "documents about subjects that no training text names, under a right instruction",
     NATS_A_TOKEN,
+)
+GOLD_BITS = Metric(
+    "bits per byte of gold responses",
+    "responses of the language's gold pairs, which no model wrote and none was trained on, each under its instruction",
+    "bits a byte",
+    better="lower",
 )
 GOOD_PAIRS = Metric("good pairs", "pairs whose document is good and whose instruction is right, by gold")
 PRECISION = Metric("good pairs (precision)", "good ones among what was kept, by gold")
@@ -47,10 +66,15 @@ INSTRUCTION_SUBJECT = Metric(
 
 METRICS = (
     WRONG_LANGUAGE,
+    WRONG_LANGUAGE_LINE,
+    REPETITION,
+    UNFINISHED,
+    REPLY_LENGTH,
     REPLY_INTENT,
     REPLY_SUBJECT,
     HELD_OUT_LIKELIHOOD,
     GOLD_LIKELIHOOD,
+    GOLD_BITS,
     GOOD_PAIRS,
     PRECISION,
     RECALL,

@@ -20,6 +20,7 @@ from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining
 from xinstr_core.evaluation.arms import SELECTED, drawable
 from xinstr_core.evaluation.gaps import Gap, gaps
 from xinstr_core.evaluation.gold import HeldOutDocument, held_out_documents
+from xinstr_core.evaluation.gold_pairs import GoldPair, read_gold_pairs
 from xinstr_core.evaluation.measures import Measures, compare
 from xinstr_core.evaluation.replies import ENGLISH, REPLY_SCHEMA, EvaluationPrompt, read_prompts
 from xinstr_core.evaluation.subjects import Examination, Subject
@@ -46,6 +47,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
     return {
         "audit": audit if audit.is_file() else None,
         "prompts": workspace.prompts_file(language),
+        "gold pairs": workspace.gold_pairs_file(language),
         "gold": workspace.gold_file(language),
         "held-out gold": workspace.gold_file(language, ".heldout"),
     }
@@ -63,7 +65,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
         DIVERSIFIED_SET,
         TUNED_MODEL,
     ),
-    version="4",
+    version="5",
     settings=("evaluation", "generation", "tuning", "curation"),
     prompts=("response_web", "response_seed", "reverse"),
     files=files,
@@ -151,7 +153,7 @@ def _examine(
     measures: Measures,
 ) -> pl.DataFrame:
     """The replies of all models, beside what was asked."""
-    examination = Examination(run.language, run.settings.evaluation, prompts, _held_out(run), gold)
+    examination = Examination(run.language, run.settings.evaluation, prompts, _held_out(run), gold, _gold_pairs(run))
     log = RowLog.open(run.rows / REPLIES.name, REPLY_SCHEMA, run.previous, REPLIES.name)
     found = [examination.measure(subject, run.engines, log, measures, run.progress) for subject in subjects]
     asked = pl.DataFrame(
@@ -178,6 +180,12 @@ def _gold(run: StageRun) -> list[HeldOutDocument] | None:
     """Documents about held-out subjects, where the language's text is an embedded world."""
     path = run.workspace.gold_file(run.language, ".heldout")
     return held_out_documents(path, run.language.tag) if path else None
+
+
+def _gold_pairs(run: StageRun) -> list[GoldPair]:
+    """The language's gold pairs, but for those that stand among the seeds; the corpus refuses their text itself."""
+    path = run.workspace.gold_pairs_file(run.language)
+    return read_gold_pairs(path, run.read(SEEDS)["response"].to_list()) if path else []
 
 
 def _prompts(run: StageRun) -> list[EvaluationPrompt]:
