@@ -11,8 +11,9 @@ import polars as pl
 
 from xinstr_core.curation.instructions import instruction_status
 from xinstr_core.curation.openings import common_openings, suit_openings
+from xinstr_core.curation.reverse import decoding_of, write_raw_instructions
 from xinstr_core.curation.self_contained import opening_flaw
-from xinstr_core.engines.base import SCORED_ROWS, Completion, Decoding, Engine, Request
+from xinstr_core.engines.base import SCORED_ROWS, Request
 from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
 from xinstr_core.identity import content_key, fingerprint, pair_key
 from xinstr_core.prompts.render import prompt
@@ -114,43 +115,20 @@ def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) ->
     """The instructions that are tried for a text: sampled freely, then from each opening."""
     settings = run.settings.generation
     asked = prompt("reverse").render(text=text.text)
-    decoding = json.dumps(asdict(_decoding(run)))
+    decoding = json.dumps(asdict(decoding_of(settings)))
     for sample, opening in enumerate([*[""] * settings.candidates, *openings]):
         key = content_key("generation", model, decoding, asked, opening, str(sample))
         yield Attempt(text, sample, opening, Request(key, asked, opening))
 
 
-def _decoding(run: StageRun) -> Decoding:
-    settings = run.settings.generation
-    return Decoding(settings.maximum_new_tokens, settings.temperature, settings.top_p, settings.seed)
-
-
 def _generate(run: StageRun, attempts: Sequence[Attempt]) -> Rows:
-    """Raw answers, on disk before anything parses them: a better parser never costs a second generation."""
-    settings = run.settings.generation
-
-    def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
-        return RAW.frame([_raw_row(completion) for completion in engine.generate(batch, _decoding(run))])
-
-    return run_rows(
+    return write_raw_instructions(
         _reverse_model(run),
         [attempt.request for attempt in attempts],
-        work,
+        run.settings.generation,
         RowLog.open(run.rows / RAW.name, RAW.schema, run.previous, RAW.name),
-        batch_rows=settings.batch_rows,
-        progress=run.progress,
-        maximum_failed_share=settings.maximum_failed_share,
+        run.progress,
     )
-
-
-def _raw_row(completion: Completion) -> dict[str, object]:
-    return {
-        KEY: completion.key,
-        "raw_output": completion.text,
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": completion.completion_tokens,
-        "finished": completion.finished,
-    }
 
 
 def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -> Iterator[dict[str, object]]:
