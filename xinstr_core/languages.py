@@ -40,6 +40,23 @@ class CorpusSource(BaseModel):
     split: str = Field(default="train", description="of a hub dataset")
 
 
+class SeedSource(BaseModel):
+    """`seeds` of a language in languages.toml: a text, which is taken as `path`, or a table of these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str | None = Field(default=None, min_length=1, description="'pocket', a file or a folder with pairs")
+    parallel: str | None = Field(
+        default=None,
+        min_length=1,
+        description="JSONL of documents in English and the language (text_en, text) that people translated; the English "
+        "pairs of `path` teach a model to write their instructions",
+    )
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.path, f"parallel {self.parallel}" if self.parallel else "")))
+
+
 class Language(BaseModel):
     """One target language. `corpus` and `seeds` are `pocket`, a file, or a folder that holds `<tag>.jsonl`."""
 
@@ -51,7 +68,9 @@ class Language(BaseModel):
     corpus: str | CorpusSource = Field(
         default="pocket", description="'pocket', a file, a folder, a URL, or a table that says more"
     )
-    seeds: str | None = Field(default="pocket", description="'pocket', a file, a folder, or nothing")
+    seeds: str | SeedSource | None = Field(
+        default="pocket", description="'pocket', a file, a folder, a table that says more, or nothing"
+    )
     prompts: str | None = Field(default=None, description="JSONL of evaluation prompts in the language itself")
     gold: str | None = Field(
         default=None,
@@ -77,6 +96,10 @@ class Language(BaseModel):
     @property
     def corpus_source(self) -> CorpusSource:
         return self.corpus if isinstance(self.corpus, CorpusSource) else CorpusSource(path=self.corpus)
+
+    @property
+    def seed_source(self) -> SeedSource:
+        return self.seeds if isinstance(self.seeds, SeedSource) else SeedSource(path=self.seeds)
 
     @property
     def built_with(self) -> dict[str, Any]:
@@ -113,13 +136,14 @@ def _language(path: Path, tag: str, entry: Any) -> Language:
         language = Language(tag=tag, **entry)
     except (ValidationError, TypeError) as error:
         found = error.errors() if isinstance(error, ValidationError) else [{"loc": (tag,), "msg": str(error)}]
-        # Of a corpus that is a table, what is wrong inside it and not that it is no text.
-        first = next(
-            (one for one in found if CorpusSource.__name__ in one["loc"] and isinstance(entry.get("corpus"), Mapping)),
-            found[0],
+        # Of a corpus or seeds that are a table, what is wrong inside it and not that it is no text.
+        tables: dict[Any, type[BaseModel]] = {one.__name__: one for one in (CorpusSource, SeedSource)}
+        inside = (
+            one for one in found if tables.keys() & {*one["loc"]} and isinstance(entry.get(one["loc"][0]), Mapping)
         )
-        known = CorpusSource if CorpusSource.__name__ in first["loc"] else Language
-        place = ".".join(str(part) for part in first["loc"] if part != CorpusSource.__name__)
+        first = next(inside, found[0])
+        known = next((tables[part] for part in first["loc"] if part in tables), Language)
+        place = ".".join(str(part) for part in first["loc"] if part not in tables)
         raise SettingsError(
             f"{path}: [{tag}] {place}: {first['msg']}; known: {', '.join(name for name in known.model_fields if name != 'tag')}"
         ) from None

@@ -145,7 +145,7 @@ def _fields(record: Record, language: str, names: set[str]) -> _Fields | Reject:
 
 def _judged(fields: _Fields, language: str, translate_responses: bool) -> SeedPair | Untranslated | Reject:
     place, instruction, response = fields.place, fields.instruction, fields.response
-    answered = _response_language(response, language)
+    answered = response_language(response, language)
     if answered == UNKNOWN and fields.is_labelled:
         answered = language  # of an answer of one word or number there is only what the record says
     if answered not in (language, "en"):
@@ -196,12 +196,12 @@ def _fault(one: Untranslated, translation: Translation, text: str, language: str
     if normalised(text) == normalised(one.text):
         return ("translation_copied",)
     to_english = one.part == "instruction"
-    found = _instruction_language(text, language) if to_english else _response_language(text, language)
+    found = _instruction_language(text, language) if to_english else response_language(text, language)
     wanted = "en" if to_english else language
     return () if found == wanted else ("translation_wrong_language", f"{found}: {text[:EXCERPT_CHARACTERS]}", wanted)
 
 
-def _response_language(text: str, language: str) -> str:
+def response_language(text: str, language: str) -> str:
     """The language itself, or what was found in its place. What no voter knows is the language unless it is English."""
     identified = identify(text)
     is_own = identified.of(language) >= 0.5 if knows(language) else identified.label != "en"

@@ -134,7 +134,7 @@ class Workspace:
 
     def seeds_file(self, language: Language) -> Path | None:
         """The seed pairs, or None for a language that has none."""
-        source = self.seeds or language.seeds
+        source = self.seeds or language.seed_source.path
         if source is None:
             return None
         return (
@@ -142,6 +142,11 @@ class Workspace:
             if source == POCKET
             else _one_file(self.home / source, language, "seeds")
         )
+
+    def parallel_file(self, language: Language) -> Path | None:
+        """Documents in English and the language that become seed pairs, or None."""
+        named = language.seed_source.parallel
+        return _one_file(self.home / named, language, "parallel documents") if named else None
 
     def prompts_file(self, language: Language) -> Path | None:
         """Evaluation prompts, or None: then held-out instructions serve."""

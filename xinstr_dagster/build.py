@@ -83,6 +83,7 @@ def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
             raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
         workspace.settings(language), workspace.model(language)
         workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)
+        workspace.parallel_file(language), workspace.gold_pairs_file(language)
         workspace.pack(language), workspace.evaluation_files(language), workspace.identification_model(language)
 
 

@@ -11,11 +11,15 @@ from xinstr_core.schemas.raw_corpus import REJECT_COLUMNS
 from xinstr_core.schemas.shared import INSTRUCTION, LANGUAGE, ROWS, SEED_ID
 
 ASSET = "seed_pairs"
-Origin = Literal["native", "native_instruction_translated", "response_translated", "english"]
+Origin = Literal["native", "native_instruction_translated", "response_translated", "parallel", "english"]
 IN_ENGLISH: Origin = "english"  # the response is no text of the language
 IS_IN_LANGUAGE = pl.col("origin") != IN_ENGLISH
 ORIGIN = Column(
-    "origin", pl.String, "which side people wrote in the language and which was translated", values=get_args(Origin)
+    "origin",
+    pl.String,
+    "which side people wrote in the language and which was translated; parallel: people translated the text, and a model "
+    "wrote the instruction of its English side",
+    values=get_args(Origin),
 )
 
 SEEDS = Table(
@@ -31,7 +35,12 @@ SEEDS = Table(
         Column("licence", pl.String, "licence, as the record says"),
         Column("native", pl.Boolean, "whether the response is in the language and no machine translated it"),
         ORIGIN,
-        Column("original", pl.String, "the translated side before translation; null where nothing was", nullable=True),
+        Column(
+            "original",
+            pl.String,
+            "the translated side before translation, of parallel documents the English side; null where nothing was",
+            nullable=True,
+        ),
         Column("translator", pl.String, "identity of the translation model; null where nothing was", nullable=True),
     ),
     view=ASSET,

@@ -37,7 +37,9 @@ def replacement(workspace: Workspace, tag: str, stages: Collection[str]) -> Repl
     found = [
         partition
         for stage in LINE
-        if stage.name in stages and stage.uses_model and (partition := workspace.store.get(stage.name, tag))
+        if stage.name in stages
+        and (partition := workspace.store.get(stage.name, tag))
+        and stage.model_of(workspace, language)
         if _has_another_model(workspace, language, partition)
         or _has_another_preset(workspace, language, stage, partition)
     ]

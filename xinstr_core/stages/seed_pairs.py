@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.corpus.readers import Reject
+from xinstr_core.curation.constructions import Pair
+from xinstr_core.curation.parallel_documents import ParallelDocument, parallel_seeds, read_parallel_documents
 from xinstr_core.engines.translators import (
     ENGLISH,
     Translator,
@@ -17,6 +19,7 @@ from xinstr_core.engines.translators import (
     translator_identity,
 )
 from xinstr_core.errors import InputError
+from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.seed_pairs import IN_ENGLISH, REJECTED, SEED_PAIRS, SEEDS, SeedFigures, SeedFunnel
 from xinstr_core.seeds import SeedPair, Untranslated, read_seeds, translated_seeds, untranslated
@@ -26,14 +29,32 @@ from xinstr_core.workspace import Workspace
 
 
 def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
-    translator = workspace.settings(language).seeds.translator
+    settings, parallel = workspace.settings(language), workspace.parallel_file(language)
+    translator = settings.seeds.translator
+    writing = {"reverse_model": settings.reverse_model, "generation": settings.generation}
     return {
         "seeds": workspace.seeds_file(language),
         "translator": translator_identity(translator) if translator else None,
+        "parallel": parallel,
+        # How instructions of parallel documents are written, where there are any.
+        "writing": fingerprint({name: one.model_dump() for name, one in writing.items()}) if parallel else None,
     }
 
 
-@stage(gives=SEED_PAIRS, takes=(), version="3", settings=("seeds",), files=files, uses_model=False)
+def has_parallel(workspace: Workspace, language: Language) -> bool:
+    """Whether a model has to write instructions of parallel documents."""
+    return language.seed_source.parallel is not None
+
+
+@stage(
+    gives=SEED_PAIRS,
+    takes=(),
+    version="3",
+    settings=("seeds",),
+    prompts=("reverse",),
+    files=files,
+    uses_model=has_parallel,
+)
 def read_seed_pairs(run: StageRun) -> StageOutput:
     path = run.workspace.seeds_file(run.language)
     if path is None:
@@ -60,6 +81,7 @@ def read_seed_pairs(run: StageRun) -> StageOutput:
         for part, source, target in (("instruction", run.language, ENGLISH), ("response", ENGLISH, run.language)):
             texts = [one for one in pending if one.part == part]
             outcomes += _translated(run, part, texts, outcomes, run.engines.translator(source, target))
+    outcomes += _of_parallel_documents(run, outcomes)
     return _output(run, path, outcomes)
 
 
@@ -78,6 +100,32 @@ def _translated(
     kept = [outcome for outcome in outcomes if isinstance(outcome, SeedPair)]
     identity = translator_identity(settings.translator)
     return list(translated_seeds(pending, translations, kept, run.language.tag, identity))
+
+
+def _of_parallel_documents(run: StageRun, outcomes: list[SeedPair | Reject]) -> list[SeedPair | Reject]:
+    """A seed pair of every parallel document, or a reject, by the English pairs among the `outcomes`."""
+    path = run.workspace.parallel_file(run.language)
+    if path is None:
+        return []
+    english = [one for one in outcomes if isinstance(one, SeedPair) and one.origin == IN_ENGLISH]
+    if not english:
+        raise InputError(
+            f"{path.name}: English pairs have to teach how instructions are written, and there are none: name a file of "
+            f'them beside it in {run.workspace.registry.name}: seeds = {{ path = "english.jsonl", parallel = "{path.name}" }}'
+        )
+    found = list(read_parallel_documents(path, run.language))
+    pairs = sorted((Pair(one.pair_id, one.instruction, one.response) for one in english), key=lambda pair: pair.key)
+    written = parallel_seeds(
+        run.engines,
+        pairs[: run.settings.reverse_model.maximum_seed_pairs],
+        [one for one in found if isinstance(one, ParallelDocument)],
+        run.language,
+        run.settings.reverse_model,
+        run.settings.generation,
+        run.unfinished / "parallel",
+        run.progress,
+    )
+    return [*(one for one in found if isinstance(one, Reject)), *written]
 
 
 def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> StageOutput:

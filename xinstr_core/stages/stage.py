@@ -97,7 +97,7 @@ class Stage:
     settings: tuple[str, ...]
     prompts: tuple[str, ...]
     files: Callable[[Workspace, Language], Mapping[str, Path | str | None]]
-    uses_model: bool
+    uses_model: bool | Callable[[Workspace, Language], bool]
 
     @property
     def name(self) -> str:
@@ -108,6 +108,11 @@ class Stage:
         """The assets that it takes, by name."""
         return tuple(contract.asset for contract in self.takes)
 
+    def model_of(self, workspace: Workspace, language: Language) -> ModelReference | None:
+        """The base model, where what it gives for the language depends on it."""
+        used = self.uses_model if isinstance(self.uses_model, bool) else self.uses_model(workspace, language)
+        return workspace.model(language) if used else None
+
 
 def stage(
     *,
@@ -117,7 +122,7 @@ def stage(
     settings: tuple[str, ...] = (),
     prompts: tuple[str, ...] = (),
     files: Callable[[Workspace, Language], Mapping[str, Path | str | None]] = lambda workspace, language: {},
-    uses_model: bool = True,
+    uses_model: bool | Callable[[Workspace, Language], bool] = True,
 ) -> Callable[[Callable[[StageRun], StageOutput]], Stage]:
     """Make a stage of the function below: its page begins with what goes in and what comes out. See Stage."""
     return lambda run: Stage(run, takes, gives, version, settings, prompts, files, uses_model)
@@ -142,6 +147,7 @@ def stored_inputs(workspace: Workspace, stage: Stage, tag: str) -> dict[str, Par
 def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition]) -> dict[str, Any]:
     """What the fingerprint is made of, readable. Upstream partitions enter by content, so equal content stays equal."""
     language = workspace.language(tag)
+    model = stage.model_of(workspace, language)
     return {
         "stage": stage.name,
         "version": stage.version,
@@ -155,7 +161,7 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
         },
         "settings": settings_of(workspace, stage, language),
         "prompts": {name: prompt(name).version for name in stage.prompts},
-        "model": workspace.model(language).fingerprint if stage.uses_model else None,
+        "model": model.fingerprint if model else None,
         "files": {
             name: file_hash(found) if isinstance(found, Path) else found
             for name, found in stage.files(workspace, language).items()
@@ -206,7 +212,7 @@ def run_stage(
         _forget_peak_memory()
         started = time.monotonic()
         language = workspace.language(tag)
-        model = workspace.model(language) if stage.uses_model else None
+        model = stage.model_of(workspace, language)
         budget = TokenBudget(begun / "token_budget.json")
         with Engines(workspace.settings(language), model, budget=budget) as engines:
             output = stage.run(
@@ -243,8 +249,9 @@ def _surroundings(workspace: Workspace, stage: Stage, language: Language) -> dic
     says where each was said, also preset, base model and sources.
     """
     chosen = workspace.chosen(language)
-    precision = workspace.precision(language) if stage.uses_model else None
-    sections = (*stage.settings, *(["base_model", "precision"] if stage.uses_model else []))
+    model = stage.model_of(workspace, language)
+    precision = workspace.precision(language) if model else None
+    sections = (*stage.settings, *(["base_model", "precision"] if model else []))
     given = {"corpus": workspace.corpus, "seeds": workspace.seeds}
     changed = {name: value for name, value in chosen.changed().items() if name.partition(".")[0] in sections}
     changed |= {name: source for name, source in given.items() if source}
@@ -252,10 +259,10 @@ def _surroundings(workspace: Workspace, stage: Stage, language: Language) -> dic
     return {
         "time": datetime.now(UTC).isoformat(),
         "preset": chosen.preset,
-        "base_model": chosen.settings.base_model if stage.uses_model else None,
+        "base_model": chosen.settings.base_model if model else None,
         "precision": f"{precision.name} ({precision.reason})" if precision else None,
         "corpus": workspace.corpus or language.corpus_source.path,
-        "seeds": workspace.seeds or language.seeds,
+        "seeds": workspace.seeds or str(language.seed_source),
         "changed": changed,
         "places": {name: place for name, place in workspace.places(language).items() if name in shown},
     }

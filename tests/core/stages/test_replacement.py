@@ -30,7 +30,7 @@ def store(workspace: Workspace, *names: str, **changed: Any) -> None:
     for name in names:
         stage = STAGES[name]
         made_of = {
-            "model": workspace.model(language).fingerprint if stage.uses_model else None,
+            "model": model.fingerprint if (model := stage.model_of(workspace, language)) else None,
             "settings": settings_of(workspace, stage, language),
         }
         workspace.store.commit(name, "sw", "f", made_of | changed, StageOutput(built=changed.get("built", built)))
@@ -73,7 +73,7 @@ def test_another_preset_concerns_what_its_settings_change(home: Path) -> None:
     found = replacement(other, "sw", LINE)
     assert found
     assert found.now == "preset modern, base model pocket (float32)"
-    assert set(found.stages) == {name for name in LINE if STAGES[name].uses_model}
+    assert set(found.stages) == {name for name in LINE if STAGES[name].uses_model is True}
     same = {"reverse_model": Workspace(home).settings(other.language("sw")).reverse_model.model_dump()}
     named = Workspace(home, "modern", {**other.overrides, **same}, base_model="pocket")
     assert replacement(named, "sw", ["reverse_model"]) is None

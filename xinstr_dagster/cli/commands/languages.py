@@ -33,7 +33,7 @@ def list_languages() -> None:
             plain(language.name),
             language.script,
             plain(language.corpus_source.path),
-            plain(language.seeds or "-"),
+            plain(str(language.seed_source) or "-"),
             "retired" if language.retired else "",
         )
     console.print(table)

@@ -1,0 +1,61 @@
+"""Parallel documents: what is read, what is refused and why, and that the instruction is of the English side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xinstr_core.corpus.readers import Reject
+from xinstr_core.curation.parallel_documents import ParallelDocument, read_parallel_documents
+from xinstr_core.languages import Language
+
+SWAHILI = Language(tag="sw", name="Swahili", script="Latn")
+ENGLISH = "The farmer planted maize in the morning, and in the evening the whole village came to eat with her family."
+TEXT = "Mkulima alipanda mahindi asubuhi, na jioni kijiji kizima kilikuja kula pamoja na familia yake nyumbani."
+
+
+def read(path: Path, *records: object) -> list[ParallelDocument | Reject]:
+    path.write_text("\n".join(json.dumps(record) for record in records), "utf-8")
+    return list(read_parallel_documents(path, SWAHILI))
+
+
+def test_a_document_keeps_both_sides_as_they_are(tmp_path: Path) -> None:
+    record = {"text_en": ENGLISH, "text": TEXT, "source": "a story", "licence": "CC0"}
+    [found] = read(tmp_path / "docs.jsonl", record)
+    assert found == ParallelDocument(found.place, ENGLISH, TEXT, "a story", "CC0")
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"text": TEXT}, "no_text_en"),
+        ({"text_en": ENGLISH}, "no_text"),
+        ({"text_en": ENGLISH, "text": 7}, "no_text"),
+        ({"text_en": ENGLISH, "text": "  "}, "no_text"),
+        ({"text_en": ENGLISH * 4, "text": TEXT}, "unequal_length"),
+        ({"text_en": ENGLISH, "text": ENGLISH}, "wrong_language"),
+        ({"text_en": TEXT, "text": TEXT}, "wrong_language"),
+        ({"text_en": ENGLISH, "text": TEXT + "\x00"}, "not_text"),
+    ],
+)
+def test_what_cannot_be_a_pair_is_refused_with_its_reason(
+    tmp_path: Path, record: dict[str, object], reason: str
+) -> None:
+    [found] = read(tmp_path / "docs.jsonl", record)
+    assert isinstance(found, Reject) and found.reason == reason
+    assert found.place
+
+
+def test_the_same_translation_twice_counts_once(tmp_path: Path) -> None:
+    record = {"text_en": ENGLISH, "text": TEXT}
+    first, second = read(tmp_path / "docs.jsonl", record, {**record, "text": TEXT.replace(" ", "  ")})
+    assert isinstance(first, ParallelDocument)
+    assert isinstance(second, Reject) and second.reason == "duplicate"
+
+
+def test_records_that_cannot_be_read_are_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    path.write_text('{"text_en": "half a rec\n[1, 2]\n', "utf-8")
+    assert all(isinstance(one, Reject) for one in read_parallel_documents(path, SWAHILI))

@@ -1,0 +1,188 @@
+"""Seeds from parallel documents: a model writes the instruction of the English side, the translation is the response.
+
+For languages in which nobody wrote instructions and answers, but people translated: a reverse model that learned from
+English pairs knows English texts, and what it asks of one its translation answers too. MURI (Koeksal et al. 2024) has a
+machine translate the text for the same purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xinstr_core.corpus.identification import UNKNOWN
+from xinstr_core.corpus.readers import Record, Reject, read_records
+from xinstr_core.curation.constructions import Pair
+from xinstr_core.curation.instructions import instruction_status
+from xinstr_core.curation.reverse import decoding_of, gains, write_raw_instructions
+from xinstr_core.engines.base import Request
+from xinstr_core.engines.models import adapter_hash
+from xinstr_core.engines.resume import KEY, Load, RowLog
+from xinstr_core.engines.roles import Engines
+from xinstr_core.identity import content_key, normalised
+from xinstr_core.languages import Language
+from xinstr_core.progress import Progress
+from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.candidate_pairs import ACCEPTED, RAW
+from xinstr_core.seeds import EXCERPT_CHARACTERS, SeedPair, response_language
+from xinstr_core.settings import GenerationSettings, ReverseModelSettings
+from xinstr_core.text import is_storable
+from xinstr_core.training.adapter import train_adapter
+from xinstr_core.training.rows import Example
+
+# Characters of one side a character of the other, at most. 3,622 documents that people translated into twelve languages:
+# 1.82 at most (Pratham Books stories in Hindi). Chinese writes a word with two.
+_MOST_UNEQUAL = 2.5
+_MOST_UNEQUAL_CHINESE = 6.0
+
+
+@dataclass(frozen=True)
+class ParallelDocument:
+    """A text of the language and the English text that it is a translation of, or the other way round."""
+
+    place: str
+    english: str
+    text: str
+    source: str
+    licence: str
+
+    @property
+    def key(self) -> str:
+        return content_key("parallel", normalised(self.english), normalised(self.text))
+
+
+def read_parallel_documents(path: Path, language: Language) -> Iterator[ParallelDocument | Reject]:
+    """Every record of a file once, with `text_en` and `text`: a document, or a reject with its reason."""
+    seen = dict[str, str]()
+    for record in read_records(path):
+        document = record if isinstance(record, Reject) else _document(record, language)
+        if isinstance(document, ParallelDocument):
+            key = normalised(document.text)
+            if key in seen:
+                excerpt = document.text[:EXCERPT_CHARACTERS]
+                document = Reject(document.place, "duplicate", excerpt, document.key, seen[key])
+            else:
+                seen[key] = document.place
+        yield document
+
+
+def parallel_seeds(
+    engines: Engines,
+    english: Sequence[Pair],
+    documents: Sequence[ParallelDocument],
+    language: Language,
+    training: ReverseModelSettings,
+    generation: GenerationSettings,
+    folder: Path,
+    progress: Progress,
+) -> Iterator[SeedPair | Reject]:
+    """A seed pair of every document, or the reason why its English side got no instruction.
+
+    A reverse model is trained on the `english` pairs; of the instructions that it writes, the one that gains most from
+    the English text is taken. `folder` holds what is done: killed and run again, it goes on.
+    """
+    reverse = prompt("reverse")
+    examples = [Example(pair.key, reverse.render(text=pair.response), pair.instruction) for pair in english]
+    adapter = train_adapter(engines, examples, training, folder / "adapter", progress=progress).folder
+    model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
+    load = engines.reverse(adapter)
+    tried = _tried(load, model, documents, generation, folder / RAW.name, progress)
+    accepted = [(one.key, one.document.english, one.instruction) for one in tried if one.status == ACCEPTED]
+    gained = gains(load, model, accepted, folder / "gains", progress)
+    by_document: dict[str, list[_Tried]] = {}
+    for one in tried:
+        by_document.setdefault(one.document.key, []).append(one)
+    for document in documents:
+        of_document = by_document[document.key]
+        best = max(
+            (one for one in of_document if one.key in gained), key=lambda one: (gained[one.key], one.key), default=None
+        )
+        if best is None:
+            found = ", ".join(sorted({one.status for one in of_document}))
+            yield Reject(document.place, "no_instruction", document.english[:EXCERPT_CHARACTERS], found)
+        else:
+            yield _seed(document, best.instruction, language.tag)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """An instruction that was written of a document's English side, and what is to be said against it."""
+
+    key: str
+    document: ParallelDocument
+    instruction: str
+    status: str
+
+
+def _tried(
+    load: Load,
+    model: str,
+    documents: Sequence[ParallelDocument],
+    settings: GenerationSettings,
+    folder: Path,
+    progress: Progress,
+) -> list[_Tried]:
+    asked = {request.key: (request, one) for one in documents for request in _requests(one, model, settings)}
+    log = RowLog.open(folder, RAW.schema)
+    raw = write_raw_instructions(load, [request for request, _ in asked.values()], settings, log, progress)
+    found = [_Tried(key, asked[key][1], "", "failed") for key in raw.failed]
+    for row in raw.done.iter_rows(named=True):
+        document = asked[row[KEY]][1]
+        instruction, status = instruction_status(
+            row["raw_output"],
+            document.english,
+            finished=row["finished"],
+            maximum_characters=settings.maximum_instruction_characters,
+        )
+        found.append(_Tried(row[KEY], document, instruction, status))
+    return found
+
+
+def _requests(document: ParallelDocument, model: str, settings: GenerationSettings) -> list[Request]:
+    text = prompt("reverse").render(text=document.english)
+    decoding = str(decoding_of(settings))
+    return [
+        Request(content_key("parallel instruction", model, decoding, text, str(sample)), text)
+        for sample in range(settings.candidates)
+    ]
+
+
+def _seed(document: ParallelDocument, instruction: str, language: str) -> SeedPair:
+    return SeedPair(
+        content_key("seed", language, normalised(instruction), normalised(document.text), "parallel"),
+        instruction,
+        document.text,
+        document.source,
+        document.licence,
+        native=True,
+        origin="parallel",
+        original=document.english,
+    )
+
+
+def _document(record: Record, language: Language) -> ParallelDocument | Reject:
+    english, text, source, licence = (_text(record, name) for name in ("text_en", "text", "source", "licence"))
+    shown = text[:EXCERPT_CHARACTERS] if is_storable(text) else ""
+    if not all(map(is_storable, (english, text, source, licence))):
+        return Reject(record.place, "not_text", "", "NUL or lone surrogate")
+    for name, value in (("text_en", english), ("text", text)):
+        if not value:
+            return Reject(record.place, f"no_{name}", shown)
+    ratio = max(len(text), len(english)) / min(len(text), len(english))
+    most = _MOST_UNEQUAL_CHINESE if language.script in ("Hans", "Hant") else _MOST_UNEQUAL
+    if ratio > most:
+        said = f"{len(english)} and {len(text)} characters"
+        return Reject(record.place, "unequal_length", shown, said, f"{most:g} times as long")
+    for side, wanted in ((english, "en"), (text, language.tag)):
+        if (found := response_language(side, wanted)) not in (
+            wanted,
+            UNKNOWN,
+        ):  # the record says what voters leave open
+            return Reject(record.place, "wrong_language", side[:EXCERPT_CHARACTERS], found, wanted)
+    return ParallelDocument(record.place, english, text, source, licence or "unknown")
+
+
+def _text(record: Record, field: str) -> str:
+    value = record.values.get(field)
+    return value.strip() if isinstance(value, str) else ""
