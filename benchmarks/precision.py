@@ -25,6 +25,7 @@ from xinstr_core.curation.signals import SignalLog
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.roles import Engines
+from xinstr_core.languages import get_language
 from xinstr_core.schemas import candidate_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, IS_ACCEPTED
 from xinstr_core.schemas.evaluator import EVALUATOR
@@ -108,7 +109,7 @@ def rate(case: Case, store: Store, precision: Precision) -> pl.DataFrame:
         Engines(case.settings, resolve_model(case.base_model, precision)) as engines,
         tempfile.TemporaryDirectory() as folder,
     ):
-        loaded = Evaluator.load(engines, evaluator, case.settings.evaluator)
+        loaded = Evaluator.load(engines, evaluator, case.settings.evaluator, get_language(REGISTRY, case.tag))
         ratings, _ = loaded.rate(as_pairs(accepted), SignalLog(Path(folder)))
     return ratings.join(accepted.select("pair_id", "doc_id"), on="pair_id")
 

@@ -218,9 +218,9 @@ class EvaluatorSettings(TrainingSettings):
         ),
         description="flaws that the rating set shows; those that cost no generation",
     )
-    signals: tuple[Literal["surprise", "grounding", "neighbours", "level"], ...] = Field(
+    signals: tuple[Literal["surprise", "gain", "grounding", "neighbours", "level"], ...] = Field(
         default=("surprise", "grounding", "neighbours"),
-        description="what ratings are read from: surprise of model and adapter, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
+        description="what ratings are read from: surprise of model and adapter, what text and instruction add to each other's likelihood, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
     )
     written_share: float = Field(
         default=0.25,

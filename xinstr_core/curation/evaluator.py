@@ -20,10 +20,13 @@ from xinstr_core.curation.neighbours import Neighbours
 from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set
 from xinstr_core.curation.signals import (
     ALONE,
+    GAIN,
     GIVEN,
     GROUNDING,
     LEVEL,
+    NEEDS_INSTRUCTIONS,
     NEIGHBOURS,
+    NearTexts,
     Readers,
     SignalLog,
     Signals,
@@ -34,6 +37,7 @@ from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import fingerprint
+from xinstr_core.languages import Language
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas import evaluator as tables
@@ -46,7 +50,7 @@ from xinstr_core.training.rows import Example
 
 _HEAD_DIGITS = slice(16, 20)
 # What each score may look at: an instruction is judged without the text, a fit without what hangs together in itself.
-_SEEN = {"instruction_quality": {*ALONE}, "pair_fit": {*GIVEN, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL}}
+_SEEN = {"instruction_quality": {*ALONE}, "pair_fit": {*GIVEN, *ALONE, *GAIN, *GROUNDING, *NEIGHBOURS, *LEVEL}}
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ class Evaluator:
     heads: dict[str, Head]
 
     @classmethod
-    def load(cls, engines: Engines, partition: Partition, settings: EvaluatorSettings) -> Evaluator:
+    def load(cls, engines: Engines, partition: Partition, settings: EvaluatorSettings, language: Language) -> Evaluator:
         """The evaluator that a partition holds."""
         readers = Readers(
             engines,
+            language.name,
             settings.signals,
             {task: partition.folder(adapter_folder(task)) for task in adapter_tasks(settings)},
             RareWords(partition.read(tables.RARE_WORDS.name)),
@@ -84,17 +89,25 @@ class Evaluator:
     def folders(self) -> dict[str, Path]:
         return {adapter_folder(task): adapter for task, adapter in self.readers.adapters.items()}
 
-    def rate(self, pairs: Sequence[Pair], log: SignalLog, progress: Progress = silent) -> tuple[pl.DataFrame, Signals]:
-        """(pair_id, PROBABILITIES, SCORES and the signals of every pair that could be read, sorted; what was read)."""
-        signals = read_signals(self.readers, pairs, log, progress)
+    def rate(
+        self, pairs: Sequence[Pair], log: SignalLog, near: NearTexts | None = None, progress: Progress = silent
+    ) -> tuple[pl.DataFrame, Signals]:
+        """(pair_id, PROBABILITIES, SCORES and the signals of every pair that could be read, sorted; what was read).
+
+        `near` are the texts that are most like each pair's own, by pair.
+        """
+        signals = read_signals(self.readers, pairs, log, near, progress)
         scores = {name: self.heads[name].probabilities(signals.table)[YES] for name in SCORES}
         rated = read_levels(self.heads["level"], signals.table).with_columns(
             score.alias(name) for name, score in scores.items()
         )
         return rated.select("pair_id", *PROBABILITIES, *SCORES, *self.readers.signals), signals
 
-    def rate_rated(self, rated: Sequence[RatedPair], log: SignalLog) -> pl.DataFrame:
-        """Rows of a rating set with their ratings: truth beside what `rate` gives, in their own order."""
+    def rate_rated(self, rated: Sequence[RatedPair], near: NearTexts, log: SignalLog) -> pl.DataFrame:
+        """Rows of a rating set with their ratings: truth beside what `rate` gives, in their own order.
+
+        `near` are the texts that are most like a seed's, by seed.
+        """
         truth = pl.DataFrame(
             [(r.key, r.level, r.construction, r.instruction_good, r.fits) for r in rated],
             schema={
@@ -106,7 +119,7 @@ class Evaluator:
             },
             orient="row",
         )
-        return truth.join(self.rate(rated, log)[0], on="pair_id", maintain_order="left")
+        return truth.join(self.rate(rated, log, near_of_rated(rated, near))[0], on="pair_id", maintain_order="left")
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,8 @@ def train_evaluator(
     settings: EvaluatorSettings,
     folder: Path,
     *,
+    language: Language,
+    near: NearTexts | None = None,
     log: SignalLog | None = None,
     material: Material | None = None,
     added: Sequence[Pair] = (),
@@ -134,6 +149,7 @@ def train_evaluator(
 ) -> TrainedEvaluator:
     """Train the adapters on most `pairs` and on all `added`, and the heads on the rating set of the others.
 
+    `near` are the texts that are most like a seed's, by seed.
     `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed
     and run again with the same `folder`, it goes on where it was.
     """
@@ -157,13 +173,14 @@ def train_evaluator(
     }
     readers = Readers(
         engines,
+        language.name,
         settings.signals,
         {task: adapter.folder for task, adapter in trained.items()},
         RareWords.count(pair.instruction for pair in for_adapters),
         seed_neighbours(engines, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
     )
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
-    signals = read_signals(readers, rated, log or SignalLog(folder / "heads")).table
+    signals = read_signals(readers, rated, log or SignalLog(folder / "heads"), near_of_rated(rated, near or {})).table
     return TrainedEvaluator(Evaluator(readers, fit_heads(signals, rated)), trained, rated, signals)
 
 
@@ -176,9 +193,15 @@ def seed_neighbours(engines: Engines, pairs: Sequence[Pair]) -> Neighbours:
     return Neighbours.of([(pair.key, pair.instruction, pair.response) for pair in ordered], vectors)
 
 
+def near_of_rated(rated: Sequence[RatedPair], near: NearTexts) -> NearTexts:
+    """The texts that are most like a row's seed, by row: what was made of a text is too much like it itself."""
+    return {row.key: near.get(row.seed, ()) for row in rated}
+
+
 def adapter_tasks(settings: EvaluatorSettings) -> list[str]:
     """What adapters the signals need."""
-    return [task for task, group in (("instruction", "surprise"), ("level", "level")) if group in settings.signals]
+    needs = {"instruction": NEEDS_INSTRUCTIONS, "level": frozenset({"level"})}
+    return [task for task, groups in needs.items() if groups.intersection(settings.signals)]
 
 
 def _examples(
@@ -187,12 +210,15 @@ def _examples(
     """What each adapter learns: to write the instruction of a text, and to write the level of a pair."""
     reverse, rating = prompt("reverse"), prompt("rating")
     examples: dict[str, list[Example]] = {}
-    if "surprise" in settings.signals:
+    if NEEDS_INSTRUCTIONS.intersection(settings.signals):
         examples["instruction"] = [
             Example(pair.key, reverse.render(text=pair.response), pair.instruction) for pair in (*pairs, *added)
         ]
     if "level" in settings.signals:
-        best = [RatedPair(pair.key, pair.instruction, pair.response, LEVELS[-1], "kept", True, True) for pair in added]
+        best = [
+            RatedPair(pair.key, pair.instruction, pair.response, pair.key, LEVELS[-1], "kept", True, True)
+            for pair in added
+        ]
         rated = [*build_rating_set(pairs, settings.constructions, material), *best]
         examples["level"] = [
             Example(r.key, rating.render(instruction=r.instruction, text=r.response), r.level) for r in rated

@@ -20,8 +20,12 @@ _BROUGHT = {"weaker_response": "2", "base_response": "1"}
 
 @dataclass(frozen=True)
 class RatedPair(Pair):
-    """A pair with its level, what made it so, and what that says of instruction and fit (None: nothing)."""
+    """A pair with its level, what made it so, and what that says of instruction and fit (None: nothing).
 
+    `seed` is the key of the seed pair that it was made of.
+    """
+
+    seed: str
     level: str
     construction: str
     instruction_good: bool | None
@@ -93,5 +97,5 @@ def _row(
     fits: bool | None,
 ) -> RatedPair:
     return RatedPair(
-        content_key("rated", key, construction), instruction, response, level, construction, instruction_good, fits
+        content_key("rated", key, construction), instruction, response, key, level, construction, instruction_good, fits
     )

@@ -4,6 +4,9 @@ surprise    The untouched base model reads the response: does it hang together, 
             adapter, which has learned to write the instruction of a text, reads the instruction, after its response and
             by itself: does it follow from this response, and is it an instruction at all? A model of a few million
             parameters cannot say in words that two subjects differ, and is surprised when they do (docs/decisions/0002).
+gain        What does the response add to the instruction's likelihood, and does it add more than texts that are near it?
+            What does the instruction add to how the response opens, for the untouched base model? A fluent question
+            about anything is likely after every text; one that its text answers is likely after this one.
 grounding   Rare words of the instruction, names above all, stand in the response.
 neighbours  The same is asked of the seeds whose texts are most alike, and both halves of the text are about one thing.
 level       The label that an adapter would write which has learned to write the level of a pair.
@@ -11,7 +14,7 @@ level       The label that an adapter would write which has learned to write the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,25 +43,41 @@ STRETCH = 8  # tokens, a few words: the seam between two texts is no longer
 IMPOSSIBLE = -100.0  # nats: what an infinite or undefined surprise counts as, so that it is a flaw and not an error
 LOWEST = 5  # tokens: one rare name is no flaw, five surprises are
 
-RESPONSE, GIVEN, ALONE, GROUNDING, NEIGHBOURS, LEVEL = (
+NEAR_ROWS = 32  # instructions scored between two shards where texts that are near are read too: one text has as many
+OPENING = 200  # characters of a response by which an instruction is held to it: some sentences, in every script
+
+RESPONSE, GIVEN, ALONE, GAIN, GROUNDING, NEIGHBOURS, LEVEL = (
     tuple(column.name for column in columns)
     for columns in (
         declared.RESPONSE,
         declared.GIVEN,
         declared.ALONE,
+        declared.GAIN,
         declared.GROUNDING,
         declared.NEIGHBOURS,
         declared.LEVEL,
     )
 )
-SIGNALS = {"surprise": (*GIVEN, *RESPONSE, *ALONE), "grounding": GROUNDING, "neighbours": NEIGHBOURS, "level": LEVEL}
+SIGNALS = {
+    "surprise": (*GIVEN, *RESPONSE, *ALONE),
+    "gain": GAIN,
+    "grounding": GROUNDING,
+    "neighbours": NEIGHBOURS,
+    "level": LEVEL,
+}
+NEEDS_INSTRUCTIONS = frozenset({"surprise", "gain"})  # groups for which an adapter has learned to write instructions
+NearTexts = Mapping[str, Sequence[str]]  # by pair
 
 
 @dataclass(frozen=True)
 class Readers:
-    """What reads the signals: `groups` of SIGNALS, adapters by task ("instruction", "level"), and tables of the seeds."""
+    """What reads the signals: `groups` of SIGNALS, adapters by task ("instruction", "level"), and tables of the seeds.
+
+    `language` is its English name, as prompts use it.
+    """
 
     engines: Engines
+    language: str
     groups: tuple[str, ...]
     adapters: dict[str, Path]
     rare_words: RareWords
@@ -122,45 +141,82 @@ def alone_signals(scores: TokenScores) -> tuple[float, ...]:
     return float(tokens.mean()), float(tokens.min()), float(_finite([scores.end])[0])
 
 
+def gain_signals(given: TokenScores, alone: TokenScores, near: Sequence[TokenScores]) -> tuple[float, ...]:
+    """(mean, total, lowest) of given minus alone, and the mean of given minus the best mean of alone and `near`, in nats."""
+    after, before = (_finite(scores.tokens or (scores.end,)) for scores in (given, alone))
+    gained = after - before
+    others = [before.mean(), *(_finite(scores.tokens or (scores.end,)).mean() for scores in near)]
+    return float(gained.mean()), float(gained.sum()), float(gained.min()), float(after.mean() - max(others))
+
+
 def _finite(log_probabilities: Sequence[float]) -> Any:
     return numpy.nan_to_num(numpy.array(log_probabilities), nan=IMPOSSIBLE, neginf=IMPOSSIBLE)
 
 
-def read_signals(readers: Readers, pairs: Sequence[Pair], log: SignalLog, progress: Progress = silent) -> Signals:
-    """Every signal of every pair. A row's key names text and reader: what has been read is not read again."""
-    tables = [pl.DataFrame({"pair_id": [pair.key for pair in pairs]}, schema={"pair_id": pl.String})]
+def read_signals(
+    readers: Readers, pairs: Sequence[Pair], log: SignalLog, near: NearTexts | None = None, progress: Progress = silent
+) -> Signals:
+    """Every signal of every pair. A row's key names text and reader: what has been read is not read again.
+
+    `near` are the texts that are most like each pair's own, by pair.
+    """
     failed: dict[str, str] = {}
+    read: dict[str, dict[str, Any]] = {}  # by reading and pair
+    beside = _near_pairs(pairs, near or {}) if "gain" in readers.groups else []
     for reading in _readings(readers):
-        requests = {pair.key: reading.request(pair) for pair in pairs}
-        rows = _read(reading, requests.values(), log, progress)
+        asked = {pair.key: reading.request(pair) for pair in pairs}
+        more = {pair.key: reading.request(pair) for pair in beside} if reading.name == "given" else {}
+        rows = _read(reading, [*asked.values(), *more.values()], log, NEAR_ROWS if more else SCORED_ROWS, progress)
         log.read.setdefault(reading.name, []).append(rows.done)
-        keys = pl.DataFrame(
-            {"pair_id": list(requests), KEY: [request.key for request in requests.values()]},
-            schema={"pair_id": pl.String, KEY: pl.String},
-        )
-        tables.append(keys.join(rows.done, on=KEY).drop(KEY))
-        failed |= {
-            key: printable(rows.failed[request.key]) for key, request in requests.items() if request.key in rows.failed
-        }
-    joined = tables[0]
-    for table in tables[1:]:
-        joined = joined.join(table, on="pair_id")
-    joined = _with_words(joined, readers, pairs)
-    return Signals(joined.select("pair_id", *readers.signals).sort("pair_id"), failed)
-
-
-def _with_words(read: pl.DataFrame, readers: Readers, pairs: Sequence[Pair]) -> pl.DataFrame:
-    """The signals that compare words: no model reads for them, but for which seeds are near."""
+        found = {key: values for key, *values in rows.done.iter_rows()}
+        read[reading.name] = {key: found[r.key] for key, r in (asked | more).items() if r.key in found}
+        failed |= {key: printable(rows.failed[r.key]) for key, r in asked.items() if r.key in rows.failed}
     by_key = {pair.key: pair for pair in pairs}
-    texts = [(by_key[key].instruction, by_key[key].response) for key in read["pair_id"]]
+    whole = sorted(key for key in by_key if all(key in found for found in read.values()))
+    rows_of = [(key, *_signals_of(readers, by_key[key], read, len((near or {}).get(key, ())))) for key in whole]
+    schema = {"pair_id": pl.String, **dict.fromkeys(readers.signals, pl.Float64)}
+    return Signals(pl.DataFrame(rows_of, schema=schema, orient="row"), failed)
+
+
+def _near_pairs(pairs: Iterable[Pair], near: NearTexts) -> list[Pair]:
+    """Each instruction with each text that is near its own."""
+    return [
+        Pair(_near_key(pair.key, place), pair.instruction, text)
+        for pair in pairs
+        for place, text in enumerate(near.get(pair.key, ()))
+    ]
+
+
+def _near_key(key: str, place: int) -> str:
+    return f"{key} near {place}"
+
+
+def _signals_of(readers: Readers, pair: Pair, read: Mapping[str, Mapping[str, Any]], near: int) -> list[float]:
+    """The signals of a pair, in the order of the readers', from what was read of it and of so many near texts."""
+    values = dict[str, float]()
+    for name, columns in (("response", RESPONSE), ("level", LEVEL)):
+        if name in read:
+            values |= zip(columns, read[name][pair.key], strict=True)
+    if "given" in read:
+        given, alone = (_scores(read[name][pair.key]) for name in ("given", "alone"))
+        values |= zip((*GIVEN, *ALONE), (*given_signals(given), *alone_signals(alone)), strict=True)
+    if "gain" in readers.groups:
+        keys = [_near_key(pair.key, place) for place in range(near)]
+        others = [_scores(read["given"][key]) for key in keys if key in read["given"]]
+        gained = (*gain_signals(given, alone, others), *read["answer"][pair.key])
+        values |= zip(GAIN, gained, strict=True)
     if "grounding" in readers.groups:
-        absent = [readers.rare_words.missing(*text) for text in texts]
-        read = read.with_columns(pl.Series(GROUNDING[0], absent, dtype=pl.Float64))
-    if "neighbours" in readers.groups:
-        found = zip(texts, read["nearest"], strict=True)
-        shared = [readers.neighbours.shared_request(*text, near, readers.rare_words) for text, near in found]
-        read = read.with_columns(pl.Series(NEIGHBOURS[0], shared, dtype=pl.Float64))
-    return read
+        values[GROUNDING[0]] = readers.rare_words.missing(pair.instruction, pair.response)
+    if "neighbours" in read:
+        nearest, alike = read["neighbours"][pair.key]
+        shared = readers.neighbours.shared_request(pair.instruction, pair.response, nearest, readers.rare_words)
+        values |= zip(NEIGHBOURS, (shared, alike), strict=True)
+    return [values[name] for name in readers.signals]
+
+
+def _scores(read: Sequence[Any]) -> TokenScores:
+    tokens, end = read
+    return TokenScores("", tuple(tokens), end)
 
 
 @dataclass(frozen=True)
@@ -171,6 +227,7 @@ class _Reading:
     reader: str
     load: Load
     neighbours: Neighbours | None = None
+    language: str = ""
 
     def request(self, pair: Pair) -> Request:
         reverse = prompt("reverse")
@@ -180,10 +237,15 @@ class _Reading:
             return self._keyed(reverse.render(text=""), pair.instruction)
         if self.name == "given":
             return self._keyed(reverse.render(text=pair.response), pair.instruction)
+        if self.name == "answer":
+            return self._keyed(self._asked(pair.instruction), pair.response[:OPENING])
         return self._keyed(prompt("rating").render(instruction=pair.instruction, text=pair.response), "")
 
     def _keyed(self, text: str, completion: str) -> Request:
         return Request(content_key(self.name, self.reader, text, completion), text, completion)
+
+    def _asked(self, instruction: str) -> str:
+        return prompt("response_seed").render(instruction=instruction, language=self.language)
 
     def rows(self, engine: Engine, batch: list[Request]) -> Iterable[tuple[Any, ...]]:
         if self.name == "level":
@@ -193,21 +255,32 @@ class _Reading:
             first, second = (engine.embed(list(parts)) for parts in zip(*map(halves, texts), strict=True))
             near, alike = self.neighbours.nearest(engine.embed(texts)), self.neighbours.alike(first, second)
             return [(request.key, *row) for request, *row in zip(batch, near, alike, strict=True)]
-        signals = {"response": response_signals, "given": given_signals, "alone": alone_signals}[self.name]
-        return [(scores.key, *signals(scores)) for scores in engine.score(batch)]
+        if self.name == "response":
+            return [(scores.key, *response_signals(scores)) for scores in engine.score(batch)]
+        if self.name == "answer":
+            return self._answer_gains(engine, batch)
+        return [(scores.key, _finite(scores.tokens).tolist(), *_finite([scores.end])) for scores in engine.score(batch)]
+
+    def _answer_gains(self, engine: Engine, batch: list[Request]) -> list[tuple[str, float]]:
+        """Mean log-probability of each opening under its instruction, minus that under none."""
+        openings = dict.fromkeys(request.completion for request in batch)
+        unasked = [Request(text, self._asked(""), text) for text in openings]
+        before = {scores.key: alone_signals(scores)[0] for scores in engine.score(unasked)}
+        opening_of = {request.key: request.completion for request in batch}
+        return [(s.key, alone_signals(s)[0] - before[opening_of[s.key]]) for s in engine.score(batch)]
 
 
 def _readings(readers: Readers) -> list[_Reading]:
-    engines, base, found = readers.engines, readers.engines.base, []
+    engines, base, found = readers.engines, readers.engines.base, list[_Reading]()
     if "surprise" in readers.groups:
+        found.append(_Reading("response", base.fingerprint, engines.reader()))
+    if "gain" in readers.groups:
+        found.append(_Reading("answer", base.fingerprint, engines.reader(), language=readers.language))
+    if NEEDS_INSTRUCTIONS & {*readers.groups}:
         adapter = readers.adapters["instruction"]
         told = f"{base.fingerprint} {adapter_hash(adapter)}"
         load = engines.rater(adapter)
-        found = [
-            _Reading("response", base.fingerprint, engines.reader()),
-            _Reading("given", told, load),
-            _Reading("alone", told, load),
-        ]
+        found += [_Reading("given", told, load), _Reading("alone", told, load)]
     if "neighbours" in readers.groups:
         seeds = readers.neighbours.table
         identity = content_key(
@@ -221,11 +294,11 @@ def _readings(readers: Readers) -> list[_Reading]:
     return found
 
 
-def _read(reading: _Reading, requests: Iterable[Request], log: SignalLog, progress: Progress) -> Rows:
+def _read(reading: _Reading, requests: Iterable[Request], log: SignalLog, batch_rows: int, progress: Progress) -> Rows:
     rows = log.open(reading.name)
 
     def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
         names = rows.schema.names()
         return frame([dict(zip(names, row, strict=True)) for row in reading.rows(engine, batch)], rows.schema)
 
-    return run_rows(reading.load, list(requests), work, rows, batch_rows=SCORED_ROWS, progress=progress)
+    return run_rows(reading.load, list(requests), work, rows, batch_rows=batch_rows, progress=progress)

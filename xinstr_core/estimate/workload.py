@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from xinstr_core.curation.near_texts import NEAREST
+from xinstr_core.curation.signals import NEEDS_INSTRUCTIONS
 from xinstr_core.curation.written import DECODING as WRITTEN
 from xinstr_core.estimate.text import Material
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
@@ -22,6 +24,7 @@ from xinstr_core.settings import Settings
 KEPT_DOCUMENTS = 0.95
 ACCEPTED = 0.9
 KEPT_PAIRS = 0.6
+OPENING_TOKENS = 70  # of curation.signals.OPENING characters, in most tokenizers
 TEMPLATE_TOKENS = 20  # of a prompt around its text, in most tokenizers
 
 
@@ -206,7 +209,7 @@ class _Plan:
         """Training of the evaluator's adapters: one on seeds as they stand, one on all that can be wrong with them."""
         settings = self.settings.evaluator
         work = Workload()
-        if "surprise" in settings.signals:
+        if NEEDS_INSTRUCTIONS.intersection(settings.signals):
             work += self._on_seeds(seeds, epochs, settings.maximum_tokens)
         if "level" in settings.signals:
             work += self._on_seeds(seeds * a_seed, epochs, settings.maximum_tokens)
@@ -214,8 +217,16 @@ class _Plan:
 
     def _readings(self, pairs: int, tokens: float) -> Workload:
         """What the signals read of so many pairs whose response has so many tokens."""
-        passes = {"surprise": 2 * tokens + self.material.instructions.tokens, "neighbours": 2 * tokens, "level": tokens}
-        read = sum(passes.get(group, 0.0) for group in self.settings.evaluator.signals)
+        instruction = self.material.instructions.tokens + TEMPLATE_TOKENS
+        asked = {*self.settings.evaluator.signals}
+        passes = {
+            "surprise": tokens,
+            "gain": NEAREST * instruction + 2 * OPENING_TOKENS,
+            "neighbours": 2 * tokens,
+            "level": tokens,
+        }
+        read = sum(passes.get(group, 0.0) for group in asked)
+        read += tokens + 2 * instruction if NEEDS_INSTRUCTIONS & asked else 0.0
         return Workload(read_tokens=pairs * (read + TEMPLATE_TOKENS))
 
     def _written(self, seeds: int) -> Workload:

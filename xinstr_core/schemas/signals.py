@@ -36,6 +36,23 @@ ALONE = (
     _log_probability("alone_lowest", "lowest token of the instruction where no text stands", NATS),
     _log_probability("alone_end", "log-probability that the instruction ends where it does", NATS),
 )
+GAIN = (
+    Column("gain_mean", pl.Float64, "what the response adds to the instruction's log-probability", NATS_A_TOKEN),
+    Column("gain_total", pl.Float64, "the same over all tokens of the instruction", NATS),
+    Column("gain_lowest", pl.Float64, "the same of the token to which it adds least", NATS),
+    Column(
+        "near_margin",
+        pl.Float64,
+        "mean log-probability of the instruction after its response, minus that after the near text, or none, that gives most",
+        NATS_A_TOKEN,
+    ),
+    Column(
+        "answer_gain",
+        pl.Float64,
+        "what the instruction adds to the log-probability of how the response opens, for the untouched base model",
+        NATS_A_TOKEN,
+    ),
+)
 GROUNDING = (
     Column(
         "missing_word", pl.Float64, "rarity of the rarest word of the instruction that its response lacks; 0 for none"
@@ -50,13 +67,19 @@ LEVEL = tuple(
     _log_probability(f"label_{level}", f"log-probability that an adapter would write level {level}", NATS)
     for level in LEVELS
 )
-SIGNALS = (*GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL)
+SIGNALS = (*GIVEN, *RESPONSE, *ALONE, *GAIN, *GROUNDING, *NEIGHBOURS, *LEVEL)
+
+TOKENS_READ = (
+    Column("tokens", pl.List(pl.Float64), "log-probability of every token of the instruction", NATS),
+    Column("end", pl.Float64, "log-probability that it ends where it does", NATS),
+)
 
 # What one pass of one model over one side of the pairs reads.
 READINGS: dict[str, tuple[Column, ...]] = {
     "response": RESPONSE,
-    "given": GIVEN,
-    "alone": ALONE,
+    "given": TOKENS_READ,
+    "alone": TOKENS_READ,
+    "answer": GAIN[-1:],
     "neighbours": (
         Column("nearest", pl.List(pl.String), "keys of the seeds with the nearest texts, nearest first"),
         HALVES_ALIKE,

@@ -10,8 +10,9 @@ import polars as pl
 from xinstr_core.curation.ablation import ablate
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
+from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
-from xinstr_core.curation.signals import SignalLog
+from xinstr_core.curation.signals import NearTexts, SignalLog
 from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoding import encode
@@ -32,20 +33,21 @@ NO_TRAINING = TrainedAdapter(Path(), losses=[], rows=0, tokens_seen=0, rejected=
 class RatingSeeds:
     """The seeds that an evaluator learns from, those that only validate it, and what flaws of each are made of beside.
 
-    `seconds` is what models needed to write for a construction, by construction.
+    `near` are the texts of other seeds that are most like each one's. `seconds` is what models needed to write for a construction, by construction.
     """
 
     training: list[Pair]
     held_out: list[Pair]
     material: Material
     held_out_material: Material
+    near: NearTexts
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 @stage(
     gives=EVALUATOR,
     takes=(SEED_PAIRS,),
-    version="7",
+    version="8",
     settings=("evaluator",),
     prompts=("reverse", "rating", "response_seed"),
 )
@@ -57,6 +59,8 @@ def train_and_validate(run: StageRun) -> StageOutput:
         seeds.training,
         settings,
         run.unfinished,
+        language=run.language,
+        near=seeds.near,
         log=log,
         material=seeds.material,
         earlier={task: run.earlier(adapter_folder(task)) for task in adapter_tasks(settings)},
@@ -94,7 +98,10 @@ def rate_held_out(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The held-out rows of the rating set, and held-out pairs shuffled, rated: what an evaluator is validated on."""
     rated = build_rating_set(seeds.held_out, run.settings.evaluator.constructions, seeds.held_out_material)
-    return evaluator.rate_rated(rated, log), evaluator.rate_rated(shuffled_pairs(seeds.held_out), log)
+    return (
+        evaluator.rate_rated(rated, seeds.near, log),
+        evaluator.rate_rated(shuffled_pairs(seeds.held_out), seeds.near, log),
+    )
 
 
 def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSeeds:
@@ -119,7 +126,8 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
     )
     training, held_out = split_pairs(pairs, settings.held_out_share)
     material = split_material(Material(written, foreign), settings.held_out_share)
-    return RatingSeeds(training, held_out, *material, seconds)
+    near = near_texts({p.key: p.response for p in (*pairs, *foreign)}, [pair.response for pair in pairs])
+    return RatingSeeds(training, held_out, *material, near, seconds)
 
 
 def as_pairs(rows: pl.DataFrame) -> list[Pair]:

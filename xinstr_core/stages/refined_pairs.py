@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from xinstr_core.curation.evaluator import Evaluator, TrainedEvaluator, adapter_tasks, train_evaluator
-from xinstr_core.curation.signals import SignalLog, Signals
+from xinstr_core.curation.near_texts import near_texts
+from xinstr_core.curation.signals import NearTexts, SignalLog, Signals
 from xinstr_core.curation.validation import Validation, validate
 from xinstr_core.schemas import candidate_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, IS_ACCEPTED
@@ -78,9 +79,9 @@ class Round:
 @stage(
     gives=REFINED_PAIRS,
     takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
-    version="8",
+    version="9",
     settings=("curation", "evaluator"),
-    prompts=("reverse", "rating"),
+    prompts=("reverse", "rating", "response_seed"),
 )
 def curate(run: StageRun) -> StageOutput:
     settings = run.settings.curation
@@ -89,7 +90,7 @@ def curate(run: StageRun) -> StageOutput:
     # A rater that may not gate may not teach either: its "best" pairs are no better than others.
     trusted = first.may_gate
     log = SignalLog(run.rows / "signals", run.previous)
-    rounds = _rounds(run, candidates, settings.rounds if trusted else 1, log)
+    rounds = _Curation.of(run, candidates, log).rounds(settings.rounds if trusted else 1)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
     pairs = _keep(candidates, final, settings, trusted=trusted)
     return StageOutput(
@@ -109,34 +110,73 @@ def curate(run: StageRun) -> StageOutput:
     )
 
 
-def _rounds(run: StageRun, candidates: pl.DataFrame, most: int, log: SignalLog) -> list[Round]:
-    """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
-    first = run.inputs[EVALUATOR.asset]
-    seeds = rating_seeds(run, first)
-    validation = validate(run.read(HELD_OUT), run.read(SHUFFLED))
-    rounds = [_rate(run, 1, Evaluator.load(run.engines, first, run.settings.evaluator), validation, candidates, log)]
-    for number in range(2, most + 1):
-        before = rounds[-1]
-        trained = _retrain(run, number, before, candidates, seeds, log)
-        validation = validate(*rate_held_out(run, trained.evaluator, seeds, log))
-        after = _rate(run, number, trained.evaluator, validation, candidates, log)
-        outcome, last = _outcome(before, after, run.settings)
-        rounds.append(replace(after, outcome=outcome, trained=trained.trainings))
-        if last:
-            break
-    return rounds
+@dataclass(frozen=True)
+class _Curation:
+    """What every round needs: the candidates with the texts that are near theirs, by pair, and the seeds."""
 
+    run: StageRun
+    candidates: pl.DataFrame
+    near: NearTexts
+    seeds: RatingSeeds
+    log: SignalLog
 
-def _rate(
-    run: StageRun,
-    number: int,
-    evaluator: Evaluator,
-    validation: Validation,
-    candidates: pl.DataFrame,
-    log: SignalLog,
-) -> Round:
-    ratings, signals = evaluator.rate(as_pairs(candidates), log, run.progress)
-    return Round(number, evaluator, validation, ratings, signals)
+    @classmethod
+    def of(cls, run: StageRun, candidates: pl.DataFrame, log: SignalLog) -> _Curation:
+        seeds = rating_seeds(run, run.inputs[EVALUATOR.asset])
+        texts = dict(candidates.select("doc_id", "response").unique("doc_id").sort("doc_id").iter_rows())
+        near = near_texts(texts, [*texts.values(), *(pair.response for pair in (*seeds.training, *seeds.held_out))])
+        of_pairs = {key: near[doc_id] for key, doc_id in candidates.select("pair_id", "doc_id").iter_rows()}
+        return cls(run, candidates, of_pairs, seeds, log)
+
+    def rounds(self, most: int) -> list[Round]:
+        """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
+        run = self.run
+        validation = validate(run.read(HELD_OUT), run.read(SHUFFLED))
+        first = Evaluator.load(run.engines, run.inputs[EVALUATOR.asset], run.settings.evaluator, run.language)
+        rounds = [self._rate(1, first, validation)]
+        for number in range(2, most + 1):
+            before = rounds[-1]
+            trained = self._retrain(number, before)
+            validation = validate(*rate_held_out(run, trained.evaluator, self.seeds, self.log))
+            after = self._rate(number, trained.evaluator, validation)
+            outcome, last = _outcome(before, after, run.settings)
+            rounds.append(replace(after, outcome=outcome, trained=trained.trainings))
+            if last:
+                break
+        return rounds
+
+    def _rate(self, number: int, evaluator: Evaluator, validation: Validation) -> Round:
+        ratings, signals = evaluator.rate(as_pairs(self.candidates), self.log, self.near, self.run.progress)
+        return Round(number, evaluator, validation, ratings, signals)
+
+    def _retrain(self, number: int, before: Round) -> TrainedEvaluator:
+        """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
+
+        Of each text only the best pair is taken, as only one will be kept. The limits of what is kept do not enter: to
+        move them must not cost a training.
+        """
+        run, settings = self.run, self.run.settings.curation
+        best = (
+            self.candidates.join(before.ratings, on="pair_id")
+            .filter((pl.col("p_level_3") >= TEACHES) & pl.all_horizontal(pl.col(SCORES) >= 0.5))
+            .sort(["p_level_3", "pair_id"], descending=[True, False])
+            .unique("doc_id", keep="first", maintain_order=True)
+            .head(settings.maximum_added_pairs)
+        )
+        return train_evaluator(
+            run.engines,
+            self.seeds.training,
+            run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs}),
+            run.unfinished / f"evaluator-{number}",
+            language=run.language,
+            near=self.seeds.near,
+            log=self.log,
+            material=self.seeds.material,
+            added=as_pairs(best),
+            start_from=before.evaluator.readers.adapters,
+            earlier={task: run.earlier(_folder(number, task)) for task in adapter_tasks(run.settings.evaluator)},
+            progress=run.progress,
+        )
 
 
 def _outcome(before: Round, after: Round, settings: Settings) -> tuple[str, bool]:
@@ -149,36 +189,6 @@ def _outcome(before: Round, after: Round, settings: Settings) -> tuple[str, bool
     said = f"used; keeps or drops {agreement:.3f} of the pairs as the round before"
     last = agreement >= settings.curation.stop_agreement
     return f"{said}: the last" if last else said, last
-
-
-def _retrain(
-    run: StageRun, number: int, before: Round, candidates: pl.DataFrame, seeds: RatingSeeds, log: SignalLog
-) -> TrainedEvaluator:
-    """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
-
-    Of each text only the best pair is taken, as only one will be kept. The limits of what is kept do not enter: to move
-    them must not cost a training.
-    """
-    settings = run.settings.curation
-    best = (
-        candidates.join(before.ratings, on="pair_id")
-        .filter((pl.col("p_level_3") >= TEACHES) & pl.all_horizontal(pl.col(SCORES) >= 0.5))
-        .sort(["p_level_3", "pair_id"], descending=[True, False])
-        .unique("doc_id", keep="first", maintain_order=True)
-        .head(settings.maximum_added_pairs)
-    )
-    return train_evaluator(
-        run.engines,
-        seeds.training,
-        run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs}),
-        run.unfinished / f"evaluator-{number}",
-        log=log,
-        material=seeds.material,
-        added=as_pairs(best),
-        start_from=before.evaluator.readers.adapters,
-        earlier={task: run.earlier(_folder(number, task)) for task in adapter_tasks(run.settings.evaluator)},
-        progress=run.progress,
-    )
 
 
 def _folder(number: int, task: str) -> str:

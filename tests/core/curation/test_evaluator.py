@@ -49,6 +49,7 @@ SETTINGS = EvaluatorSettings(
 )
 WORDS = SETTINGS.model_copy(update={"signals": ("grounding",)})
 NOWHERE = Engines(Settings(), ModelReference("gone", Path("gone"), "gone"))
+SWAHILI = Language(tag="sw", name="Swahili", script="Latn")
 
 
 def seed_pairs(count: int, name: str = "") -> list[Pair]:
@@ -158,7 +159,7 @@ def test_each_head_looks_at_its_own_signals_and_learns_from_the_rows_that_say_so
 def test_too_few_seeds_to_train_on_are_told_as_that(count: int, tiny_engines: Engines, tmp_path: Path) -> None:
     pairs = [Pair("f" * 16 + "0000", "i", "r")] * count  # the one goes to the heads
     with pytest.raises(StageError, match=f"{count} seed pairs are too few to train an evaluator on: give 100 or more"):
-        train_evaluator(tiny_engines, pairs, SETTINGS, tmp_path)
+        train_evaluator(tiny_engines, pairs, SETTINGS, tmp_path, language=SWAHILI)
 
 
 def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
@@ -184,7 +185,7 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
     added = [Pair(content_key("added"), "Tell me about samaki.", "Samaki huishi majini. Watu huvua samaki.")]
     settings = SETTINGS.model_copy(update={"signals": ("surprise", "level")})
     material = Material(english=foreign)
-    made = train_evaluator(tiny_engines, pairs, settings, tmp_path, material=material, added=added)
+    made = train_evaluator(tiny_engines, pairs, settings, tmp_path, language=SWAHILI, material=material, added=added)
     evaluator, trained = made.evaluator, made.trainings
 
     for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=slice(16, 20))
@@ -205,21 +206,23 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
 def test_a_training_killed_after_its_adapter_ends_with_the_same_heads(
     tiny_engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "whole").evaluator
+    whole = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "whole", language=SWAHILI).evaluator
 
     def killed(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(module, "fit_heads", killed)
-        train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed")
-    restarted = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed").evaluator
+        train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed", language=SWAHILI)
+    restarted = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "killed", language=SWAHILI).evaluator
     assert restarted.fingerprint == whole.fingerprint
     assert [restarted.heads[name].table.rows() for name in HEADS] == [whole.heads[name].table.rows() for name in HEADS]
 
 
 def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_engines: Engines, tmp_path: Path) -> None:
-    evaluator = train_evaluator(tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "training").evaluator
+    evaluator = train_evaluator(
+        tiny_engines, seed_pairs(24), SETTINGS, tmp_path / "training", language=SWAHILI
+    ).evaluator
     pairs = seed_pairs(6, "other")
     first, signals = evaluator.rate(pairs, SignalLog(tmp_path / "first"))
     assert first.columns == ["pair_id", *PROBABILITIES, *SCORES, *evaluator.readers.signals]
@@ -229,17 +232,17 @@ def test_an_evaluator_read_back_from_its_partition_rates_the_same(tiny_engines: 
     told = evaluator.fingerprint
     output = StageOutput(tables=evaluator.tables(), folders=evaluator.folders())
     partition = Store(tmp_path / "data").commit("evaluator", "sw", "f", {}, output)
-    again = Evaluator.load(tiny_engines, partition, SETTINGS)
+    again = Evaluator.load(tiny_engines, partition, SETTINGS, SWAHILI)
     assert again.fingerprint == told
     assert again.rate(pairs, SignalLog(tmp_path / "again"))[0].equals(first)
 
 
 def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_path: Path) -> None:
-    made = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path)
+    made = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path, language=SWAHILI)
     evaluator, trained = made.evaluator, made.trainings
     assert trained == {}  # words need no model, and so no training
     rated = build_rating_set(seed_pairs(6, "other"), WORDS.constructions)[::-1]
-    table = evaluator.rate_rated(rated, SignalLog(tmp_path / "held_out"))
+    table = evaluator.rate_rated(rated, {}, SignalLog(tmp_path / "held_out"))
     truth = ["pair_id", "level", "construction", "instruction_good", "fits"]
     assert table.columns == [*truth, *PROBABILITIES, *SCORES, *GROUNDING]
     assert table.select(truth).rows() == [
@@ -250,14 +253,14 @@ def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_pa
 
 def test_without_a_signal_of_the_instruction_alone_its_quality_is_open(tmp_path: Path) -> None:
     """And every pair has it, as its other ratings."""
-    evaluator = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path).evaluator
+    evaluator = train_evaluator(NOWHERE, seed_pairs(40), WORDS, tmp_path, language=SWAHILI).evaluator
     ratings, _ = evaluator.rate(seed_pairs(5, "other"), SignalLog(tmp_path / "rows"))
     assert ratings["instruction_quality"].to_list() == [0.5] * 5
 
 
 def test_grounding_alone_tells_a_response_from_that_to_something_else(tmp_path: Path) -> None:
     settings = WORDS.model_copy(update={"constructions": ("cut_off", "other_instruction", "broken_instruction")})
-    evaluator = train_evaluator(NOWHERE, seed_pairs(60), settings, tmp_path).evaluator
+    evaluator = train_evaluator(NOWHERE, seed_pairs(60), settings, tmp_path, language=SWAHILI).evaluator
     [pair, other] = seed_pairs(2, "other")
     wrong = Pair(content_key("wrong"), pair.instruction, other.response)
     ratings, _ = evaluator.rate([pair, wrong], SignalLog(tmp_path / "rows"))
@@ -267,14 +270,14 @@ def test_grounding_alone_tells_a_response_from_that_to_something_else(tmp_path: 
 
 
 def test_no_pairs_give_an_empty_table_and_load_no_model(tmp_path: Path) -> None:
-    readers = Readers(NOWHERE, ("grounding", "neighbours"), {}, RareWords.count([]), Neighbours.of([], []))
+    readers = Readers(NOWHERE, "Swahili", ("grounding", "neighbours"), {}, RareWords.count([]), Neighbours.of([], []))
     heads = {
         name: Head.fit(pl.DataFrame(), [], ("1", "2", "3") if name == "level" else ("no", "yes")) for name in HEADS
     }
     evaluator = Evaluator(readers, heads)
     ratings, signals = evaluator.rate([], SignalLog(tmp_path))
     assert (ratings.height, signals.failed) == (0, {})
-    rated = evaluator.rate_rated([], SignalLog(tmp_path))
+    rated = evaluator.rate_rated([], {}, SignalLog(tmp_path))
     assert validate(rated, rated).log_loss == math.inf
 
 
@@ -286,7 +289,7 @@ def test_neighbours_do_not_depend_on_the_order_of_the_seeds(tiny_engines: Engine
 
 
 def test_evaluators_with_other_adapters_are_told_apart(tiny_engines: Engines, tmp_path: Path) -> None:
-    evaluator = train_evaluator(tiny_engines, seed_pairs(16), SETTINGS, tmp_path / "one").evaluator
+    evaluator = train_evaluator(tiny_engines, seed_pairs(16), SETTINGS, tmp_path / "one", language=SWAHILI).evaluator
     folder = evaluator.readers.adapters["instruction"]
     other = tmp_path / "other"
     other.mkdir()

@@ -25,6 +25,7 @@ from xinstr_core.engines.models import ModelReference, load_tokenizer
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.identity import content_key
+from xinstr_core.languages import Language
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, SCORES
 from xinstr_core.settings import EvaluatorSettings
@@ -60,6 +61,7 @@ CONTROL = (
 UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}--[\n\v\f\r\x1c-\x1e\x85]]", regex.V1)
 every_kind = pytest.mark.parametrize("kind", HOSTILE)
 every_text = pytest.mark.parametrize("kind", [kind for kind in HOSTILE if kind not in NO_TEXT])
+SWAHILI = Language(tag="sw", name="Swahili", script="Latn")
 
 
 def neighbours(count: int = SCORED_ROWS - 2) -> list[Pair]:
@@ -95,7 +97,9 @@ def evaluator(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -
         constructions=("cut_off", "other_instruction", "broken_instruction"),
         signals=("surprise", "grounding", "neighbours", "level"),
     )
-    return train_evaluator(tiny_engines, neighbours(16), settings, tmp_path_factory.mktemp("evaluator")).evaluator
+    return train_evaluator(
+        tiny_engines, neighbours(16), settings, tmp_path_factory.mktemp("evaluator"), language=SWAHILI
+    ).evaluator
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,7 @@ def test_english_pairs_are_rows_in_the_wrong_language_only_when_it_is_switched_o
         content_key("rated", "e1", "wrong_language"),
         "What is tea?",
         "Tea is a drink.",
+        "e1",
         "1",
         "wrong_language",
         True,

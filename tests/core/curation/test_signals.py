@@ -61,7 +61,7 @@ def readers(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> 
         for task, example in examples.items()
     }
     rare = RareWords.count(pair.instruction for pair in SEEDS)
-    return Readers(tiny_engines, EVERY, adapters, rare, seed_neighbours(tiny_engines, SEEDS))
+    return Readers(tiny_engines, "Swahili", EVERY, adapters, rare, seed_neighbours(tiny_engines, SEEDS))
 
 
 @pytest.fixture

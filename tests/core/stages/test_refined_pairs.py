@@ -30,7 +30,7 @@ from xinstr_core.workspace import Workspace
 GOOD = (0.05, 0.05, 0.9, 0.9, 0.9)  # three levels, instruction, fit
 POOR = (0.8, 0.1, 0.1, 0.9, 0.9)
 Rating = tuple[float, float, float, float, float]
-NO_SEEDS = RatingSeeds([], [], Material(), Material())
+NO_SEEDS = RatingSeeds([], [], Material(), Material(), {})
 
 
 def proof(sure: float, right: int = 30, wrong: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -66,14 +66,14 @@ class Rater:
     def readers(self) -> Any:
         return SimpleNamespace(adapters={"instruction": Path(self.name)})
 
-    def rate(self, pairs: Sequence[Pair], log: SignalLog, progress: Any = None) -> tuple[pl.DataFrame, Signals]:
+    def rate(
+        self, pairs: Sequence[Pair], log: SignalLog, near: Any = None, progress: Any = None
+    ) -> tuple[pl.DataFrame, Signals]:
         keys = sorted(pair.key for pair in pairs if pair.key not in self.failed)
         schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES), pl.Float64)}
         rows = [(key, *self.ratings.get(key, GOOD)) for key in keys]
         given = signal_table("given").schema
-        read = pl.DataFrame(
-            {"row_key": [f"{self.name} {key}" for key in keys], **dict.fromkeys(given.names()[1:], 0.0)}, schema=given
-        )
+        read = pl.DataFrame([(f"{self.name} {key}", [0.0], 0.0) for key in keys], schema=given, orient="row")
         log.read.setdefault("given", []).append(read)
         table = pl.DataFrame(rows, schema=schema, orient="row")
         return table, Signals(table.select("pair_id"), self.failed)
