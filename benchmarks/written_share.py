@@ -14,15 +14,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import polars as pl
-from pocket import evaluator_figures, measures
+from pocket import evaluator_figures
 
+from xinstr_core.evaluation.against_gold import measure_pairs
+from xinstr_core.evaluation.measures import Measures
+from xinstr_core.languages import get_language
 from xinstr_core.presets import load_settings
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.metrics import PRECISION, RECALL
+from xinstr_core.schemas.refined_pairs import PAIRS, REFINED_PAIRS
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.store import Store, write_text
-from xinstr_core.workspace import home_folder
+from xinstr_core.workspace import Workspace, home_folder
 
 REGISTRY = Path(__file__).resolve().parents[1] / "languages.toml"
 LANGUAGES = ("sw", "fi", "ur")
@@ -38,7 +41,7 @@ def build(share: float) -> Store:
     changes = [f"evaluator.constructions={flaws}".replace("'", '"'), f"evaluator.written_share={share or 1.0}"]
     options = [part for change in changes for part in ("--set", change)]
     subprocess.run(
-        [sys.executable, "-m", "xinstr_dagster.cli", "build", *LANGUAGES, *options],
+        [sys.executable, "-m", "xinstr_dagster.cli", "build", *LANGUAGES, "--to", REFINED_PAIRS.asset, *options],
         env={**os.environ, "XINSTR_HOME": str(home)},
         check=True,
     )
@@ -49,8 +52,7 @@ def row(share: float, store: Store) -> str:
     """Means over the languages."""
     told = [evaluator_figures(store, tag) for tag in LANGUAGES]
     costs = [Cost.read(partition.cost) for tag in LANGUAGES if (partition := store.get(EVALUATOR.asset, tag))]
-    kept = measures(store, list(LANGUAGES)).filter(pl.col("model") == "kept pairs")
-    gold = [kept.filter(pl.col("metric") == metric.name)["value"].to_list() for metric in (PRECISION, RECALL)]
+    gold = zip(*(against_gold(store, tag) for tag in LANGUAGES), strict=True)
     values = [
         statistics.mean(figures.accuracy for figures in told),
         statistics.mean(figures.log_loss or float("inf") for figures in told),
@@ -58,6 +60,19 @@ def row(share: float, store: Store) -> str:
     ]
     cells = " | ".join(f"{value:.3f}" for value in values)
     return f"| {share:g} | {cells} | {statistics.mean(cost.seconds for cost in costs):.0f} |"
+
+
+def against_gold(store: Store, tag: str) -> tuple[float, float]:
+    """Precision and recall of kept pairs, as the report has them."""
+    partition = store.get(REFINED_PAIRS.asset, tag)
+    assert partition is not None
+    language, settings = get_language(REGISTRY, tag), load_settings("pocket").evaluation
+    gold = Workspace(store.root.parent, "pocket").gold_file(language)
+    assert gold is not None
+    found, pairs = Measures(tag, settings), partition.read(PAIRS.name)
+    measure_pairs(pairs, pairs.clear(), gold, tag, found)
+    values = {row.metric: row.value for row in found.rows}
+    return values[PRECISION.name], values[RECALL.name]
 
 
 def main() -> None:

@@ -373,7 +373,9 @@ class EvaluationSettings(Section):
 class Settings(Section):
     """All settings of one build."""
 
-    base_model: str = Field(default="pocket", description="'pocket', a local directory, or a Hugging Face hub id")
+    base_model: str = Field(
+        default="pocket", min_length=1, description="'pocket', a local directory, or a Hugging Face hub id"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="in which the base model is held, read and trained: auto is bfloat16 where the device has instructions for it, which is about twice as fast; what is trained, and every score, stays float32",

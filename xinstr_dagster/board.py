@@ -41,6 +41,11 @@ def states(workspace: Workspace, tag: str) -> Iterator[tuple[str, str]]:
         yield stage.name, state
 
 
+def not_current(workspace: Workspace, tag: str) -> list[str]:
+    """The stages that a build would run."""
+    return [name for name, state in states(workspace, tag) if state != CURRENT]
+
+
 def rows_of(workspace: Workspace, stage: str, tag: str) -> int | None:
     """Rows of the stage's main table; None where it has none, or where nobody can read how many."""
     try:

@@ -13,8 +13,10 @@ from typing import Any
 import dagster as dg
 
 from xinstr_core.catalogue import can_be_read
-from xinstr_core.engines.models import check_model
+from xinstr_core.engines.encoders import check_encoder
+from xinstr_core.engines.fit import check_usable
 from xinstr_core.errors import SettingsError, XinstrError
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.stages.replacement import Replacement, replacement
 from xinstr_core.workspace import Workspace
@@ -75,13 +77,18 @@ class Outcome:
     seconds: float = 0.0
 
 
-def check_inputs(workspace: Workspace, tags: Sequence[str]) -> None:
-    """Find what the user can mend before any run starts: settings, model, registry, files."""
+def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str]) -> None:
+    """Find what the user can mend before any run starts: settings, registry, files; models, where a stage uses them."""
+    uses_model = any(STAGES[name].uses_model for name in stages)
     for tag in tags:
         language = workspace.language(tag)
         if language.retired:
             raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
-        workspace.settings(language), workspace.model(language)
+        settings = workspace.settings(language)
+        if uses_model:
+            check_usable(workspace.model(language))
+        if DIVERSIFIED_SET.asset in stages:
+            check_encoder(settings.diversity.encoder)
         workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)
         workspace.parallel_file(language), workspace.gold_pairs_file(language)
         workspace.pack(language), workspace.evaluation_files(language), workspace.identification_model(language)
@@ -128,7 +135,6 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
     started = time.monotonic()
     workspace = request.workspace(home)
     wanted = request.stages()
-    check_model(workspace.model(workspace.language(tag)))
     sync_languages(instance, [tag])
     job = build_definitions().resolve_job_def("build_language")
     result = job.execute_in_process(

@@ -1,7 +1,8 @@
-"""Progress bars on the terminal, fed by the stages wherever they run."""
+"""Progress of the stages, wherever they run: bars on the terminal, lines now and then where there is none."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from xinstr_dagster.execution import Listener
 
+SILENT = 60.0  # seconds after which whoever reads a log wonders whether anything still happens
+
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Listener]:
-    """A listener that shows one bar a stage, with its figures, for as long as the block runs."""
+    """A listener that shows one bar a stage, with its figures, for as long as the block runs.
+
+    Where nobody watches, it prints a line when a stage begins to work and once every SILENT seconds.
+    """
+    if not console.is_terminal:
+        yield _lines(console)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -21,14 +30,30 @@ def progress_bar(console: Console) -> Iterator[Listener]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[tuple[str, str], TaskID] = {}
 
         def listen(stage: str, language: str, done: int, total: int, figures: dict[str, float]) -> None:
             key = (language, stage)
             if key not in tasks:
                 tasks[key] = progress.add_task(f"{language} {stage}", total=total or None, figures="")
-            shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            progress.update(tasks[key], completed=done, total=total or None, figures=shown)
+            progress.update(tasks[key], completed=done, total=total or None, figures=_shown(figures))
 
         yield listen
+
+
+def _lines(console: Console) -> Listener:
+    told: dict[tuple[str, str], float] = {}
+
+    def listen(stage: str, language: str, done: int, total: int, figures: dict[str, float]) -> None:
+        now = time.monotonic()
+        if now - told.get((language, stage), -SILENT) >= SILENT:
+            told[language, stage] = now
+            of = f" {done} of {total}" if total else ""
+            console.print(f"{language} {stage}{of} {_shown(figures)}".rstrip(), soft_wrap=True, highlight=False)
+
+    return listen
+
+
+def _shown(figures: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.4g}" for name, value in figures.items())

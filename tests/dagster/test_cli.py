@@ -164,7 +164,7 @@ def test_a_build_says_what_a_large_model_will_take_unless_there_is_nothing_to_bu
     monkeypatch.setattr(importlib.import_module("xinstr_dagster.cli.commands.build"), "_SMALL", 0.0)
     assert run("build", "sw") == ExitCode.DONE
     assert re.fullmatch(
-        r"sw: about \d\.\d GiB and \d\.\d h \(xinstr estimate sw says of what\)\n", capsys.readouterr().out
+        r"sw: about \d\.\d GiB and \d+ (?:s|min) \(xinstr estimate sw says of what\)\n", capsys.readouterr().out
     )
     current = {"sw": Outcome("sw", up_to_date=True)}
     monkeypatch.setattr("xinstr_dagster.build.settled", lambda *_: current)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.weights import weight_shapes
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash
 
@@ -28,8 +29,23 @@ def encoder_identity(name: str, base: ModelReference) -> str:
     return files_hash(folder, sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
 
 
+def check_encoder(name: str) -> None:
+    """Raise InputError for an encoder's folder that is broken or not there; what is at the hub is not looked at."""
+    folder, what = Path(name), f"diversity.encoder {name!r}"
+    if name == BASE_MODEL:
+        return
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{what}: the folder has no config.json, so it is no sentence encoder: fetch it again")
+        weight_shapes(folder, what)
+    elif folder.is_absolute() or name.count("/") != 1 or folder.parent.is_dir():  # no hub id, such as BAAI/bge-m3
+        raise InputError(f"{what}: there is no such folder: correct diversity.encoder, or put the encoder there")
+
+
 def load_encoder(name: str) -> Encode:
     """A sentence encoder, loaded. Raises InputError when it cannot be, or its package is missing."""
+    from safetensors import SafetensorError
+
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
@@ -40,8 +56,10 @@ def load_encoder(name: str) -> Encode:
     logging.disable_progress_bar()
     try:
         model = SentenceTransformer(name, trust_remote_code=False, model_kwargs={"use_safetensors": True})
-    except (OSError, ValueError) as error:
-        raise InputError(f"diversity.encoder {name!r} cannot be loaded ({str(error).splitlines()[0]})") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"diversity.encoder {name!r} cannot be loaded ({str(error).splitlines()[0]}): correct it, or fetch it again"
+        ) from error
     return lambda texts: model.encode(
         list(texts), batch_size=BATCH_TEXTS, normalize_embeddings=True, show_progress_bar=False
     )

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xinstr_core.engines.memory import free_memory
-from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.memory import free_memory, total_memory
+from xinstr_core.engines.models import ModelReference, check_model
 from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.shape import ModelShape
 from xinstr_core.errors import InputError
+
+
+def check_usable(model: ModelReference) -> None:
+    """Raise InputError for a model that is broken (check_model()), or that no closing of other programs makes room for."""
+    check_model(model)
+    needed, there = ModelShape.of(model).bytes, total_memory()
+    if needed > there:
+        raise InputError(
+            f"{model.name} in {model.precision} takes {needed / 2**30:.1f} GiB, and {there / 2**30:.1f} GiB are all that "
+            "there is: take a smaller base model, or a machine with more memory"
+        )
 
 
 def check_fits(model: ModelReference, precision: Precision, copies: int = 1) -> None:

@@ -39,6 +39,20 @@ def free_memory() -> int:
     return available
 
 
+def total_memory() -> int:
+    """Bytes that the device of the models has in all: of the GPU, else of the machine or of this process's cgroup."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        _, total = torch.cuda.mem_get_info()
+        return int(total)
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    with suppress(OSError, ValueError):
+        return min(total, int((_CGROUP / "memory.max").read_text("ascii")))
+    return total
+
+
 def bytes_a_token(config: Any, itemsize: int) -> int:
     """Bytes that one more token costs a model that only reads: its keys and values in every layer, and one layer's work."""
     config = config.get_text_config(decoder=True)

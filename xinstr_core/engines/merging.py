@@ -42,6 +42,8 @@ def write_merged(
     _check("merged in memory", tuned, _logits(model, rows))
     _hold_in(getattr(torch, precision), model)
     model.save_pretrained(folder)
+    for path in folder.glob("*.safetensors"):  # the library lets nobody else read them
+        path.chmod((folder / "config.json").stat().st_mode & 0o777)
     _hold_in(torch.float32, model)
     stored = tuned if precision == "float32" else _logits(model, rows)
     del model  # before the next one: one model fits

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from xinstr_core.engines.control_tokens import make_control_tokens_special
 from xinstr_core.engines.device import device
 from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.weights import check_layers, weight_shapes
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
 
@@ -64,10 +65,13 @@ def _download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in sorted(_CONTENT_SUFFIXES)]))
     except HFValidationError:
-        raise InputError(f"base model {name!r} is neither a directory nor a hub id such as org/model") from None
+        raise InputError(
+            f"base model {name!r} is neither a directory nor a hub id such as org/model: correct base_model"
+        ) from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(
-            f"base model {name!r} is no local directory and the hub gave: {str(error).splitlines()[0]}"
+            f"base model {name!r}: there is no such directory, and the hub gave no model of that name "
+            f"({_first_line(error)}): correct base_model, or put the model there"
         ) from error
 
 
@@ -84,17 +88,8 @@ def _quiet() -> None:
 
 def check_model(reference: ModelReference) -> None:
     """Read configuration, weight headers and tokenizer, so that a broken model is found before any work is done."""
-    from safetensors import SafetensorError, safe_open
-
-    config = read_config(reference)
-    for weights in sorted(reference.path.glob("*.safetensors")):
-        try:
-            with safe_open(weights, framework="pt") as stream:
-                stream.keys()
-        except (SafetensorError, OSError) as error:
-            raise InputError(
-                f"base model {reference.name!r}: {weights.name} is damaged ({_first_line(error)}): fetch it again"
-            ) from error
+    config, what = read_config(reference), f"base model {reference.name!r}"
+    check_layers(weight_shapes(reference.path, what), config, what)
     tokenizer = load_tokenizer(reference)
     # Control tokens that no text gives may lie beyond the embeddings: Gemma 3's mark of an image does.
     added = tokenizer.added_tokens_decoder.keys() - {tokenizer.bos_token_id, tokenizer.eos_token_id}
@@ -113,7 +108,9 @@ def read_config(reference: ModelReference) -> Any:
     try:
         return AutoConfig.from_pretrained(reference.path, trust_remote_code=False).get_text_config()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"base model {reference.name!r}: config.json cannot be read ({_first_line(error)})") from error
+        raise InputError(
+            f"base model {reference.name!r}: config.json cannot be read ({_first_line(error)}): fetch it again"
+        ) from error
 
 
 def load_tokenizer(reference: ModelReference) -> Any:
@@ -123,7 +120,7 @@ def load_tokenizer(reference: ModelReference) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(reference.path, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"base model {reference.name!r}: its tokenizer cannot be read ({_first_line(error)})"
+            f"base model {reference.name!r}: its tokenizer cannot be read ({_first_line(error)}): fetch it again"
         ) from error
     if tokenizer.eos_token_id is None:
         raise InputError(f"base model {reference.name!r}: its tokenizer has no end token, so no reply could end")
@@ -141,11 +138,20 @@ def load_causal_model(reference: ModelReference) -> Any:
 
     _quiet()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            reference.path, dtype=getattr(torch, reference.precision), trust_remote_code=False, use_safetensors=True
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            reference.path,
+            dtype=getattr(torch, reference.precision),
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"base model {reference.name!r} cannot be loaded ({_first_line(error)})") from error
+    # The library would fill them at random, and go on.
+    if missing := sorted(loaded["missing_keys"]):
+        raise InputError(
+            f"base model {reference.name!r}: its files lack {len(missing)} weights, {missing[0]} the first: fetch it again"
+        )
     return model.to(device()).eval()
 
 

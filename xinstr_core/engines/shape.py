@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from xinstr_core.engines.models import ModelReference, read_config
+from xinstr_core.engines.weights import weight_shapes
 
 _ITEMSIZE = {"float32": 4, "bfloat16": 2}
 _OUTSIDE_OF_LAYERS = ("embed", "lm_head", "wte", "wpe")  # names of weights that no adapter goes beside
@@ -24,12 +25,7 @@ class ModelShape:
     @classmethod
     def of(cls, reference: ModelReference) -> ModelShape:
         """Read from headers alone: nothing of the weights is loaded."""
-        from safetensors import safe_open
-
-        weights: dict[str, tuple[int, ...]] = {}
-        for path in sorted(reference.path.glob("*.safetensors")):
-            with safe_open(path, framework="pt") as stream:
-                weights |= {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118  # no dictionary
+        weights = weight_shapes(reference.path, f"base model {reference.name!r}")
         return cls(reference, weights, read_config(reference))
 
     @property

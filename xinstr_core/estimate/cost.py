@@ -81,7 +81,12 @@ def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = Non
         for asset, work in workloads(material, settings).items()
     )
     return Estimate(
-        material, shape.parameters, shape.reference.precision, there, stages, _advice(stages, settings, there)
+        material,
+        shape.parameters,
+        shape.reference.precision,
+        there,
+        stages,
+        _advice(stages, settings, there, shape.bytes),
     )
 
 
@@ -128,12 +133,14 @@ def _seconds(asset: str, work: Workload, shape: ModelShape, settings: Settings, 
     return reading + writing + training + work.rows * _A_CALL
 
 
-def _advice(stages: tuple[StageEstimate, ...], settings: Settings, free: int) -> str:
+def _advice(stages: tuple[StageEstimate, ...], settings: Settings, free: int, weights: int) -> str:
     """The setting to change where a stage does not fit; empty where all do."""
     largest = max(stages, key=lambda stage: stage.least_memory)
     if largest.least_memory <= free:
         return ""
     section = _TRAINED_BY.get(largest.asset)
+    if weights > free:
+        return f"the weights alone take {weights / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free: take a smaller base model"
     needs = f"{largest.asset} needs {largest.least_memory / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
     if section and getattr(settings, section).method == "full":
         return f'{needs}: set {section}.method = "lora", or take a smaller base model'

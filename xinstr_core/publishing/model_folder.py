@@ -16,6 +16,7 @@ from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.store import write_text
 from xinstr_core.training.adapter import SUMMARY
 
+_TERMS = ("LICENSE", "LICENCE", "NOTICE", "TERMS")  # in names of files
 _ADAPTER_CONFIG = "adapter_config.json"
 
 
@@ -48,7 +49,15 @@ def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
         prompts = [model.ask(instruction) for instruction in model.instructions]
         difference = write_merged(model.base, model.trained, unfinished, precision, prompts)
         _add_tokenizer(model, unfinished)  # again: saving weights writes a generation config of its own
+        _add_terms(model.base.path, unfinished)
         return difference
+
+
+def _add_terms(base: Path, folder: Path) -> None:
+    """The terms that the base came with hold for what was made of it, too."""
+    for path in sorted(base.iterdir()):
+        if path.is_file() and any(word in path.name.upper() for word in _TERMS):
+            shutil.copyfile(path, folder / path.name)
 
 
 def _add_tokenizer(model: TunedModel, folder: Path) -> None:
@@ -58,7 +67,9 @@ def _add_tokenizer(model: TunedModel, folder: Path) -> None:
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
     """An empty folder beside `folder` that takes its name when all is written; what a killed run left of it is cleared."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if file := next((one for one in (folder, *folder.parents) if one.exists() and not one.is_dir()), None):
+        raise InputError(f"{file} is a file: give the name of a new folder")
+    if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and is not empty: give the name of a new folder")
     unfinished = folder.with_name(f".{folder.name}.xinstr-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

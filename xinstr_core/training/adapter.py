@@ -88,9 +88,12 @@ def train_adapter(
     maximum_tokens = min(settings.maximum_tokens, positions or settings.maximum_tokens)
     rows, rejected = build_rows(tokenizer, examples, maximum_tokens)
     if not rows:
-        raise StageError(
-            f"none of {len(examples)} training rows can be used ({_reasons(rejected)}): raise maximum_tokens or check the data"
+        advice = (
+            f"the base model has positions for {positions} tokens alone: take another one, or shorter texts"
+            if positions and positions < settings.maximum_tokens
+            else "raise maximum_tokens or check the data"
         )
+        raise StageError(f"none of {len(examples)} training rows can be used ({_reasons(rejected)}): {advice}")
     torch.manual_seed(settings.seed)
     model = _trainable_model(engines, settings, start_from)
     check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])

@@ -78,9 +78,13 @@ class Training:
         norm = float(torch.nn.utils.clip_grad_norm_(self._trained, _CLIPPED_NORM))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             keys = ", ".join(row.key for row in rows)
+            advice = (
+                "nothing was learned yet, so the base model's weights are damaged: fetch it again"
+                if number == 1
+                else "lower learning_rate, or take these rows out; the last checkpoint is kept"
+            )
             raise StageError(
-                f"the loss of step {number} of {steps} is {loss:.4g}, of its gradients {norm:.4g}, rows {keys}: lower "
-                "learning_rate, or take these rows out; the last checkpoint is kept"
+                f"the loss of step {number} of {steps} is {loss:.4g}, of its gradients {norm:.4g}, rows {keys}: {advice}"
             )
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * learning_rate_share(number, steps)

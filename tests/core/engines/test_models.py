@@ -92,7 +92,7 @@ def test_a_name_that_can_be_no_model_is_an_input_error(
 
 
 def test_a_hub_name_that_cannot_be_fetched_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="'nobody/nothing' is no local directory and the hub gave"):
+    with pytest.raises(InputError, match="'nobody/nothing': there is no such directory, and the hub gave no model"):
         resolve_model("nobody/nothing")
 
 

@@ -171,8 +171,8 @@ def test_a_folder_with_anything_in_it_is_left_alone(tuned: TunedModel, tmp_path:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine", "utf-8")
     (tmp_path / "file").write_text("mine", "utf-8")
-    for name in ("full", "file"):
-        with pytest.raises(InputError, match=rf"{name} exists and is not empty"):
+    for name, said in (("full", "exists and is not empty"), ("file", "is a file"), ("file/below", "is a file")):
+        with pytest.raises(InputError, match=f"{said}: give the name of a new folder"):
             write_trained(tuned, tmp_path / name)
     assert contents(tmp_path / "full") == {"mine.txt": b"mine"}
 

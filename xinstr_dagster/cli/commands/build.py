@@ -22,7 +22,7 @@ from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, Replace, SeedsPath, choices_of
-from xinstr_dagster.cli.output import console, plain, print_error
+from xinstr_dagster.cli.output import console, duration, plain, print_error
 
 if TYPE_CHECKING:
     from xinstr_core.stages.replacement import Replacement
@@ -85,7 +85,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     request = BuildRequest(**choices)
     request.stages()
     prepare_home(home)
-    check_inputs(request.workspace(home), tags)
+    check_inputs(request.workspace(home), tags, request.stages())
     if found := replacements(home, request, tags):
         _ask_to_replace(found)
         request = BuildRequest(**choices | {"replace": True})
@@ -111,6 +111,7 @@ def _warn_of_size(workspace: Workspace, tags: Sequence[str]) -> None:
     from xinstr_core.engines.memory import free_memory
     from xinstr_core.estimate.cost import estimate
     from xinstr_core.estimate.machine import machine_rate
+    from xinstr_dagster.board import not_current
 
     for tag in tags:
         language = workspace.language(tag)
@@ -118,8 +119,9 @@ def _warn_of_size(workspace: Workspace, tags: Sequence[str]) -> None:
         if sum(path.stat().st_size for path in weights) < _SMALL * free_memory():
             continue
         found = estimate(workspace, tag, machine_rate(workspace.precision(language).name))
-        peak, hours = max(stage.memory for stage in found.stages), sum(stage.seconds for stage in found.stages) / 3600
-        said = f"{tag}: about {peak / 2**30:.1f} GiB and {hours:.1f} h (xinstr estimate {tag} says of what)"
+        open_stages = [stage for stage in found.stages if stage.asset in {*not_current(workspace, tag)}]
+        peak, seconds = max(stage.memory for stage in open_stages), sum(stage.seconds for stage in open_stages)
+        said = f"{tag}: about {peak / 2**30:.1f} GiB and {duration(seconds)} (xinstr estimate {tag} says of what)"
         console.print(f"[yellow]{plain(said)}[/]" if found.advice else plain(said), soft_wrap=True, highlight=False)
         if found.advice:
             console.print(f"[yellow]  does not fit: {plain(found.advice)}[/]", soft_wrap=True, highlight=False)
@@ -127,7 +129,7 @@ def _warn_of_size(workspace: Workspace, tags: Sequence[str]) -> None:
 
 def _ask_to_replace(found: Sequence[Replacement]) -> None:
     """Go on if the user says so. SettingsError if not, or where nobody is there to be asked."""
-    kept = "without options a build takes preset and base_model of the language's entry in languages.toml"
+    kept = "what a build takes without options stands in xinstr.toml and in the language's entry of languages.toml"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SettingsError(f"{'; '.join(map(str, found))}. Say --replace to let it; {kept}")
     for one in found:

@@ -15,6 +15,7 @@ from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.resume import Load
 from xinstr_core.engines.roles import Engines
+from xinstr_core.errors import SettingsError
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.schemas.metrics import BASE, TUNED
 from xinstr_core.text import printable
@@ -36,6 +37,8 @@ def chat(
     tokens: Annotated[int, typer.Option(min=0, help="longest reply; 0: as evaluation.maximum_new_tokens says")] = 0,
 ) -> None:
     """Ask the tuned model of a language: a line, a reply; /exit or Ctrl-D ends. No line remembers another."""
+    if base and both:
+        raise SettingsError("--base asks the base model alone, --both asks both: say one of them")
     workspace = Workspace(home_folder())
     found = TunedModel.find(workspace, tag)
     adapters = {BASE: None, TUNED: found.trained}

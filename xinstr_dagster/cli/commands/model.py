@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
+from xinstr_core.engines.models import check_model
 from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.tokenizer_files import as_typed
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.publishing.model_folder import write_trained, write_whole
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.output import console, plain
+from xinstr_dagster.cli.output import console, plain, print_error
 
 commands = CommandGroup(Panel.TAKE)
 
@@ -30,6 +32,8 @@ def model(
     ] = "float32",
 ) -> None:
     """Write the tuned model of a language as a folder that transformers, peft and vLLM load."""
+    if dtype != "float32" and not merge:
+        raise SettingsError("--dtype is of a merged model: say --merge too; an adapter stays as it was trained")
     found = TunedModel.find(Workspace(home_folder()), tag)
     folder = to.expanduser().absolute()
     if merge:
@@ -40,10 +44,20 @@ def model(
     else:
         write_trained(found, folder)
         _say(f"{folder}: what was trained on {found.figures.base_model}, with tokenizer and generation config")
-        if found.base_folder and found.is_adapter:
-            _say(f"it names its base by a path of this machine, {found.base_folder}: --merge writes what needs none")
+        if found.is_adapter:
+            _say_of_base(found)
     prompt = as_typed(found.tokenizer, found.ask(found.instructions[0]))
     _say(f"it was taught to answer prompts such as {json.dumps(prompt, ensure_ascii=False)}")
+
+
+def _say_of_base(found: TunedModel) -> None:
+    """What somebody who loads an adapter has to know of its base."""
+    if found.base_folder:
+        _say(f"it names its base by a path of this machine, {found.base_folder}: --merge writes what needs none")
+    try:
+        check_model(found.base)
+    except InputError as error:
+        print_error(f"the folder was written, but its base is not to be had here: {error}")
 
 
 def _say(line: str) -> None:

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from xinstr_core.errors import SettingsError
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import read_languages
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
-from xinstr_dagster.cli.output import console, plain
+from xinstr_dagster.cli.output import console, plain, print_error
 
 commands = CommandGroup(Panel.LOOK)
 
@@ -43,8 +43,10 @@ def status(
         if request.base_model:  # else a look would fetch the models of languages that were never built
             workspace.model(language)
     shown: dict[str, dict[str, str]] = {}
+    built: set[str] = set()
     for tag in sorted(languages):
         for stage, state in states(workspace, tag):
+            built |= {tag} if state != MISSING else set()
             rows = rows_of(workspace, stage, tag)
             colour = {CURRENT: "green", MISSING: "dim"}.get(state, "yellow")
             text = f"[{colour}]{short(state)}{'' if rows is None else f' {rows}'}[/]"
@@ -54,6 +56,16 @@ def status(
     for stage, cells in shown.items():
         table.add_row(stage, *(cells[tag] for tag in tags))
     console.print(table)
+    for tag in sorted(built):
+        _say_of_model(workspace, tag)
+
+
+def _say_of_model(workspace: Workspace, tag: str) -> None:
+    """Why all of a language that was built is stale, where its base model cannot be found or is broken."""
+    try:
+        workspace.model(workspace.language(tag))
+    except InputError as error:
+        print_error(f"{tag}: {error}")
 
 
 @commands.ending_with(*ORDINARY)
