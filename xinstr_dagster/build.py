@@ -79,14 +79,13 @@ class Outcome:
 
 def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str]) -> None:
     """Find what the user can mend before any run starts: settings, registry, files; models, where a stage uses them."""
-    uses_model = any(STAGES[name].uses_model for name in stages)
     for tag in tags:
         language = workspace.language(tag)
         if language.retired:
             raise SettingsError(f"{tag} is retired: remove `retired = true` from its entry in {workspace.registry}")
         settings = workspace.settings(language)
-        if uses_model:
-            check_usable(workspace.model(language))
+        if model := next(filter(None, (STAGES[name].model_of(workspace, language) for name in stages)), None):
+            check_usable(model)
         if DIVERSIFIED_SET.asset in stages:
             check_encoder(settings.diversity.encoder)
         workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)

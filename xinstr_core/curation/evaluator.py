@@ -90,13 +90,13 @@ class Evaluator:
         return {adapter_folder(task): adapter for task, adapter in self.readers.adapters.items()}
 
     def rate(
-        self, pairs: Sequence[Pair], log: SignalLog, near: NearTexts | None = None, progress: Progress = silent
+        self, pairs: Sequence[Pair], log: SignalLog, progress: Progress = silent, *, near: NearTexts | None = None
     ) -> tuple[pl.DataFrame, Signals]:
         """(pair_id, PROBABILITIES, SCORES and the signals of every pair that could be read, sorted; what was read).
 
         `near` are the texts that are most like each pair's own, by pair.
         """
-        signals = read_signals(self.readers, pairs, log, near, progress)
+        signals = read_signals(self.readers, pairs, log, progress, near=near)
         scores = {name: self.heads[name].probabilities(signals.table)[YES] for name in SCORES}
         rated = read_levels(self.heads["level"], signals.table).with_columns(
             score.alias(name) for name, score in scores.items()
@@ -119,7 +119,9 @@ class Evaluator:
             },
             orient="row",
         )
-        return truth.join(self.rate(rated, log, near_of_rated(rated, near))[0], on="pair_id", maintain_order="left")
+        return truth.join(
+            self.rate(rated, log, near=near_of_rated(rated, near))[0], on="pair_id", maintain_order="left"
+        )
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,9 @@ def train_evaluator(
         seed_neighbours(engines, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
     )
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
-    signals = read_signals(readers, rated, log or SignalLog(folder / "heads"), near_of_rated(rated, near or {})).table
+    signals = read_signals(
+        readers, rated, log or SignalLog(folder / "heads"), near=near_of_rated(rated, near or {})
+    ).table
     return TrainedEvaluator(Evaluator(readers, fit_heads(signals, rated)), trained, rated, signals)
 
 

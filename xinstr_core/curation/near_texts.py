@@ -14,7 +14,7 @@ _BLOCK = 1000
 
 
 def near_texts(texts: Mapping[str, str], pool: Iterable[str]) -> dict[str, list[str]]:
-    """The NEAREST texts of the pool to each text, nearest first, by key; never the text itself.
+    """The NEAREST texts of the pool to each text, nearest first, by key; never the text itself, or one with nothing alike.
 
     Cosine of tf-idf over runs of four letters within words. Of a larger pool POOL texts are taken, by their content.
     """
@@ -42,7 +42,7 @@ def near_texts(texts: Mapping[str, str], pool: Iterable[str]) -> dict[str, list[
 
 def _nearest(alike: Any, chosen: Sequence[str], forms: Sequence[str], own: str) -> list[str]:
     order = (-alike).argsort(kind="stable")[: NEAREST + 1]
-    return [chosen[place] for place in order if forms[place] != own][:NEAREST]
+    return [chosen[place] for place in order if forms[place] != own and alike[place] > 0][:NEAREST]
 
 
 def _chosen(pool: Iterable[str]) -> list[str]:

@@ -154,7 +154,12 @@ def _finite(log_probabilities: Sequence[float]) -> Any:
 
 
 def read_signals(
-    readers: Readers, pairs: Sequence[Pair], log: SignalLog, near: NearTexts | None = None, progress: Progress = silent
+    readers: Readers,
+    pairs: Sequence[Pair],
+    log: SignalLog,
+    progress: Progress = silent,
+    *,
+    near: NearTexts | None = None,
 ) -> Signals:
     """Every signal of every pair. A row's key names text and reader: what has been read is not read again.
 

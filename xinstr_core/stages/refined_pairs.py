@@ -146,7 +146,7 @@ class _Curation:
         return rounds
 
     def _rate(self, number: int, evaluator: Evaluator, validation: Validation) -> Round:
-        ratings, signals = evaluator.rate(as_pairs(self.candidates), self.log, self.near, self.run.progress)
+        ratings, signals = evaluator.rate(as_pairs(self.candidates), self.log, self.run.progress, near=self.near)
         return Round(number, evaluator, validation, ratings, signals)
 
     def _retrain(self, number: int, before: Round) -> TrainedEvaluator:

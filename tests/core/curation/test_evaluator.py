@@ -33,6 +33,7 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
+from xinstr_core.languages import Language
 from xinstr_core.schemas.evaluator import HEADS
 from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 from xinstr_core.settings import EvaluatorSettings, Settings

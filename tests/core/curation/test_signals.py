@@ -18,6 +18,7 @@ from xinstr_core.curation.grounding import RareWords
 from xinstr_core.curation.neighbours import Neighbours, halves
 from xinstr_core.curation.signals import (
     ALONE,
+    GAIN,
     GIVEN,
     GROUNDING,
     LEVEL,
@@ -27,6 +28,7 @@ from xinstr_core.curation.signals import (
     Readers,
     SignalLog,
     alone_signals,
+    gain_signals,
     given_signals,
     read_signals,
     response_signals,
@@ -44,8 +46,9 @@ from xinstr_core.training.rows import Example
 
 PAIRS = [Pair(content_key(str(i)), f"What is {i}?", "neno la " * (1 + i % 5) + "mwisho. Basi.") for i in range(20)]
 SEEDS = [Pair(content_key(f"seed {i}"), f"How is {i} made?", f"Neno {i} la kwanza. Mwisho wa {i}.") for i in range(10)]
+NEAR = ["Maji ni uhai.", "Basi."]
 NOWHERE = Engines(Settings(), ModelReference("gone", Path("gone"), "gone"))
-EVERY = ("surprise", "grounding", "neighbours", "level")
+EVERY = ("surprise", "gain", "grounding", "neighbours", "level")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,14 @@ def test_an_instruction_after_its_text_counts_its_end_among_its_tokens_and_by_it
     assert alone_signals(TokenScores("a", (), -6.0)) == (-6.0, -6.0, -6.0)
 
 
+def test_gain_is_what_a_text_adds_and_its_margin_what_near_texts_do_not() -> None:
+    """By hand: given -1, -2; alone -3, -2; near -2, -2 and -4, -4."""
+    given, alone = TokenScores("a", (-1.0, -2.0), -9.0), TokenScores("a", (-3.0, -2.0), -9.0)
+    near = [TokenScores("a", (-2.0, -2.0), -9.0), TokenScores("a", (-4.0, -4.0), -9.0)]
+    assert gain_signals(given, alone, near) == (1.0, 2.0, 0.0, 0.5)
+    assert gain_signals(given, alone, []) == (1.0, 2.0, 0.0, 1.0), "without near texts, no text is the only other one"
+
+
 @pytest.mark.parametrize("undefined", [float("nan"), float("-inf")])
 def test_an_infinite_or_undefined_surprise_is_a_flaw_and_not_an_error(undefined: float) -> None:
     """NaN is larger than every number to a comparison of columns: such a pair would be kept."""
@@ -123,9 +134,9 @@ def test_a_label_without_a_probability_is_a_flaw_too(
 
 
 def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(readers: Readers, tmp_path: Path) -> None:
-    signals = read_signals(readers, PAIRS, SignalLog(tmp_path))
+    signals = read_signals(readers, PAIRS, SignalLog(tmp_path), near={pair.key: NEAR for pair in PAIRS[:8]})
     table = signals.table
-    assert table.columns == ["pair_id", *GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL]
+    assert table.columns == ["pair_id", *GIVEN, *RESPONSE, *ALONE, *GAIN, *GROUNDING, *NEIGHBOURS, *LEVEL]
     assert set(table.dtypes[1:]) == {pl.Float64}
     assert table["pair_id"].to_list() == sorted(pair.key for pair in PAIRS)
     assert (signals.failed, table.null_count().sum_horizontal().item()) == ({}, 0)
@@ -140,6 +151,14 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
         [read] = base.score([Request("a", "", pair.response)])
         rating = prompt("rating").render(instruction=pair.instruction, text=pair.response)
         [labels] = rater.score_labels([Request("a", rating)], ("1", "2", "3"))
+        others = (
+            [Request(text, reverse.render(text=text), pair.instruction) for text in NEAR] if pair in PAIRS[:8] else []
+        )
+        answers = [
+            Request("a", prompt("response_seed").render(instruction=asked, language="Swahili"), pair.response[:200])
+            for asked in (pair.instruction, "")
+        ]
+        asked, unasked = (numpy.mean(base.score([answer])[0].tokens) for answer in answers)
         [nearest] = near.nearest(base.embed([pair.response]))
         first, second = (base.embed([half]) for half in halves(pair.response))
         row = table.row(by_predicate=pl.col("pair_id") == pair.key, named=True)
@@ -148,6 +167,8 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
                 *given_signals(given),
                 *response_signals(read),
                 *alone_signals(alone),
+                *gain_signals(given, alone, [score for other in others for score in writer.score([other])]),
+                asked - unasked,
                 readers.rare_words.missing(pair.instruction, pair.response),
                 near.shared_request(pair.instruction, pair.response, nearest, readers.rare_words),
                 *near.alike(first, second),
@@ -161,6 +182,7 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
     ("group", "read"),
     [
         ("surprise", ["given", "alone", "response"]),
+        ("gain", ["given", "alone", "answer"]),
         ("grounding", []),
         ("neighbours", ["neighbours"]),
         ("level", ["level"]),
@@ -185,7 +207,7 @@ def test_a_response_that_many_pairs_share_is_read_once(readers: Readers, tmp_pat
     distinct = len({pair.response for pair in PAIRS})
     assert {name: rows.height for name, rows in log.tables.items()} == {
         "response_signals": distinct, "neighbours_signals": distinct,
-        "given_signals": 20, "alone_signals": 20, "level_signals": 20,
+        "given_signals": 20, "alone_signals": 20, "answer_signals": 20, "level_signals": 20,
     }  # fmt: skip
 
 
@@ -217,7 +239,7 @@ def test_more_pairs_cost_only_their_own_reading(
     table = read_signals(readers, [*PAIRS, *more], SignalLog(tmp_path)).table
     assert table.height == 30
     rows = {name: sum(count for call, count in passes if call == name) for name in ("score", "score_labels", "embed")}
-    assert rows == {"score": 30, "score_labels": 10, "embed": 30}
+    assert rows == {"score": 50, "score_labels": 10, "embed": 30}  # an opening is read with its instruction and without
 
 
 def test_what_the_replaced_partition_holds_is_not_read_again(

@@ -67,7 +67,7 @@ class Rater:
         return SimpleNamespace(adapters={"instruction": Path(self.name)})
 
     def rate(
-        self, pairs: Sequence[Pair], log: SignalLog, near: Any = None, progress: Any = None
+        self, pairs: Sequence[Pair], log: SignalLog, progress: Any = None, *, near: Any = None
     ) -> tuple[pl.DataFrame, Signals]:
         keys = sorted(pair.key for pair in pairs if pair.key not in self.failed)
         schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES), pl.Float64)}
@@ -121,7 +121,7 @@ def refine(home: Path, tiny_model: ModelReference, monkeypatch: pytest.MonkeyPat
     def made(by: Rounds, pairs: pl.DataFrame = FOUR, *, trusted: bool = True, **curation: Any) -> Partition:
         settings = {"rounds": 3, "minimum_top_probability": 0.5, **curation}
         workspace = Workspace(home, overrides={"curation": settings}, base_model=str(tiny_model.path))
-        monkeypatch.setattr(module.Evaluator, "load", lambda engines, partition, settings: by.raters[0])
+        monkeypatch.setattr(module.Evaluator, "load", lambda engines, partition, settings, language: by.raters[0])
         monkeypatch.setattr(module, "train_evaluator", by.train)
         monkeypatch.setattr(module, "rating_seeds", lambda run, evaluator: NO_SEEDS)
         monkeypatch.setattr(module, "rate_held_out", lambda run, evaluator, seeds, log: evaluator.held_out)

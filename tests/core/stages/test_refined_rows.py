@@ -155,6 +155,6 @@ def test_an_evaluator_is_loaded_from_what_its_stage_left(seeds: Seeds) -> None:
     workspace = seeds.workspace()
     settings, built = workspace.settings(workspace.language("sw")), workspace.store.get("evaluator", "sw")
     assert built is not None
-    evaluator = Evaluator.load(Engines(settings, seeds.model), built, settings.evaluator, LANGUAGE)
+    evaluator = Evaluator.load(Engines(settings, seeds.model), built, settings.evaluator, workspace.language("sw"))
     assert set(partition.read("pairs")["evaluator"]) == {evaluator.fingerprint}
     assert built.read("written")["construction"].unique().to_list() == ["base_response"]
