@@ -199,6 +199,7 @@ Construction = Literal[
     "wrong_language",
     "broken_instruction",
     "quoted_instruction",
+    "generated",
 ]
 
 
@@ -277,6 +278,18 @@ class CurationSettings(Section):
     )
     minimum_top_probability: float = Field(
         default=0.5, ge=0, le=1, description="probability of level 3 from which a pair is kept"
+    )
+    wanted_precision: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of right ones that is wanted among what is kept: decides how many are, in place of minimum_top_probability; needs the construction generated; 0: not asked for",
+    )
+    minimum_precision: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="share of right ones among held-out instructions of a model, kept in the same way, under which nothing is called curated; with 30 kept it is known to about +-0.17",
     )
     minimum_instruction_quality: float = Field(
         default=0.2,
@@ -390,3 +403,16 @@ class Settings(Section):
     diversity: DiversitySettings = DiversitySettings()
     tuning: TuningSettings = TuningSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _instructions_can_be_judged(self) -> Self:
+        generated = "generated" in self.evaluator.constructions
+        if generated and self.diversity.encoder == "base-model":
+            raise ValueError(
+                "the construction generated compares meanings: name a sentence encoder in diversity.encoder"
+            )
+        if generated and not {"surprise", "gain"}.intersection(self.evaluator.signals):
+            raise ValueError("the construction generated needs an adapter that writes: add gain to evaluator.signals")
+        if self.curation.wanted_precision and not generated:
+            raise ValueError("curation.wanted_precision needs the construction generated in evaluator.constructions")
+        return self

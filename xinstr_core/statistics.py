@@ -15,3 +15,11 @@ def area_under_curve(scores: ArrayLike, positive: ArrayLike) -> float:
     ranks = pl.Series(numpy.asarray(scores, dtype=float)).rank("average").to_numpy()
     n_positive, n_negative = int(truth.sum()), int((~truth).sum())
     return float((ranks[truth].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927): also right for few rows, and where all or none count."""
+    z = 1.959964
+    centre = (count + z * z / 2) / (of + z * z)
+    half = z / (of + z * z) * (count * (of - count) / of + z * z / 4) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -21,7 +21,7 @@ def test_an_unknown_setting_lists_the_settings_of_its_section() -> None:
         choose(Layer(THIS_RUN, {"curation": {"round": 3}}))
     assert str(caught.value) == (
         "unknown setting 'curation.round'; "
-        "known here: rounds, minimum_top_probability, minimum_instruction_quality, minimum_pair_fit, stop_agreement, "
+        "known here: rounds, minimum_top_probability, wanted_precision, minimum_precision, minimum_instruction_quality, minimum_pair_fit, stop_agreement, "
         "round_epochs, maximum_added_pairs"
     )
 

@@ -7,15 +7,17 @@ have not seen, so that surprise means there what it will mean on candidates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from xinstr_core.curation.constructions import Pair
+from xinstr_core.curation.generated import Generated
 from xinstr_core.curation.grounding import RareWords
 from xinstr_core.curation.head import Head
+from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.curation.neighbours import Neighbours
 from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set
 from xinstr_core.curation.signals import (
@@ -103,10 +105,10 @@ class Evaluator:
         )
         return rated.select("pair_id", *PROBABILITIES, *SCORES, *self.readers.signals), signals
 
-    def rate_rated(self, rated: Sequence[RatedPair], near: NearTexts, log: SignalLog) -> pl.DataFrame:
+    def rate_rated(self, rated: Sequence[RatedPair], pairs: Sequence[Pair], log: SignalLog) -> pl.DataFrame:
         """Rows of a rating set with their ratings: truth beside what `rate` gives, in their own order.
 
-        `near` are the texts that are most like a seed's, by seed.
+        `pairs` are the seed pairs that the rows were made of.
         """
         truth = pl.DataFrame(
             [(r.key, r.level, r.construction, r.instruction_good, r.fits) for r in rated],
@@ -120,7 +122,7 @@ class Evaluator:
             orient="row",
         )
         return truth.join(
-            self.rate(rated, log, near=near_of_rated(rated, near))[0], on="pair_id", maintain_order="left"
+            self.rate(rated, log, near=near_of_rated(rated, pairs))[0], on="pair_id", maintain_order="left"
         )
 
 
@@ -141,9 +143,9 @@ def train_evaluator(
     folder: Path,
     *,
     language: Language,
-    near: NearTexts | None = None,
     log: SignalLog | None = None,
     material: Material | None = None,
+    write: Callable[[Path, Sequence[Pair]], Generated] | None = None,
     added: Sequence[Pair] = (),
     start_from: Mapping[str, Path] | None = None,
     earlier: Mapping[str, Earlier | None] | None = None,
@@ -151,7 +153,8 @@ def train_evaluator(
 ) -> TrainedEvaluator:
     """Train the adapters on most `pairs` and on all `added`, and the heads on the rating set of the others.
 
-    `near` are the texts that are most like a seed's, by seed.
+    `write` gives what the adapter writes of texts that it has not seen; without, `material` has it.
+
     `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed
     and run again with the same `folder`, it goes on where it was.
     """
@@ -181,9 +184,11 @@ def train_evaluator(
         RareWords.count(pair.instruction for pair in for_adapters),
         seed_neighbours(engines, for_adapters) if "neighbours" in settings.signals else Neighbours.of([], []),
     )
+    if write:
+        material_for_heads = replace(material_for_heads, instructions=write(readers.adapters["instruction"], for_heads))
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
     signals = read_signals(
-        readers, rated, log or SignalLog(folder / "heads"), near=near_of_rated(rated, near or {})
+        readers, rated, log or SignalLog(folder / "heads"), near=near_of_rated(rated, for_heads)
     ).table
     return TrainedEvaluator(Evaluator(readers, fit_heads(signals, rated)), trained, rated, signals)
 
@@ -197,8 +202,13 @@ def seed_neighbours(engines: Engines, pairs: Sequence[Pair]) -> Neighbours:
     return Neighbours.of([(pair.key, pair.instruction, pair.response) for pair in ordered], vectors)
 
 
-def near_of_rated(rated: Sequence[RatedPair], near: NearTexts) -> NearTexts:
-    """The texts that are most like a row's seed, by row: what was made of a text is too much like it itself."""
+def near_of_rated(rated: Sequence[RatedPair], pairs: Sequence[Pair]) -> NearTexts:
+    """The texts of other `pairs` that are most like that of the pair that a row was made of, by row.
+
+    Not like the row's own: what was made of a text is too much like it.
+    """
+    texts = {pair.key: pair.response for pair in pairs}
+    near = near_texts(texts, texts.values())
     return {row.key: near.get(row.seed, ()) for row in rated}
 
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xinstr_core.curation.constructions import FLAWS, OWN, Pair
+from xinstr_core.curation.generated import Generated, Judged
 from xinstr_core.identity import content_key
 from xinstr_core.settings import Construction
 
+GENERATED = "generated"
 # Level, and nothing about either score: a response may be weak in many ways.
 _BROUGHT = {"weaker_response": "2", "base_response": "1"}
 
@@ -34,10 +36,12 @@ class RatedPair(Pair):
 
 @dataclass(frozen=True)
 class Material:
-    """What no seed pair can be turned into: responses of models, by construction and pair key, and English pairs."""
+    """What no seed pair can be turned into: responses of models, by construction and pair key, instructions of models by
+    pair key, and English pairs."""
 
     responses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     english: Sequence[Pair] = ()
+    instructions: Generated = field(default_factory=dict)
 
 
 def build_rating_set(
@@ -56,6 +60,10 @@ def build_rating_set(
         for construction in (OWN, *constructions) if others else ():
             row = _rated(pair, others, construction, material, seed)
             if row is not None and (construction == OWN or (row.instruction, row.response) not in right):
+                rated.setdefault((row.instruction, row.response), row)
+        for number, judged in enumerate(material.instructions.get(pair.key, ())):
+            if (judged.instruction, pair.response) not in right:
+                row = _generated(pair, judged, number)
                 rated.setdefault((row.instruction, row.response), row)
     if "wrong_language" in constructions:
         for pair in material.english:
@@ -85,6 +93,12 @@ def _rated(pair: Pair, others: Sequence[Pair], construction: str, material: Mate
     return (
         _row(pair.key, pair.instruction, written, _BROUGHT[construction], construction, True, None) if written else None
     )
+
+
+def _generated(pair: Pair, judged: Judged, number: int) -> RatedPair:
+    fits = {"3": True, "1": False}.get(judged.level)
+    key = content_key("rated", pair.key, GENERATED, str(number))
+    return RatedPair(key, judged.instruction, pair.response, pair.key, judged.level, GENERATED, None, fits)
 
 
 def _row(

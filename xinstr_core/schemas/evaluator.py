@@ -6,10 +6,12 @@ import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
 from xinstr_core.schemas.shared import (
+    INSTRUCTION,
     LEVELS,
     NATS,
     ROWS,
     SCORES,
+    SEED_ID,
     SHARE,
     Advises,
     TrainedOn,
@@ -52,6 +54,19 @@ WRITTEN = Table(
         Column("construction", pl.String, "which construction it is for"),
         Column("pair_id", pl.String, "key of the seed pair"),
         Column("written", pl.String, "the response"),
+    ),
+)
+GENERATED = Table(
+    ASSET,
+    "generated",
+    "Instructions that the evaluator's adapter wrote of texts of seeds that it has not seen, beside the seeds' own.",
+    (
+        SEED_ID,
+        Column("sample", pl.Int64, "which of its text's instructions it is", minimum=0),
+        INSTRUCTION,
+        Column("own", pl.String, "what the seed pair asks"),
+        Column("similarity", pl.Float64, "cosine of both for the encoder of diversity.encoder"),
+        Column("level", pl.String, "its level by that", values=LEVELS),
     ),
 )
 RARE_WORDS = Table(
@@ -142,6 +157,15 @@ EVALUATOR = Contract(
     ASSET,
     "Rater of pairs on three levels, validated on held-out seeds before it may gate.",
     EvaluatorFigures,
-    tables=(HELD_OUT, SHUFFLED, WRITTEN, RARE_WORDS, NEIGHBOURS, *map(head_table, HEADS), *signal_tables(ASSET)),
+    tables=(
+        HELD_OUT,
+        SHUFFLED,
+        WRITTEN,
+        GENERATED,
+        RARE_WORDS,
+        NEIGHBOURS,
+        *map(head_table, HEADS),
+        *signal_tables(ASSET),
+    ),
     folders=(Folder(adapter_folder("*"), "the adapter that learned a task: to write an instruction, or a level"),),
 )

@@ -8,7 +8,7 @@ from typing import ClassVar
 import polars as pl
 
 from xinstr_core.schemas.candidate_pairs import SAMPLE
-from xinstr_core.schemas.declaration import Column, Contract, Figures, Folder, Funnel, Table, figure
+from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Funnel, Table, figure
 from xinstr_core.schemas.shared import (
     DOC_ID,
     INSTRUCTION,
@@ -44,6 +44,15 @@ PAIRS = Table(
         *ratings_and_signals(nullable=True),
         Column("failure", pl.String, "why it could not be read; null for a rated pair", nullable=True),
         replace(RATING, nullable=True),
+        Column(
+            "p_right",
+            pl.Float64,
+            "probability of level 3 among candidates, whose levels are not spread evenly as in the rating set; null where "
+            "curation.wanted_precision is not set, and for all but the best of a text",
+            minimum=0,
+            maximum=1,
+            nullable=True,
+        ),
         Column("round", pl.Int32, "round whose evaluator gave the rating", minimum=1),
         Column("evaluator", pl.String, "fingerprint of that evaluator's adapters"),
         Column("verdict", pl.String, f"{KEPT}, {NOT_CURATED}, or what it fell short in"),
@@ -78,10 +87,38 @@ class RoundFigures(ValidationFigures):
     )
 
 
+class PrecisionFigures(Declared):
+    """What is wanted of the kept pairs, what is expected of them, and what came of it on held-out instructions."""
+
+    wanted: float = figure("wanted precision", "curation.wanted_precision", unit=SHARE)
+    expected: float | None = figure(
+        "expected precision", "mean of p_right over what is kept; null where nothing is", unit=SHARE, better="higher"
+    )
+    limit: float | None = figure("limit that follows", "least p_right that is kept; null where nothing is", unit=SHARE)
+    checked: int = figure(
+        "held-out instructions", "that the evaluator's adapter wrote of texts it had not seen", unit=ROWS
+    )
+    checked_kept: int = figure("held-out instructions kept", "of them, kept in the same way", unit=ROWS)
+    precision: float | None = figure(
+        "precision on held-out instructions",
+        "share of these that ask what the seed asks; null where none is kept",
+        unit=SHARE,
+        better="higher",
+    )
+    low: float | None = figure("its lower end", "of the 95 % interval", unit=SHARE)
+    high: float | None = figure("its upper end", "of the 95 % interval", unit=SHARE)
+    wrong: float | None = figure(
+        "wrong ones on held-out instructions", "share of these that ask something else", unit=SHARE, better="lower"
+    )
+
+
 class RefinedFigures(Advises, TrainedOn, Figures):
     funnel: PairFunnel = figure("funnel", "accepted pairs by verdict", unit=ROWS)
     curated: bool = figure("curated", "whether the evaluator was good enough to decide what is kept")
     rounds: list[RoundFigures] = figure("rounds", "what every round came to")
+    precision: PrecisionFigures | None = figure(
+        "precision", "what is wanted of the kept pairs and what came of it; null where nothing is wanted", default=None
+    )
 
 
 REFINED_PAIRS = Contract(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -10,18 +11,30 @@ import polars as pl
 from xinstr_core.curation.ablation import ablate
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
-from xinstr_core.curation.near_texts import near_texts
+from xinstr_core.curation.generated import Generated, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
-from xinstr_core.curation.signals import NearTexts, SignalLog
+from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
+from xinstr_core.engines.encoders import encoder_identity
 from xinstr_core.engines.encoding import encode
-from xinstr_core.schemas.evaluator import EVALUATOR, HELD_OUT, SHUFFLED, WRITTEN, EvaluatorFigures, adapter_folder
+from xinstr_core.identity import fingerprint
+from xinstr_core.languages import Language
+from xinstr_core.schemas.evaluator import (
+    EVALUATOR,
+    GENERATED,
+    HELD_OUT,
+    SHUFFLED,
+    WRITTEN,
+    EvaluatorFigures,
+    adapter_folder,
+)
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.stages.reverse_model import choose_seeds
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.training.adapter import TrainedAdapter
+from xinstr_core.workspace import Workspace
 
 ENOUGH = 100  # seeds with a response in the language, from which on English ones are examples of the wrong language
 
@@ -33,15 +46,23 @@ NO_TRAINING = TrainedAdapter(Path(), losses=[], rows=0, tokens_seen=0, rejected=
 class RatingSeeds:
     """The seeds that an evaluator learns from, those that only validate it, and what flaws of each are made of beside.
 
-    `near` are the texts of other seeds that are most like each one's. `seconds` is what models needed to write for a construction, by construction.
+    `seconds` is what models needed to write for a construction, by construction.
     """
 
     training: list[Pair]
     held_out: list[Pair]
     material: Material
     held_out_material: Material
-    near: NearTexts
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
+
+
+def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
+    """How instructions of seeds are written and judged, where they are."""
+    settings = workspace.settings(language)
+    if "generated" not in settings.evaluator.constructions:
+        return {"generated": None}
+    encoder = encoder_identity(settings.diversity.encoder, workspace.model(language))
+    return {"generated": fingerprint({"encoder": encoder, "generation": settings.generation.model_dump()})}
 
 
 @stage(
@@ -50,23 +71,42 @@ class RatingSeeds:
     version="8",
     settings=("evaluator",),
     prompts=("reverse", "rating", "response_seed"),
+    files=files,
 )
 def train_and_validate(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
+    written: list[pl.DataFrame] = [GENERATED.schema.to_frame()]
+
+    def write(adapter: Path, pairs: Sequence[Pair]) -> Generated:
+        """For the heads' pairs, and for those that validate, while the adapter is loaded."""
+        written.append(
+            generated_instructions(
+                run.engines,
+                adapter,
+                [*pairs, *seeds.held_out],
+                run.settings.generation,
+                run.rows / GENERATED.name,
+                run.progress,
+            )
+        )
+        return by_pair(written[-1])
+
     trained = train_evaluator(
         run.engines,
         seeds.training,
         settings,
         run.unfinished,
         language=run.language,
-        near=seeds.near,
         log=log,
         material=seeds.material,
+        write=write if "generated" in settings.constructions else None,
         earlier={task: run.earlier(adapter_folder(task)) for task in adapter_tasks(settings)},
         progress=run.progress,
     )
     evaluator = trained.evaluator
+    generated = pl.concat(written)
+    seeds = replace(seeds, held_out_material=replace(seeds.held_out_material, instructions=by_pair(generated)))
     rated, shuffled = rate_held_out(run, evaluator, seeds, log)
     validation = validate(rated, shuffled)
     first, *others = trained.trainings.values() or [NO_TRAINING]
@@ -75,6 +115,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
             HELD_OUT.name: rated,
             SHUFFLED.name: shuffled,
             WRITTEN.name: as_table(seeds.material.responses),
+            GENERATED.name: generated,
             **evaluator.tables(),
             **log.tables,
         },
@@ -99,8 +140,8 @@ def rate_held_out(
     """The held-out rows of the rating set, and held-out pairs shuffled, rated: what an evaluator is validated on."""
     rated = build_rating_set(seeds.held_out, run.settings.evaluator.constructions, seeds.held_out_material)
     return (
-        evaluator.rate_rated(rated, seeds.near, log),
-        evaluator.rate_rated(shuffled_pairs(seeds.held_out), seeds.near, log),
+        evaluator.rate_rated(rated, seeds.held_out, log),
+        evaluator.rate_rated(shuffled_pairs(seeds.held_out), seeds.held_out, log),
     )
 
 
@@ -125,9 +166,9 @@ def rating_seeds(run: StageRun, evaluator: Partition | None = None) -> RatingSee
         else written_responses(run.engines, pairs, settings, run.language, run.unfinished, run.progress)
     )
     training, held_out = split_pairs(pairs, settings.held_out_share)
-    material = split_material(Material(written, foreign), settings.held_out_share)
-    near = near_texts({p.key: p.response for p in (*pairs, *foreign)}, [pair.response for pair in pairs])
-    return RatingSeeds(training, held_out, *material, near, seconds)
+    generated = by_pair(evaluator.read(GENERATED.name)) if evaluator else {}
+    material = split_material(Material(written, foreign, generated), settings.held_out_share)
+    return RatingSeeds(training, held_out, *material, seconds)
 
 
 def as_pairs(rows: pl.DataFrame) -> list[Pair]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from xinstr_core.curation.evaluator import Evaluator, TrainedEvaluator, adapter_tasks, train_evaluator
+from xinstr_core.curation.limits import Checked, among, check, taken
 from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.curation.signals import NearTexts, SignalLog, Signals
 from xinstr_core.curation.validation import Validation, validate
@@ -26,6 +27,7 @@ from xinstr_core.schemas.refined_pairs import (
     REFINED_PAIRS,
     ROUND_RATINGS,
     PairFunnel,
+    PrecisionFigures,
     RefinedFigures,
     RoundFigures,
 )
@@ -50,6 +52,7 @@ class Round:
     number: int
     evaluator: Evaluator
     validation: Validation
+    held_out: pl.DataFrame
     ratings: pl.DataFrame
     signals: Signals
     outcome: str = "used"
@@ -92,6 +95,9 @@ def curate(run: StageRun) -> StageOutput:
     log = SignalLog(run.rows / "signals", run.previous)
     rounds = _Curation.of(run, candidates, log).rounds(settings.rounds if trusted else 1)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
+    checked = check(final.held_out, settings.wanted_precision) if settings.wanted_precision else None
+    advice = first.advice or (_advice(checked, settings) if checked else "")
+    trusted = not advice
     pairs = _keep(candidates, final, settings, trusted=trusted)
     return StageOutput(
         tables={
@@ -103,7 +109,8 @@ def curate(run: StageRun) -> StageOutput:
         figures=RefinedFigures(
             funnel=_funnel(pairs),
             curated=trusted,
-            advice=first.advice,
+            advice=advice,
+            precision=_precision(pairs, checked, settings) if checked else None,
             rounds=[round_.figures() for round_ in rounds],
             trained_on={name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
         ),
@@ -124,30 +131,30 @@ class _Curation:
     def of(cls, run: StageRun, candidates: pl.DataFrame, log: SignalLog) -> _Curation:
         seeds = rating_seeds(run, run.inputs[EVALUATOR.asset])
         texts = dict(candidates.select("doc_id", "response").unique("doc_id").sort("doc_id").iter_rows())
-        near = near_texts(texts, [*texts.values(), *(pair.response for pair in (*seeds.training, *seeds.held_out))])
+        near = near_texts(texts, texts.values())  # texts that are read anyway
         of_pairs = {key: near[doc_id] for key, doc_id in candidates.select("pair_id", "doc_id").iter_rows()}
         return cls(run, candidates, of_pairs, seeds, log)
 
     def rounds(self, most: int) -> list[Round]:
         """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
         run = self.run
-        validation = validate(run.read(HELD_OUT), run.read(SHUFFLED))
+        proof = run.read(HELD_OUT), run.read(SHUFFLED)
         first = Evaluator.load(run.engines, run.inputs[EVALUATOR.asset], run.settings.evaluator, run.language)
-        rounds = [self._rate(1, first, validation)]
+        rounds = [self._rate(1, first, *proof)]
         for number in range(2, most + 1):
             before = rounds[-1]
             trained = self._retrain(number, before)
-            validation = validate(*rate_held_out(run, trained.evaluator, self.seeds, self.log))
-            after = self._rate(number, trained.evaluator, validation)
+            proof = rate_held_out(run, trained.evaluator, self.seeds, self.log)
+            after = self._rate(number, trained.evaluator, *proof)
             outcome, last = _outcome(before, after, run.settings)
             rounds.append(replace(after, outcome=outcome, trained=trained.trainings))
             if last:
                 break
         return rounds
 
-    def _rate(self, number: int, evaluator: Evaluator, validation: Validation) -> Round:
+    def _rate(self, number: int, evaluator: Evaluator, held_out: pl.DataFrame, shuffled: pl.DataFrame) -> Round:
         ratings, signals = evaluator.rate(as_pairs(self.candidates), self.log, self.run.progress, near=self.near)
-        return Round(number, evaluator, validation, ratings, signals)
+        return Round(number, evaluator, validate(held_out, shuffled), held_out, ratings, signals)
 
     def _retrain(self, number: int, before: Round) -> TrainedEvaluator:
         """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
@@ -169,7 +176,6 @@ class _Curation:
             run.settings.evaluator.model_copy(update={"epochs": settings.round_epochs}),
             run.unfinished / f"evaluator-{number}",
             language=run.language,
-            near=self.seeds.near,
             log=self.log,
             material=self.seeds.material,
             added=as_pairs(best),
@@ -196,9 +202,12 @@ def _folder(number: int, task: str) -> str:
 
 
 def _shortfall(settings: CurationSettings) -> pl.Expr:
-    """What a rated pair falls short in, the level first, then the instruction, then the fit; empty for one that passes."""
+    """What a rated pair falls short in, the level first, then the instruction, then the fit; empty for one that passes.
+
+    Where a precision is wanted the level has no limit of its own: see _within_precision().
+    """
     limits = {
-        "below_level_3": ("p_level_3", settings.minimum_top_probability),
+        "below_level_3": ("p_level_3", 0.0 if settings.wanted_precision else settings.minimum_top_probability),
         "poor_instruction": ("instruction_quality", settings.minimum_instruction_quality),
         "poor_fit": ("pair_fit", settings.minimum_pair_fit),
     }
@@ -238,7 +247,56 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
         .otherwise(pl.lit("not_best"))
     )
     goes_on = pl.col("verdict").is_in([KEPT, NOT_CURATED])
-    return rated.with_columns(verdict=beaten).with_columns(kept=goes_on).sort("pair_id")
+    judged = rated.with_columns(verdict=beaten)
+    if settings.wanted_precision and trusted:
+        judged = _within_precision(judged, settings.wanted_precision)
+    else:
+        judged = judged.with_columns(p_right=pl.lit(None, dtype=pl.Float64))
+    return judged.with_columns(kept=goes_on).sort("pair_id")
+
+
+def _within_precision(rated: pl.DataFrame, wanted: float) -> pl.DataFrame:
+    """`p_right` for the best pair of each text, and the verdict of those beyond what can be had at that precision."""
+    best = rated.filter(pl.col("verdict") == KEPT).sort("pair_id")
+    right = among(best.select(PROBABILITIES).to_numpy())[:, -1] if len(best) else []
+    best = best.select("pair_id", p_right=pl.Series(right, dtype=pl.Float64)).sort(
+        ["p_right", "pair_id"], descending=[True, False]
+    )
+    kept = best.head(taken(best["p_right"].to_list(), wanted))["pair_id"]
+    beyond = (pl.col("verdict") == KEPT) & ~pl.col("pair_id").is_in(kept.implode())
+    verdict = pl.when(beyond).then(pl.lit("below_wanted_precision")).otherwise(pl.col("verdict"))
+    return rated.join(best, on="pair_id", how="left").with_columns(verdict=verdict)
+
+
+def _advice(checked: Checked, settings: CurationSettings) -> str:
+    """What to do where instructions that a model wrote of held-out seeds are not kept rightly; empty where they are."""
+    if checked.precision is None:
+        return (
+            f"Not curated: of {checked.rows} held-out instructions of a model none could be kept at a precision of "
+            f"{settings.wanted_precision}. Give more seed pairs, a stronger base model, or want less."
+        )
+    if checked.precision < settings.minimum_precision:
+        return (
+            f"Not curated: of {checked.kept} held-out instructions that were kept {checked.precision:.2f} are right "
+            f"({checked.low:.2f} to {checked.high:.2f}), below {settings.minimum_precision}. Give more seed pairs, a stronger "
+            "base model, or see xinstr audit for what people say."
+        )
+    return ""
+
+
+def _precision(pairs: pl.DataFrame, checked: Checked, settings: CurationSettings) -> PrecisionFigures:
+    right = pairs.filter("kept")["p_right"].drop_nulls()
+    return PrecisionFigures(
+        wanted=settings.wanted_precision,
+        expected=round(float(right.mean()), 4) if len(right) else None,  # type: ignore[arg-type]
+        limit=round(float(right.min()), 4) if len(right) else None,  # type: ignore[arg-type]
+        checked=checked.rows,
+        checked_kept=checked.kept,
+        precision=checked.precision,
+        low=checked.low,
+        high=checked.high,
+        wrong=checked.wrong,
+    )
 
 
 def _funnel(pairs: pl.DataFrame) -> PairFunnel:

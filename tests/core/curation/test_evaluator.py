@@ -243,7 +243,7 @@ def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_pa
     evaluator, trained = made.evaluator, made.trainings
     assert trained == {}  # words need no model, and so no training
     rated = build_rating_set(seed_pairs(6, "other"), WORDS.constructions)[::-1]
-    table = evaluator.rate_rated(rated, {}, SignalLog(tmp_path / "held_out"))
+    table = evaluator.rate_rated(rated, [], SignalLog(tmp_path / "held_out"))
     truth = ["pair_id", "level", "construction", "instruction_good", "fits"]
     assert table.columns == [*truth, *PROBABILITIES, *SCORES, *GROUNDING]
     assert table.select(truth).rows() == [
@@ -278,7 +278,7 @@ def test_no_pairs_give_an_empty_table_and_load_no_model(tmp_path: Path) -> None:
     evaluator = Evaluator(readers, heads)
     ratings, signals = evaluator.rate([], SignalLog(tmp_path))
     assert (ratings.height, signals.failed) == (0, {})
-    rated = evaluator.rate_rated([], {}, SignalLog(tmp_path))
+    rated = evaluator.rate_rated([], [], SignalLog(tmp_path))
     assert validate(rated, rated).log_loss == math.inf
 
 

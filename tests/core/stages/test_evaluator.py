@@ -16,7 +16,7 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
 from xinstr_core.progress import silent
-from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.evaluator import GENERATED, EvaluatorFigures
 from xinstr_core.stages import evaluator as module
 from xinstr_core.stages.evaluator import ENOUGH, RatingSeeds, rating_seeds, train_and_validate
 from xinstr_core.stages.stage import StageRun, run_stage
@@ -160,7 +160,8 @@ def test_what_models_write_is_taken_from_the_evaluator_that_is_built(
     monkeypatch.setattr(module, "written_responses", write)
     first = rating_seeds(run)
     assert first.material.responses == first.held_out_material.responses == written
-    output = StageOutput(tables={"written": module.as_table(written)})
+    generated = GENERATED.schema.to_frame()
+    output = StageOutput(tables={"written": module.as_table(written), "generated": generated})
     built = run.workspace.store.commit("evaluator", "sw", "f", {}, output)
     assert rating_seeds(run, built) == first
     assert calls == [12]
@@ -177,7 +178,7 @@ def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[.
     """With signals of words alone, so that nothing is trained."""
     partition = built(workspace(signals=["grounding"]), seeds(120), seeds(20, "english"))
     heads = ("head_level", "head_instruction_quality", "head_pair_fit")
-    assert set(partition.tables) == {"held_out", "shuffled", "written", "rare_words", "neighbours", *heads}
+    assert set(partition.tables) == {"held_out", "shuffled", "written", "generated", "rare_words", "neighbours", *heads}
     figures = partition.figures
     held_out, shuffled = partition.read("held_out"), partition.read("shuffled")
     assert figures["held_out_rows"] == held_out.height

@@ -18,6 +18,7 @@ from xinstr_core.curation.signals import SignalLog, Signals
 from xinstr_core.curation.validation import Validation
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.shared import PROBABILITIES, SCORES, TrainingFigures
 from xinstr_core.schemas.signals import signal_table
 from xinstr_core.stages import refined_pairs as module
@@ -30,7 +31,7 @@ from xinstr_core.workspace import Workspace
 GOOD = (0.05, 0.05, 0.9, 0.9, 0.9)  # three levels, instruction, fit
 POOR = (0.8, 0.1, 0.1, 0.9, 0.9)
 Rating = tuple[float, float, float, float, float]
-NO_SEEDS = RatingSeeds([], [], Material(), Material(), {})
+NO_SEEDS = RatingSeeds([], [], Material(), Material())
 
 
 def proof(sure: float, right: int = 30, wrong: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -111,6 +112,8 @@ def evaluator_figures(may_gate: bool, advice: str) -> EvaluatorFigures:
 Refine = Callable[..., Partition]
 
 
+# What a wanted precision needs: instructions that a model wrote, and what judges them.
+JUDGED = {"evaluator": {"constructions": ["cut_off", "echo", "generated"]}, "diversity": {"encoder": "BAAI/bge-m3"}}
 FOUR = candidates(("a", "d1", 0), ("b", "d2", 0), ("c", "d3", 0), ("d", "d4", 0))
 
 
@@ -120,7 +123,8 @@ def refine(home: Path, tiny_model: ModelReference, monkeypatch: pytest.MonkeyPat
 
     def made(by: Rounds, pairs: pl.DataFrame = FOUR, *, trusted: bool = True, **curation: Any) -> Partition:
         settings = {"rounds": 3, "minimum_top_probability": 0.5, **curation}
-        workspace = Workspace(home, overrides={"curation": settings}, base_model=str(tiny_model.path))
+        sections = {"curation": settings, **(JUDGED if "wanted_precision" in curation else {})}
+        workspace = Workspace(home, overrides=sections, base_model=str(tiny_model.path))
         monkeypatch.setattr(module.Evaluator, "load", lambda engines, partition, settings, language: by.raters[0])
         monkeypatch.setattr(module, "train_evaluator", by.train)
         monkeypatch.setattr(module, "rating_seeds", lambda run, evaluator: NO_SEEDS)
@@ -319,3 +323,66 @@ def test_what_was_read_in_every_round_is_stored_the_discarded_one_too(refine: Re
     rounds = Rounds([Rater("first", {}), Rater("second", {}, proof(0.5))])
     read = refine(rounds).read("given_signals")["row_key"].to_list()
     assert read == sorted(f"{name} {key}" for name in ("first", "second") for key in "abcd")
+
+
+def written(*rows: tuple[str, float], rater: str = "first") -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Held-out rows that prove a rater, and instructions of a model: (true level, probability of level 3)."""
+    held_out, shuffled = proof(0.7)
+    more = [
+        {
+            **held_out.row(0, named=True),
+            "pair_id": f"generated {number}",
+            "construction": "generated",
+            "level": level,
+            **dict(zip(PROBABILITIES, (1 - p, 0.0, p), strict=True)),
+        }
+        for number, (level, p) in enumerate(rows)
+    ]
+    return pl.concat([held_out, pl.DataFrame(more, schema=held_out.schema)]), shuffled
+
+
+def sure(p: float) -> Rating:
+    return (1 - p, 0.0, p, 0.9, 0.9)
+
+
+RIGHT = [*[("3", 0.99)] * 4, *[("1", 0.01)] * 4]
+
+
+def test_a_wanted_precision_decides_how_many_are_kept_and_says_what_it_rests_on(refine: Refine) -> None:
+    ratings = {"a": sure(0.999), "b": sure(0.9), "c": sure(0.02), "d": sure(0.01)}
+    partition = refine(one(ratings, held_out=written(*RIGHT)), rounds=1, wanted_precision=0.9)
+    assert verdicts(partition) == {
+        "a": "kept",
+        "b": "kept",
+        "c": "below_wanted_precision",
+        "d": "below_wanted_precision",
+    }
+    figures = partition.read_figures(REFINED_PAIRS.figures)
+    assert figures.curated
+    assert figures.precision is not None
+    assert (figures.precision.checked, figures.precision.checked_kept, figures.precision.precision) == (8, 4, 1.0)
+    assert figures.precision.expected is not None
+    assert figures.precision.expected >= 0.9
+    right = partition.read("pairs").sort("pair_id")["p_right"].to_list()
+    assert right == sorted(right, reverse=True)
+
+
+def test_a_rater_that_keeps_wrong_instructions_of_a_model_is_not_called_one_that_curates(refine: Refine) -> None:
+    wrong = [*[("1", 0.99)] * 4, *[("3", 0.01)] * 4]
+    partition = refine(one({}, held_out=written(*wrong)), rounds=1, wanted_precision=0.9)
+    figures = partition.read_figures(REFINED_PAIRS.figures)
+    assert not figures.curated
+    assert "of 4 held-out instructions that were kept 0.00 are right" in figures.advice
+    assert set(verdicts(partition).values()) == {"not_curated"}
+
+
+def test_where_no_held_out_instruction_can_be_kept_the_advice_says_so(refine: Refine) -> None:
+    partition = refine(one({}, held_out=written(*[("1", 0.3)] * 6)), rounds=1, wanted_precision=0.9)
+    assert "of 6 held-out instructions of a model none could be kept" in partition.figures["advice"]
+
+
+def test_the_best_pair_of_a_text_stands_for_it_before_precision_decides(refine: Refine) -> None:
+    pairs = candidates(("a", "d1", 0), ("b", "d1", 1), ("c", "d2", 0))
+    ratings = {"a": sure(0.99), "b": sure(0.98), "c": sure(0.01)}
+    partition = refine(one(ratings, held_out=written(*RIGHT)), pairs, rounds=1, wanted_precision=0.9)
+    assert verdicts(partition) == {"a": "kept", "b": "not_best", "c": "below_wanted_precision"}

@@ -1,0 +1,73 @@
+"""A wanted precision decides how many are kept; what came of it is counted on held-out instructions."""
+
+from __future__ import annotations
+
+import random
+
+import numpy
+import polars as pl
+import pytest
+
+from xinstr_core.curation.limits import Checked, among, check, taken
+from xinstr_core.statistics import share_interval
+
+
+def test_as_many_are_taken_as_the_wanted_share_allows() -> None:
+    right = [0.2, 0.9, 0.7, 0.8, 0.1]
+    assert [taken(right, wanted) for wanted in (0.95, 0.9, 0.85, 0.8, 0.6, 0.5)] == [0, 1, 2, 3, 4, 5]
+    assert taken([], 0.5) == 0
+
+
+def test_what_even_priors_promise_is_lowered_to_what_is_there() -> None:
+    """A thousand rows, of which one in ten is of level 3, with likelihoods of a rater that knows something."""
+    drawn = random.Random(1)
+    truth = [3 if drawn.random() < 0.1 else 1 for _ in range(1000)]
+    shown = [drawn.gauss(1.0 if level == 3 else -1.0, 1.0) for level in truth]
+    likelihood = numpy.array([[numpy.exp(-((x + 1) ** 2) / 2), 1e-9, numpy.exp(-((x - 1) ** 2) / 2)] for x in shown])
+    even = likelihood / likelihood.sum(axis=1, keepdims=True)
+    assert even[:, 2].mean() > 0.17, "even priors promise too much"
+    adjusted = among(even)
+    assert adjusted[:, 2].mean() == pytest.approx(0.1, abs=0.02)
+    assert adjusted.sum(axis=1) == pytest.approx(1.0)
+    kept = sorted(zip(adjusted[:, 2], truth, strict=True), reverse=True)[: taken(adjusted[:, 2].tolist(), 0.8)]
+    assert sum(level == 3 for _, level in kept) / len(kept) == pytest.approx(0.8, abs=0.1)
+
+
+def test_no_rows_stay_none() -> None:
+    assert len(among(numpy.zeros((0, 3)))) == 0
+
+
+def held_out(*rows: tuple[str, str, float]) -> pl.DataFrame:
+    """(construction, level, probability of level 3)."""
+    return pl.DataFrame(
+        [(construction, level, 1 - p, 0.0, p) for construction, level, p in rows],
+        schema={
+            "construction": pl.String,
+            "level": pl.String,
+            "p_level_1": pl.Float64,
+            "p_level_2": pl.Float64,
+            "p_level_3": pl.Float64,
+        },
+        orient="row",
+    )
+
+
+def test_only_instructions_that_a_model_wrote_are_counted() -> None:
+    rows = held_out(
+        *[("generated", "3", 0.999)] * 3, ("generated", "1", 0.998), *[("generated", "1", 0.001)] * 4, ("own", "3", 1.0)
+    )
+    found = check(rows, 0.9)
+    assert found == Checked(8, 4, 0.75, round(share_interval(3, 4)[0], 4), round(share_interval(3, 4)[1], 4), 0.25)
+
+
+def test_where_nothing_can_be_kept_nothing_is_promised() -> None:
+    assert check(held_out(*[("generated", "1", 0.2)] * 5), 0.9) == Checked(5, 0, None, None, None, None)
+    assert check(held_out(("own", "3", 1.0)), 0.9) == Checked(0, 0, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "low", "high"), [(8, 10, 0.490, 0.943), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0)]
+)
+def test_the_interval_of_a_share_is_wilsons(count: int, of: int, low: float, high: float) -> None:
+    """Values of R's prop.test(correct = FALSE)."""
+    assert share_interval(count, of) == (pytest.approx(low, abs=0.001), pytest.approx(high, abs=0.001))

@@ -1,0 +1,107 @@
+"""What a model really writes of texts that it has not seen, and how good that is: the mistakes that a rater will meet.
+
+They look like nothing that constructions make: fluent questions about something else than the text ("What is a guitar?"),
+or about its subject and not answered by it. The evaluator's adapter has learned to write instructions from other seeds,
+so it writes some for the seeds of heads and of validation; how near each comes in meaning to what a person asked of the
+same text says how good it is. No signal of a pair knows that, so nothing here proves itself (docs/decisions/0013).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import polars as pl
+
+from xinstr_core.curation.constructions import Pair
+from xinstr_core.curation.instructions import instruction_status
+from xinstr_core.curation.reverse import decoding_of, write_raw_instructions
+from xinstr_core.engines.base import Request
+from xinstr_core.engines.models import adapter_hash
+from xinstr_core.engines.resume import KEY, RowLog
+from xinstr_core.engines.roles import Engines
+from xinstr_core.identity import content_key
+from xinstr_core.progress import Progress
+from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.candidate_pairs import ACCEPTED, RAW
+from xinstr_core.schemas.evaluator import GENERATED
+from xinstr_core.settings import GenerationSettings
+
+SAMPLES = 3  # of a text: a rater has to choose among several
+# Cosine of sentence vectors from which on an instruction asks the same, and below which it asks something else. 139 that
+# Gemma 3 270M wrote of Finnish seeds were read beside the seeds' own (all-MiniLM-L6-v2): from 0.7 on some nine in ten are
+# answered by the text and none is about anything else, below 0.45 nearly none is answered.
+SAME, OTHER = 0.7, 0.45
+_DRAWN = 100_000  # of sampling: another draw than the candidates'
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An instruction that was written of a seed's text, and its level by what a person asked."""
+
+    instruction: str
+    level: str
+
+
+Generated = Mapping[str, Sequence[Judged]]  # by seed pair
+
+
+def generated_instructions(
+    engines: Engines,
+    adapter: Path,
+    pairs: Sequence[Pair],
+    settings: GenerationSettings,
+    rows: Path,
+    progress: Progress,
+) -> pl.DataFrame:
+    """SAMPLES instructions of every pair's text, as the table GENERATED: those that a candidate could be.
+
+    `adapter` has not seen the pairs. `rows` is a folder of shards: killed and run again, it goes on.
+    """
+    drawn = settings.model_copy(update={"seed": settings.seed + _DRAWN})
+    model = f"{engines.base.fingerprint} {adapter_hash(adapter)} {decoding_of(drawn)}"
+    reverse = prompt("reverse")
+    asked: dict[str, tuple[Pair, int]] = {}
+    requests = []
+    for pair in pairs:
+        text = reverse.render(text=pair.response)
+        for sample in range(SAMPLES):
+            key = content_key("generated", model, text, str(sample))
+            asked[key] = pair, sample
+            requests.append(Request(key, text))
+    raw = write_raw_instructions(engines.reverse(adapter), requests, drawn, RowLog.open(rows, RAW.schema), progress)
+    found: list[dict[str, Any]] = []
+    for row in raw.done.iter_rows(named=True):
+        pair, sample = asked[row[KEY]]
+        instruction, status = instruction_status(
+            row["raw_output"],
+            pair.response,
+            finished=row["finished"],
+            maximum_characters=settings.maximum_instruction_characters,
+        )
+        if status == ACCEPTED:
+            found.append({"pair_id": pair.key, "sample": sample, "instruction": instruction, "own": pair.instruction})
+    if not found:
+        return GENERATED.schema.to_frame()
+    encode = engines.encoder()()
+    alike = (encode([one["instruction"] for one in found]) * encode([one["own"] for one in found])).sum(axis=1)
+    rows_of = [
+        {**one, "similarity": round(float(value), 4), "level": _level(float(value))}
+        for one, value in zip(found, numpy.asarray(alike), strict=True)
+    ]
+    return GENERATED.frame(rows_of).unique(["pair_id", "instruction"], keep="first").sort("pair_id", "sample")
+
+
+def by_pair(table: pl.DataFrame) -> Generated:
+    """The rows of GENERATED, by seed pair."""
+    found: dict[str, list[Judged]] = {}
+    for pair_id, instruction, level in table.select("pair_id", "instruction", "level").iter_rows():
+        found.setdefault(pair_id, []).append(Judged(instruction, level))
+    return found
+
+
+def _level(similarity: float) -> str:
+    return "3" if similarity >= SAME else "1" if similarity < OTHER else "2"

@@ -1,0 +1,72 @@
+"""From a wanted precision to what is kept: what is expected of candidates, and what came of it on held-out instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import polars as pl
+
+from xinstr_core.curation.rating_set import GENERATED
+from xinstr_core.schemas.shared import LEVELS, PROBABILITIES
+from xinstr_core.statistics import share_interval
+
+_STEPS, _SETTLED = 1000, 1e-6  # of the estimate of priors
+
+
+def among(probabilities: Any) -> Any:
+    """Level probabilities (rows, levels) as they are where levels are not evenly spread, as in the rating set they are.
+
+    Priors of the rows are estimated from the probabilities themselves by expectation and maximisation (Saerens, Latinne and
+    Decaestecker 2002, section 2.2), beginning with even ones: heads weigh every level the same.
+    """
+    given = numpy.asarray(probabilities, dtype=numpy.float64)
+    if not len(given):
+        return given
+    even = 1 / given.shape[1]
+    priors, adjusted = numpy.full(given.shape[1], even), given
+    for _ in range(_STEPS):
+        weighed = given * (priors / even)
+        adjusted = weighed / weighed.sum(axis=1, keepdims=True)
+        found = adjusted.mean(axis=0)
+        if abs(found - priors).max() < _SETTLED:
+            break
+        priors = found
+    return adjusted
+
+
+def taken(right: Sequence[float], wanted: float) -> int:
+    """How many of the rows, those surest to be right first, can be taken so that as large a share as wanted is right."""
+    best = numpy.sort(numpy.asarray(right, dtype=numpy.float64))[::-1]
+    shares = numpy.cumsum(best) / numpy.arange(1, len(best) + 1)
+    return int((shares >= wanted).sum())
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What keeping by a wanted precision came to on held-out instructions: how many of how many, and which share is right."""
+
+    rows: int
+    kept: int
+    precision: float | None
+    low: float | None
+    high: float | None
+    wrong: float | None
+
+
+def check(held_out: pl.DataFrame, wanted: float) -> Checked:
+    """Keep held-out instructions that a model wrote as candidates are kept, and compare with their true levels.
+
+    `held_out` has construction, level and PROBABILITIES. Intervals are of 95 %.
+    """
+    rows = held_out.filter(pl.col("construction") == GENERATED).drop_nulls(PROBABILITIES)
+    right = among(rows.select(PROBABILITIES).to_numpy())[:, -1] if len(rows) else []
+    kept = taken(right, wanted) if len(rows) else 0
+    if not kept:
+        return Checked(len(rows), 0, None, None, None, None)
+    levels = rows["level"].gather(numpy.argsort(-numpy.asarray(right), kind="stable")[:kept])
+    best, wrong = (int((levels == level).sum()) for level in (LEVELS[-1], LEVELS[0]))
+    low, high = share_interval(best, kept)
+    return Checked(len(rows), kept, round(best / kept, 4), round(low, 4), round(high, 4), round(wrong / kept, 4))
