@@ -38,7 +38,7 @@ from xinstr_core.engines.base import SCORED_ROWS
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
-from xinstr_core.identity import fingerprint
+from xinstr_core.identity import fingerprint, normalised
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
@@ -269,11 +269,17 @@ def _answer(value: bool | None) -> str | None:
 
 
 def split_pairs(pairs: Sequence[Pair], share: float, digits: slice = slice(8, 16)) -> tuple[list[Pair], list[Pair]]:
-    """(the others, a `share` of the pairs) by key: a pair stays on its side whatever else is added.
+    """(the others, a `share` of the pairs) by key: a pair stays on its side whatever other texts are added.
 
-    By other `digits` than those that sort keys: seeds are chosen by the lowest keys, and would be taken too often.
+    Pairs of one response go together, by the least of their keys: else what was learned from one would prove the other. By
+    other `digits` than those that sort keys: seeds are chosen by the lowest keys, and would be taken too often.
     """
-    taken = {pair.key for pair in pairs if int(pair.key[digits], 16) / 16 ** len(pair.key[digits]) < share}
+    least: dict[str, str] = {}
+    for pair in pairs:
+        form = normalised(pair.response)
+        least[form] = min(pair.key, least.get(form, pair.key))
+    sides = {form: int(key[digits], 16) / 16 ** len(key[digits]) < share for form, key in least.items()}
+    taken = {pair.key for pair in pairs if sides[normalised(pair.response)]}
     return [pair for pair in pairs if pair.key not in taken], [pair for pair in pairs if pair.key in taken]
 
 

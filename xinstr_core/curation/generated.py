@@ -32,8 +32,8 @@ from xinstr_core.settings import GenerationSettings
 
 SAMPLES = 3  # of a text: a rater has to choose among several
 # Cosine of sentence vectors from which on an instruction asks the same, and below which it asks something else. 139 that
-# Gemma 3 270M wrote of Finnish seeds were read beside the seeds' own (all-MiniLM-L6-v2): from 0.7 on some nine in ten are
-# answered by the text and none is about anything else, below 0.45 nearly none is answered.
+# Gemma 3 270M wrote of Finnish seeds were read beside the seeds' own (all-MiniLM-L6-v2): from 0.7 on five in six are
+# answered by the text and the others are about its subject, below 0.45 nearly none is answered.
 SAME, OTHER = 0.7, 0.45
 _DRAWN = 100_000  # of sampling: another draw than the candidates'
 

@@ -73,13 +73,13 @@ def english(count: int) -> list[Pair]:
 
 def test_pairs_are_held_out_by_their_key() -> None:
     keys = ("ffffffff00000000", "ffffffff33333332", "0000000033333334", "00000000ffffffff")
-    training, held_out = split_pairs([Pair(key, "i", "r") for key in keys], 0.2)
+    training, held_out = split_pairs([Pair(key, "i", key) for key in keys], 0.2)
     assert [pair.key for pair in held_out] == ["ffffffff00000000", "ffffffff33333332"]
     assert [pair.key for pair in training] == ["0000000033333334", "00000000ffffffff"]
 
 
 def test_a_pair_stays_on_its_side_whatever_is_added() -> None:
-    pairs = [Pair(content_key(str(i)), "i", "r") for i in range(400)]
+    pairs = [Pair(content_key(str(i)), "i", f"r{i}") for i in range(400)]
     training, held_out = split_pairs(pairs[:100], 0.2)
     more_training, more_held_out = split_pairs(pairs[::-1], 0.2)
     assert {p.key for p in training} <= {p.key for p in more_training}
@@ -88,9 +88,18 @@ def test_a_pair_stays_on_its_side_whatever_is_added() -> None:
     assert 50 < len(more_held_out) < 110
 
 
+def test_two_questions_about_one_text_are_on_one_side() -> None:
+    pairs = [
+        Pair(content_key(str(i)), f"i{i}", f"Teksti {i // 2}." if i % 4 else f"TEKSTI  {i // 2}.") for i in range(200)
+    ]
+    for side in split_pairs(pairs, 0.3):
+        texts = [pair.response.casefold().split() for pair in side]
+        assert all(texts.count(text) == 2 for text in texts)
+
+
 def test_two_splits_by_other_digits_do_not_follow_each_other() -> None:
     """A quarter of the held-out fifth, and a quarter of the rest, are taken by the second split."""
-    others, held_out = split_pairs([Pair(content_key(str(i)), "i", "r") for i in range(2000)], 0.2)
+    others, held_out = split_pairs([Pair(content_key(str(i)), "i", f"r{i}") for i in range(2000)], 0.2)
     for side in (others, held_out):
         _, taken = split_pairs(side, 0.25, digits=slice(16, 20))
         assert len(taken) / len(side) == pytest.approx(0.25, abs=0.05)
