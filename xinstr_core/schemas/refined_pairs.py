@@ -111,6 +111,19 @@ class PrecisionFigures(Declared):
         "wrong ones on held-out instructions", "share of these that ask something else", unit=SHARE, better="lower"
     )
 
+    @property
+    def said(self) -> str:
+        """All of it in a sentence."""
+        if self.precision is None:
+            proof = f"of {self.checked} held-out instructions none would be kept"
+        else:
+            proof = (
+                f"of {self.checked_kept} held-out instructions kept in the same way {self.precision:.2f} "
+                f"({self.low:.2f} to {self.high:.2f}) are right and {self.wrong:.2f} ask something else"
+            )
+        kept = "nothing is kept" if self.expected is None else f"{self.expected:.2f} is expected of what is kept"
+        return f"precision {self.wanted:g} is wanted: {kept}, and {proof}"
+
 
 class RefinedFigures(Advises, TrainedOn, Figures):
     funnel: PairFunnel = figure("funnel", "accepted pairs by verdict", unit=ROWS)

@@ -160,8 +160,10 @@ def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
             lost = ", ".join(f"{count} {plain(reason)}" for reason, count in funnel.lost.items() if count)
             said = f"{funnel.taken} {plain(funnel.came)} -> {funnel.kept} {plain(funnel.left)}"
             console.print(f"  {stage}: {said}" + (f" [dim]({lost})[/]" if lost else ""), soft_wrap=True)
-        for later in figures.rounds[1:] if isinstance(figures, RefinedFigures) else ():
-            console.print(f"    round {later.round} {plain(later.outcome)}", soft_wrap=True, highlight=False)
+        if isinstance(figures, RefinedFigures):
+            rounds = [f"round {later.round} {later.outcome}" for later in figures.rounds[1:]]
+            for line in [*rounds, *([figures.precision.said] if figures.precision else [])]:
+                console.print(f"    {plain(line)}", soft_wrap=True, highlight=False)
         if isinstance(figures, Advises) and figures.advice and figures.advice not in told:
             told.add(figures.advice)
             console.print(f"    [yellow]{plain(figures.advice)}[/]", soft_wrap=True, highlight=False)
