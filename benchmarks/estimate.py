@@ -49,6 +49,7 @@ SHORT = {
     "generation.guided_candidates": "1",
     "generation.require_self_contained": "false",
     "generation.maximum_new_tokens": "32",
+    "curation.wanted_precision": "0",
     "diversity.encoder": "base-model",
     "diversity.maximum_topic_share": "1.0",
     "tuning.epochs": "1",

@@ -18,10 +18,10 @@ SILENT = 60.0  # seconds after which whoever reads a log wonders whether anythin
 def progress_bar(console: Console) -> Iterator[Listener]:
     """A listener that shows one bar a stage, with its figures, for as long as the block runs.
 
-    Where nobody watches, it prints a line when a stage begins to work and once every SILENT seconds.
+    Where nobody watches, it prints a line on standard error when a stage begins to work and once every SILENT seconds.
     """
     if not console.is_terminal:
-        yield _lines(console)
+        yield _lines(Console(stderr=True))
         return
     columns = (
         TextColumn("{task.description}"),

@@ -59,9 +59,7 @@ def test_without_a_terminal_nothing_is_built_and_the_option_is_named(xinstr: Com
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
     assert line.startswith(f"error: {SAID}preset pocket, base model ")
-    assert (
-        "Say --replace to let it; without options a build takes preset and base_model of the language's entry" in line
-    )
+    assert "Say --replace to let it; what a build takes without options stands in xinstr.toml" in line
     assert before.read_bytes() == stored
     assert xinstr.manifests() == ["reverse_model"]
 
@@ -72,7 +70,7 @@ def test_on_a_terminal_it_asks_and_no_leaves_everything(xinstr: CommandLine, bef
     assert code == 1
     assert SAID in printed
     assert "Replace it? [y/N]: " in printed
-    assert "nothing was built: without options a build takes preset and base_model" in printed
+    assert "nothing was built: what a build takes without options stands in xinstr.toml" in printed
     assert before.read_bytes() == stored
     assert xinstr.manifests() == ["reverse_model"]
 

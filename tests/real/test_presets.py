@@ -41,7 +41,6 @@ SMALLER = {
     **{f"{training}.learning_rate": "1e-4" for training in TRAININGS},
     "generation.maximum_new_tokens": "48",
     "evaluation.maximum_new_tokens": "64",
-    "diversity.encoder": "base-model",
 }
 MEMORY_MIB = {
     "modern": 4096,
@@ -79,14 +78,19 @@ def embedded_records(kind: str) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module", params=["modern", "faithful", "small"])
 def built(
-    request: pytest.FixtureRequest, gemma: ModelReference, text: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    gemma: ModelReference,
+    minilm: Path,
+    text: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[str, Store]:
     """A preset, and the store that its build by the command line left."""
     home = tmp_path_factory.mktemp(request.param)
     (home / "languages.toml").write_text(
         f"[fi]\nname = 'Finnish'\nscript = 'Latn'\ncorpus = '{text / 'corpus'}'\nseeds = '{text / 'seeds'}'\n", "utf-8"
     )
-    options = [part for name, value in SMALLER.items() for part in ("--set", f"{name}={value}")]
+    given = SMALLER | {"diversity.encoder": json.dumps(str(minilm))}
+    options = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
     done = subprocess.run(
         [
             sys.executable,

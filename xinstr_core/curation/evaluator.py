@@ -188,7 +188,7 @@ def train_evaluator(
         material_for_heads = replace(material_for_heads, instructions=write(readers.adapters["instruction"], for_heads))
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
     signals = read_signals(
-        readers, rated, log or SignalLog(folder / "heads"), near=near_of_rated(rated, for_heads)
+        readers, rated, log or SignalLog(folder / "heads"), progress, near=near_of_rated(rated, for_heads)
     ).table
     return TrainedEvaluator(Evaluator(readers, fit_heads(signals, rated)), trained, rated, signals)
 

@@ -38,6 +38,7 @@ def replacement(workspace: Workspace, tag: str, stages: Collection[str]) -> Repl
         partition
         for stage in LINE
         if stage.name in stages
+        and stage.uses_model
         and (partition := workspace.store.get(stage.name, tag))
         and stage.model_of(workspace, language)
         if _has_another_model(workspace, language, partition)

@@ -52,7 +52,7 @@ def test_every_flaw_has_its_level_and_says_of_the_scores_what_it_must() -> None:
 
 
 def test_every_construction_that_can_be_set_is_made_here_or_brought_along() -> None:
-    brought = {"weaker_response", "base_response", "wrong_language"}
+    brought = {"weaker_response", "base_response", "wrong_language", "generated"}
     assert set(get_args(Construction)) == (set(FLAWS) - {"own"}) | brought
 
 

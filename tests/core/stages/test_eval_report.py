@@ -21,6 +21,7 @@ from xinstr_core.schemas.diversified_set import (
     SelectionFunnel,
 )
 from xinstr_core.schemas.evaluator import ConstructionFigures, EvaluatorFigures
+from xinstr_core.schemas.metrics import REPETITION, UNFINISHED, WRONG_LANGUAGE, WRONG_LANGUAGE_LINE
 from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
 from xinstr_core.schemas.reverse_model import ReverseModelFigures
@@ -38,6 +39,7 @@ Evaluate = Callable[..., Partition]
 TRAINING = {"epochs": 1, "batch_rows": 2, "rank": 2, "maximum_tokens": 256}
 DISHES = ("ugali", "pilau", "chapati", "mandazi", "githeri", "samaki", "maharage", "kachumbari", "mukimo", "irio")
 LOSSES = [[1, 2.0], [2, 1.0]]
+OF_REPLIES = (WRONG_LANGUAGE, WRONG_LANGUAGE_LINE, REPETITION, UNFINISHED)
 EVIL = "<script>alert(1)</script>"
 
 
@@ -226,8 +228,7 @@ def test_gaps_compare_the_selected_arm_with_every_other_on_the_same_cases(with_a
         (arm, metric, prompts, n)
         for arm in ("bottom_half", "seed_only")
         for metric, prompts, n in (
-            ("wrong-language rate", "en", 1),
-            ("wrong-language rate", "sw", 1),
+            *((metric.name, prompts, 1) for metric in OF_REPLIES for prompts in ("en", "sw")),
             ("held-out log-likelihood per token", "en", 2),
         )
     }
@@ -265,7 +266,9 @@ def test_without_arms_nothing_is_tuned_and_base_and_tuned_are_measured_the_same(
     assert without_arms.read("gaps").is_empty()
     of_both = with_arms.read("measures").filter(pl.col("model").is_in(["base", "tuned"]))
     assert without_arms.read("measures").equals(of_both)
-    assert len(of_both) == 6
+    assert len(of_both) == 2 * (2 * (len(OF_REPLIES) + 1) + 1), (
+        "the length of replies too, of which neither way is better"
+    )
 
 
 def test_the_page_holds_everything_and_runs_nothing(with_arms: Partition) -> None:
