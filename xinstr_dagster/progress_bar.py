@@ -18,7 +18,7 @@ SILENT = 60.0  # seconds after which whoever reads a log wonders whether anythin
 def progress_bar(console: Console) -> Iterator[Listener]:
     """A listener that shows one bar a stage, with its figures, for as long as the block runs.
 
-    Where nobody watches, it prints a line on standard error when a stage begins to work and once every SILENT seconds.
+    Where nobody watches, it prints a line on standard error for every SILENT seconds that a stage takes.
     """
     if not console.is_terminal:
         yield _lines(Console(stderr=True))
@@ -47,7 +47,7 @@ def _lines(console: Console) -> Listener:
 
     def listen(stage: str, language: str, done: int, total: int, figures: dict[str, float]) -> None:
         now = time.monotonic()
-        if now - told.get((language, stage), -SILENT) >= SILENT:
+        if now - told.setdefault((language, stage), now) >= SILENT:
             told[language, stage] = now
             of = f" {done} of {total}" if total else ""
             console.print(f"{language} {stage}{of} {_shown(figures)}".rstrip(), soft_wrap=True, highlight=False)
