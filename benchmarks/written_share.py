@@ -30,7 +30,7 @@ from xinstr_core.workspace import Workspace, home_folder
 REGISTRY = Path(__file__).resolve().parents[1] / "languages.toml"
 LANGUAGES = ("sw", "fi", "ur")
 WRITTEN = ("weaker_response", "base_response")
-SHARES = (1.0, 0.25, 0.0)
+SHARES = (1.0, 0.25, 0.1, 0.0)
 
 
 def build(share: float) -> Store:
