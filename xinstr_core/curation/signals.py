@@ -141,11 +141,11 @@ def alone_signals(scores: TokenScores) -> tuple[float, ...]:
     return float(tokens.mean()), float(tokens.min()), float(_finite([scores.end])[0])
 
 
-def gain_signals(given: TokenScores, alone: TokenScores, near: Sequence[TokenScores]) -> tuple[float, ...]:
+def gain_signals(given: TokenScores, alone: TokenScores, near: Sequence[float]) -> tuple[float, ...]:
     """(mean, total, lowest) of given minus alone, and the mean of given minus the best mean of alone and `near`, in nats."""
     after, before = (_finite(scores.tokens or (scores.end,)) for scores in (given, alone))
     gained = after - before
-    others = [before.mean(), *(_finite(scores.tokens or (scores.end,)).mean() for scores in near)]
+    others = [float(before.mean()), *near]
     return float(gained.mean()), float(gained.sum()), float(gained.min()), float(after.mean() - max(others))
 
 
@@ -167,37 +167,36 @@ def read_signals(
     """
     failed: dict[str, str] = {}
     read: dict[str, dict[str, Any]] = {}  # by reading and pair
+    others: dict[str, list[float]] = {}  # by pair: mean log-probability of its instruction after each near text
     beside = _near_pairs(pairs, near or {}) if "gain" in readers.groups else []
     for reading in _readings(readers):
         asked = {pair.key: reading.request(pair) for pair in pairs}
-        more = {pair.key: reading.request(pair) for pair in beside} if reading.name == "given" else {}
-        rows = _read(reading, [*asked.values(), *more.values()], log, NEAR_ROWS if more else SCORED_ROWS, progress)
+        more = [(key, reading.request(pair)) for key, pair in beside] if reading.name == "given" else []
+        requests = [*asked.values(), *(request for _, request in more)]
+        rows = _read(reading, requests, log, NEAR_ROWS if more else SCORED_ROWS, progress)
         log.read.setdefault(reading.name, []).append(rows.done)
         found = {key: values for key, *values in rows.done.iter_rows()}
-        read[reading.name] = {key: found[r.key] for key, r in (asked | more).items() if r.key in found}
+        read[reading.name] = {key: found[r.key] for key, r in asked.items() if r.key in found}
+        for key, request in more:
+            if request.key in found:
+                others.setdefault(key, []).append(alone_signals(_scores(found[request.key]))[0])
         failed |= {key: printable(rows.failed[r.key]) for key, r in asked.items() if r.key in rows.failed}
     by_key = {pair.key: pair for pair in pairs}
     whole = sorted(key for key in by_key if all(key in found for found in read.values()))
-    rows_of = [(key, *_signals_of(readers, by_key[key], read, len((near or {}).get(key, ())))) for key in whole]
+    rows_of = [(key, *_signals_of(readers, by_key[key], read, others.get(key, []))) for key in whole]
     schema = {"pair_id": pl.String, **dict.fromkeys(readers.signals, pl.Float64)}
     return Signals(pl.DataFrame(rows_of, schema=schema, orient="row"), failed)
 
 
-def _near_pairs(pairs: Iterable[Pair], near: NearTexts) -> list[Pair]:
-    """Each instruction with each text that is near its own."""
-    return [
-        Pair(_near_key(pair.key, place), pair.instruction, text)
-        for pair in pairs
-        for place, text in enumerate(near.get(pair.key, ()))
-    ]
+def _near_pairs(pairs: Iterable[Pair], near: NearTexts) -> list[tuple[str, Pair]]:
+    """Each instruction with each text that is near its own, under the key of its pair."""
+    return [(pair.key, Pair(pair.key, pair.instruction, text)) for pair in pairs for text in near.get(pair.key, ())]
 
 
-def _near_key(key: str, place: int) -> str:
-    return f"{key} near {place}"
-
-
-def _signals_of(readers: Readers, pair: Pair, read: Mapping[str, Mapping[str, Any]], near: int) -> list[float]:
-    """The signals of a pair, in the order of the readers', from what was read of it and of so many near texts."""
+def _signals_of(
+    readers: Readers, pair: Pair, read: Mapping[str, Mapping[str, Any]], near: Sequence[float]
+) -> list[float]:
+    """The signals of a pair, in the order of the readers', from what was read of it and after near texts."""
     values = dict[str, float]()
     for name, columns in (("response", RESPONSE), ("level", LEVEL)):
         if name in read:
@@ -206,9 +205,7 @@ def _signals_of(readers: Readers, pair: Pair, read: Mapping[str, Mapping[str, An
         given, alone = (_scores(read[name][pair.key]) for name in ("given", "alone"))
         values |= zip((*GIVEN, *ALONE), (*given_signals(given), *alone_signals(alone)), strict=True)
     if "gain" in readers.groups:
-        keys = [_near_key(pair.key, place) for place in range(near)]
-        others = [_scores(read["given"][key]) for key in keys if key in read["given"]]
-        gained = (*gain_signals(given, alone, others), *read["answer"][pair.key])
+        gained = (*gain_signals(given, alone, near), *read["answer"][pair.key])
         values |= zip(GAIN, gained, strict=True)
     if "grounding" in readers.groups:
         values[GROUNDING[0]] = readers.rare_words.missing(pair.instruction, pair.response)

@@ -107,10 +107,9 @@ def test_an_instruction_after_its_text_counts_its_end_among_its_tokens_and_by_it
 
 
 def test_gain_is_what_a_text_adds_and_its_margin_what_near_texts_do_not() -> None:
-    """By hand: given -1, -2; alone -3, -2; near -2, -2 and -4, -4."""
+    """By hand: given -1, -2; alone -3, -2; near -2 and -4 in the mean."""
     given, alone = TokenScores("a", (-1.0, -2.0), -9.0), TokenScores("a", (-3.0, -2.0), -9.0)
-    near = [TokenScores("a", (-2.0, -2.0), -9.0), TokenScores("a", (-4.0, -4.0), -9.0)]
-    assert gain_signals(given, alone, near) == (1.0, 2.0, 0.0, 0.5)
+    assert gain_signals(given, alone, [-2.0, -4.0]) == (1.0, 2.0, 0.0, 0.5)
     assert gain_signals(given, alone, []) == (1.0, 2.0, 0.0, 1.0), "without near texts, no text is the only other one"
 
 
@@ -167,7 +166,7 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
                 *given_signals(given),
                 *response_signals(read),
                 *alone_signals(alone),
-                *gain_signals(given, alone, [score for other in others for score in writer.score([other])]),
+                *gain_signals(given, alone, [numpy.mean(writer.score([other])[0].tokens) for other in others]),
                 asked - unasked,
                 readers.rare_words.missing(pair.instruction, pair.response),
                 near.shared_request(pair.instruction, pair.response, nearest, readers.rare_words),
