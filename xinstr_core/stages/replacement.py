@@ -38,9 +38,8 @@ def replacement(workspace: Workspace, tag: str, stages: Collection[str]) -> Repl
         partition
         for stage in LINE
         if stage.name in stages
-        and stage.uses_model
+        and stage.needs_model(workspace, language)
         and (partition := workspace.store.get(stage.name, tag))
-        and stage.model_of(workspace, language)
         if _has_another_model(workspace, language, partition)
         or _has_another_preset(workspace, language, stage, partition)
     ]

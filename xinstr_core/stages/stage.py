@@ -108,10 +108,13 @@ class Stage:
         """The assets that it takes, by name."""
         return tuple(contract.asset for contract in self.takes)
 
+    def needs_model(self, workspace: Workspace, language: Language) -> bool:
+        """Whether what it gives for the language depends on the base model."""
+        return self.uses_model if isinstance(self.uses_model, bool) else self.uses_model(workspace, language)
+
     def model_of(self, workspace: Workspace, language: Language) -> ModelReference | None:
-        """The base model, where what it gives for the language depends on it."""
-        used = self.uses_model if isinstance(self.uses_model, bool) else self.uses_model(workspace, language)
-        return workspace.model(language) if used else None
+        """The base model, where it needs one."""
+        return workspace.model(language) if self.needs_model(workspace, language) else None
 
 
 def stage(
