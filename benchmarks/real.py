@@ -24,7 +24,7 @@ from typing import Any
 from real_models import GEMMA, MINILM, MODELS
 from real_text import DATA
 
-from xinstr_core.curation import near_texts as nearness
+from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.engines.base import Request
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.precision import choose_precision
@@ -132,8 +132,7 @@ def own_by_gain(home: Path, tag: str) -> dict[str, float]:
     pairs = [Pair(key, row["instruction"], row["response"]) for key, row in sorted(by_text.items())]
     chosen = sorted(pairs, key=lambda pair: content_key(pair.key))[:ASKED]
     texts = {pair.key: pair.response for pair in pairs}
-    nearness.NEAREST = ASKED - 1
-    near = nearness.near_texts({pair.key: pair.response for pair in chosen}, texts.values())
+    near = near_texts({pair.key: pair.response for pair in chosen}, texts.values(), ASKED - 1)
     of_text = {pair.response: pair for pair in pairs}
     settings = Settings(precision="auto")
     with Engines(settings, resolve_model(str(MODELS / GEMMA.name), choose_precision("auto").name)) as engines:
@@ -210,11 +209,11 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("languages", nargs="*", choices=[*LANGUAGES, []], help="all where none is named")
+    parser.add_argument("languages", nargs="*", default=[*LANGUAGES], help=f"of {', '.join(LANGUAGES)}")
     parser.add_argument("--documents", type=int, default=200)
     parser.add_argument("--to", default=EVAL_REPORT.asset, help="last stage")
     arguments = parser.parse_args()
-    for tag in arguments.languages or LANGUAGES:
+    for tag in arguments.languages:
         home = prepare(tag, arguments.documents)
         build(tag, home, arguments.to)
         kept = home / "own_by_gain.json"

@@ -141,3 +141,13 @@ def test_the_model_of_a_run_is_that_of_every_language(home: Path, tiny_model_fol
     workspace = Workspace(home, overrides={"precision": "float32"}, base_model=str(tiny_model_folder))
     found = {workspace.model(workspace.language(tag)).fingerprint for tag in ("sw", "fi")}
     assert found == {resolve_model(str(tiny_model_folder)).fingerprint}
+
+
+def test_the_corpus_refuses_the_text_of_gold_pairs_as_of_any_evaluation_set(home: Path) -> None:
+    entry = '[eu]\nname = "Basque"\nscript = "Latn"\ngold = "gold.jsonl"\n'
+    (home / "languages.toml").write_text(entry, "utf-8")
+    (home / "gold.jsonl").write_text("{}", "utf-8")
+    (home / "exam.jsonl").write_text("{}", "utf-8")
+    workspace = Workspace(home, overrides={"corpus": {"evaluation_sets": ["exam.jsonl"]}})
+    found = workspace.evaluation_files(workspace.language("eu"))
+    assert [path.name for path in found] == ["exam.jsonl", "gold.jsonl"]

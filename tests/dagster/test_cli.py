@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import shutil
 import sys
@@ -13,14 +14,17 @@ from typing import get_type_hints
 
 import pytest
 import typer
+from rich.console import Console
 from typer.models import CommandInfo
 
 from xinstr_core import catalogue
+from xinstr_core.stages import LINE
 from xinstr_core.store import StageOutput, Store
 from xinstr_dagster import processes
 from xinstr_dagster.build import BuildRequest, Outcome
 from xinstr_dagster.cli import command_line, commands, main
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
+from xinstr_dagster.progress_bar import progress_bar
 
 PROJECT = Path(__file__).parents[2]
 ORDER = ["demo", "build", "estimate", "status", "lineage", "ui", "chat", "model", "explain", "languages", "audit"]
@@ -170,6 +174,67 @@ def test_a_build_says_what_a_large_model_will_take_unless_there_is_nothing_to_bu
     monkeypatch.setattr("xinstr_dagster.build.settled", lambda *_: current)
     assert run("build", "sw") == ExitCode.DONE
     assert capsys.readouterr().out == "sw is up to date: nothing to do\n"
+
+
+def test_an_estimate_tells_what_is_built_from_what_is_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("xinstr_core.estimate.machine.machine_rate", lambda _: 1e11)
+    assert run("estimate", "sw") == ExitCode.DONE
+    printed = capsys.readouterr().out
+    assert "built" not in printed
+    assert "fits" in printed
+    monkeypatch.setattr("xinstr_dagster.board.not_current", lambda *_: ["tuned_model"])
+    assert run("estimate", "sw") == ExitCode.DONE
+    printed = capsys.readouterr().out
+    assert [line.count("built") for line in printed.splitlines() if "│" in line].count(1) == len(LINE) - 1
+    assert "in all of what is not built yet" in printed
+
+
+def test_a_model_is_asked_for_where_a_stage_uses_one_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = ["--base-model", "no/such/model"]
+    assert run("build", "sw", "--to", "raw_corpus", *nowhere) == ExitCode.DONE
+    capsys.readouterr()
+    assert run("build", "sw", "--to", "reverse_model", *nowhere) == ExitCode.FAILED
+    assert "'no/such/model' is neither a directory nor a hub id" in capsys.readouterr().err
+
+
+def test_a_board_says_why_all_is_stale_where_the_model_is_gone(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "xinstr.toml").write_text('base_model = "no/such/model"\n', "utf-8")
+    Store(tmp_path / "data").commit("reverse_model", "sw", "f", {}, StageOutput())
+    assert run("status") == ExitCode.DONE
+    said = capsys.readouterr().err
+    assert said.startswith("error: sw: base model 'no/such/model'")
+    assert said.count("\n") == 1, "of languages that were never built nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["chat", "sw", "--base", "--both"], "say one of them"),
+        (["model", "sw", "--to", "out", "--dtype", "bfloat16"], "say --merge too"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(*arguments) == ExitCode.FAILED
+    assert said in capsys.readouterr().err
+
+
+def test_where_no_terminal_is_a_stage_that_takes_long_says_so_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = iter([0.0, 59.0, 61.0, 62.0, 122.0])
+    monkeypatch.setattr("xinstr_dagster.progress_bar.time.monotonic", lambda: next(moments))
+    with progress_bar(Console(file=io.StringIO())) as listen:
+        for done in range(5):
+            listen("reverse_model", "sw", done, 9, {"loss": 1.25})
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == ["sw reverse_model 2 of 9 loss 1.25", "sw reverse_model 4 of 9 loss 1.25"]
+    assert printed.out == ""
 
 
 NEW_GROUP = '''

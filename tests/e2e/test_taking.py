@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,16 @@ def test_an_adapter_is_written_once(xinstr: CommandLine, tuned: TunedModel, tmp_
     again = xinstr("model", "sw", "--to", str(folder))
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == f"error: {folder} exists and is not empty: give the name of a new folder\n"
+
+
+def test_an_adapter_whose_base_is_gone_is_written_and_the_command_says_so(asking_model: Path, tmp_path: Path) -> None:
+    base = resolve_model(str(shutil.copytree(asking_model, tmp_path / "base")))
+    with_tuned_model(tmp_path / "home", base, random_adapter(base, tmp_path / "adapter"))
+    shutil.rmtree(base.path)
+    done = CommandLine(tmp_path / "home")("model", "sw", "--to", str(tmp_path / "out"))
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+    assert done.stderr.startswith("error: the folder was written, but its base is not to be had here: base model")
 
 
 def test_a_whole_model_is_written(xinstr: CommandLine, tuned: TunedModel, tmp_path: Path) -> None:

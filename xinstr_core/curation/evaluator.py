@@ -121,9 +121,8 @@ class Evaluator:
             },
             orient="row",
         )
-        return truth.join(
-            self.rate(rated, log, near=near_of_rated(rated, pairs))[0], on="pair_id", maintain_order="left"
-        )
+        near = near_of_rated(self.readers, rated, pairs)
+        return truth.join(self.rate(rated, log, near=near)[0], on="pair_id", maintain_order="left")
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def train_evaluator(
         material_for_heads = replace(material_for_heads, instructions=write(readers.adapters["instruction"], for_heads))
     rated = build_rating_set(for_heads, settings.constructions, material_for_heads)
     signals = read_signals(
-        readers, rated, log or SignalLog(folder / "heads"), progress, near=near_of_rated(rated, for_heads)
+        readers, rated, log or SignalLog(folder / "heads"), progress, near=near_of_rated(readers, rated, for_heads)
     ).table
     return TrainedEvaluator(Evaluator(readers, fit_heads(signals, rated)), trained, rated, signals)
 
@@ -202,11 +201,13 @@ def seed_neighbours(engines: Engines, pairs: Sequence[Pair]) -> Neighbours:
     return Neighbours.of([(pair.key, pair.instruction, pair.response) for pair in ordered], vectors)
 
 
-def near_of_rated(rated: Sequence[RatedPair], pairs: Sequence[Pair]) -> NearTexts:
+def near_of_rated(readers: Readers, rated: Sequence[RatedPair], pairs: Sequence[Pair]) -> NearTexts:
     """The texts of other `pairs` that are most like that of the pair that a row was made of, by row.
 
-    Not like the row's own: what was made of a text is too much like it.
+    Not like the row's own: what was made of a text is too much like it. None where no signal asks for them.
     """
+    if not readers.reads_near_texts:
+        return {}
     texts = {pair.key: pair.response for pair in pairs}
     near = near_texts(texts, texts.values())
     return {row.key: near.get(row.seed, ()) for row in rated}

@@ -11,22 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy
 import polars as pl
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.instructions import instruction_status
-from xinstr_core.curation.reverse import decoding_of, write_raw_instructions
-from xinstr_core.engines.base import Request
+from xinstr_core.curation.reverse import try_instructions
 from xinstr_core.engines.models import adapter_hash
-from xinstr_core.engines.resume import KEY, RowLog
+from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
-from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
-from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas.candidate_pairs import ACCEPTED, RAW
+from xinstr_core.schemas.candidate_pairs import ACCEPTED
 from xinstr_core.schemas.evaluator import GENERATED
 from xinstr_core.settings import GenerationSettings
 
@@ -54,45 +48,35 @@ def generated_instructions(
     adapter: Path,
     pairs: Sequence[Pair],
     settings: GenerationSettings,
-    rows: Path,
+    log: RowLog,
     progress: Progress,
-) -> pl.DataFrame:
-    """SAMPLES instructions of every pair's text, as the table GENERATED: those that a candidate could be.
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """SAMPLES instructions of every pair's text: (those that a candidate could be, as GENERATED; the raw answers).
 
-    `adapter` has not seen the pairs. `rows` is a folder of shards: killed and run again, it goes on.
+    `adapter` has not seen the pairs. What the `log` holds is not written again.
     """
     drawn = settings.model_copy(update={"seed": settings.seed + _DRAWN})
-    model = f"{engines.base.fingerprint} {adapter_hash(adapter)} {decoding_of(drawn)}"
-    reverse = prompt("reverse")
-    asked: dict[str, tuple[Pair, int]] = {}
-    requests = []
-    for pair in pairs:
-        text = reverse.render(text=pair.response)
-        for sample in range(SAMPLES):
-            key = content_key("generated", model, text, str(sample))
-            asked[key] = pair, sample
-            requests.append(Request(key, text))
-    raw = write_raw_instructions(engines.reverse(adapter), requests, drawn, RowLog.open(rows, RAW.schema), progress)
-    found: list[dict[str, Any]] = []
-    for row in raw.done.iter_rows(named=True):
-        pair, sample = asked[row[KEY]]
-        instruction, status = instruction_status(
-            row["raw_output"],
-            pair.response,
-            finished=row["finished"],
-            maximum_characters=settings.maximum_instruction_characters,
-        )
-        if status == ACCEPTED:
-            found.append({"pair_id": pair.key, "sample": sample, "instruction": instruction, "own": pair.instruction})
-    if not found:
-        return GENERATED.schema.to_frame()
+    model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
+    texts, own = {pair.key: pair.response for pair in pairs}, {pair.key: pair.instruction for pair in pairs}
+    tried, raw = try_instructions(engines.reverse(adapter), model, texts, SAMPLES, drawn, log, progress)
+    accepted = [one for one in tried if one.status == ACCEPTED]
+    if not accepted:
+        return GENERATED.schema.to_frame(), raw
     encode = engines.encoder()()
-    alike = (encode([one["instruction"] for one in found]) * encode([one["own"] for one in found])).sum(axis=1)
-    rows_of = [
-        {**one, "similarity": round(float(value), 4), "level": _level(float(value))}
-        for one, value in zip(found, numpy.asarray(alike), strict=True)
+    alike = (encode([one.instruction for one in accepted]) * encode([own[one.text] for one in accepted])).sum(axis=1)
+    rows = [
+        {
+            "pair_id": one.text,
+            "sample": one.sample,
+            "instruction": one.instruction,
+            "own": own[one.text],
+            "similarity": round(float(value), 4),
+            "level": _level(float(value)),
+        }
+        for one, value in zip(accepted, alike, strict=True)
     ]
-    return GENERATED.frame(rows_of).unique(["pair_id", "instruction"], keep="first").sort("pair_id", "sample")
+    table = GENERATED.frame(rows).unique(["pair_id", "instruction"], keep="first", maintain_order=True)
+    return table.sort("pair_id", "sample"), raw
 
 
 def by_pair(table: pl.DataFrame) -> Generated:

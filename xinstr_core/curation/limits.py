@@ -10,7 +10,9 @@ import numpy
 import polars as pl
 
 from xinstr_core.curation.rating_set import GENERATED
+from xinstr_core.schemas.refined_pairs import KEPT
 from xinstr_core.schemas.shared import LEVELS, PROBABILITIES
+from xinstr_core.settings import CurationSettings
 from xinstr_core.statistics import share_interval
 
 _STEPS, _SETTLED = 1000, 1e-6  # of the estimate of priors
@@ -44,6 +46,22 @@ def taken(right: Sequence[float], wanted: float) -> int:
     return int((shares >= wanted).sum())
 
 
+def within_precision(rated: pl.DataFrame, wanted: float) -> pl.DataFrame:
+    """`p_right` of the pairs whose verdict is KEPT so far, and the verdict of those beyond what the precision allows.
+
+    `rated` has pair_id, verdict and PROBABILITIES.
+    """
+    best = rated.filter(pl.col("verdict") == KEPT).sort("pair_id")
+    right = among(best.select(PROBABILITIES).to_numpy())[:, -1] if len(best) else []
+    best = best.select("pair_id", p_right=pl.Series(right, dtype=pl.Float64)).sort(
+        ["p_right", "pair_id"], descending=[True, False]
+    )
+    kept = best.head(taken(best["p_right"].to_list(), wanted))["pair_id"]
+    beyond = (pl.col("verdict") == KEPT) & ~pl.col("pair_id").is_in(kept.implode())
+    verdict = pl.when(beyond).then(pl.lit("below_wanted_precision")).otherwise(pl.col("verdict"))
+    return rated.join(best, on="pair_id", how="left").with_columns(verdict=verdict)
+
+
 @dataclass(frozen=True)
 class Checked:
     """What keeping by a wanted precision came to on held-out instructions: how many of how many, and which share is right."""
@@ -54,6 +72,21 @@ class Checked:
     low: float | None
     high: float | None
     wrong: float | None
+
+    def advice(self, settings: CurationSettings) -> str:
+        """What to do where held-out instructions of a model are not kept rightly; empty where they are."""
+        if self.precision is None:
+            return (
+                f"Not curated: of {self.rows} held-out instructions of a model none could be kept at a precision of "
+                f"{settings.wanted_precision}. Give more seed pairs, a stronger base model, or want less."
+            )
+        if self.precision < settings.minimum_precision:
+            return (
+                f"Not curated: of {self.kept} held-out instructions that were kept {self.precision:.2f} are right "
+                f"({self.low:.2f} to {self.high:.2f}), below {settings.minimum_precision}. Give more seed pairs, a stronger "
+                "base model, or see xinstr audit for what people say."
+            )
+        return ""
 
 
 def check(held_out: pl.DataFrame, wanted: float) -> Checked:

@@ -13,8 +13,8 @@ _LETTERS = (4, 4)  # in a run: the stem of a word in most languages (McNamee and
 _BLOCK = 1000
 
 
-def near_texts(texts: Mapping[str, str], pool: Iterable[str]) -> dict[str, list[str]]:
-    """The NEAREST texts of the pool to each text, nearest first, by key; never the text itself, or one with nothing alike.
+def near_texts(texts: Mapping[str, str], pool: Iterable[str], nearest: int = NEAREST) -> dict[str, list[str]]:
+    """The `nearest` texts of the pool to each text, nearest first, by key; never the text itself, or one with nothing alike.
 
     Cosine of tf-idf over runs of four letters within words. Of a larger pool POOL texts are taken, by their content.
     """
@@ -35,14 +35,15 @@ def near_texts(texts: Mapping[str, str], pool: Iterable[str]) -> dict[str, list[
         block = keys[start : start + _BLOCK]
         alike = (vectors.transform([texts[key] for key in block]) @ held.T).toarray()
         found |= {
-            key: _nearest(row, chosen, forms, normalised(texts[key])) for key, row in zip(block, alike, strict=True)
+            key: _nearest(row, chosen, forms, normalised(texts[key]), nearest)
+            for key, row in zip(block, alike, strict=True)
         }
     return found
 
 
-def _nearest(alike: Any, chosen: Sequence[str], forms: Sequence[str], own: str) -> list[str]:
-    order = (-alike).argsort(kind="stable")[: NEAREST + 1]
-    return [chosen[place] for place in order if forms[place] != own and alike[place] > 0][:NEAREST]
+def _nearest(alike: Any, chosen: Sequence[str], forms: Sequence[str], own: str, count: int) -> list[str]:
+    order = (-alike).argsort(kind="stable")[: count + 1]
+    return [chosen[place] for place in order if forms[place] != own and alike[place] > 0][:count]
 
 
 def _chosen(pool: Iterable[str]) -> list[str]:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from xinstr_core.corpus.identification import UNKNOWN
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.instructions import instruction_status
-from xinstr_core.curation.reverse import decoding_of, gains, write_raw_instructions
-from xinstr_core.engines.base import Request
+from xinstr_core.curation.reverse import gains, try_instructions
 from xinstr_core.engines.models import adapter_hash
-from xinstr_core.engines.resume import KEY, Load, RowLog
+from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key, normalised
 from xinstr_core.languages import Language
@@ -87,65 +86,21 @@ def parallel_seeds(
     adapter = train_adapter(engines, examples, training, folder / "adapter", progress=progress).folder
     model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
     load = engines.reverse(adapter)
-    tried = _tried(load, model, documents, generation, folder / RAW.name, progress)
-    accepted = [(one.key, one.document.english, one.instruction) for one in tried if one.status == ACCEPTED]
+    by_key = {document.key: document for document in documents}
+    texts = {key: document.english for key, document in by_key.items()}
+    log = RowLog.open(folder / RAW.name, RAW.schema)
+    tried, _ = try_instructions(load, model, texts, generation.candidates, generation, log, progress)
+    accepted = [(one.key, texts[one.text], one.instruction) for one in tried if one.status == ACCEPTED]
     gained = gains(load, model, accepted, folder / "gains", progress)
-    by_document: dict[str, list[_Tried]] = {}
-    for one in tried:
-        by_document.setdefault(one.document.key, []).append(one)
-    for document in documents:
-        of_document = by_document[document.key]
-        best = max(
-            (one for one in of_document if one.key in gained), key=lambda one: (gained[one.key], one.key), default=None
-        )
-        if best is None:
-            found = ", ".join(sorted({one.status for one in of_document}))
-            yield Reject(document.place, "no_instruction", document.english[:EXCERPT_CHARACTERS], found)
-        else:
+    for name, of_document in groupby(tried, key=lambda one: one.text):
+        document, found = by_key[name], list(of_document)
+        usable = [one for one in found if one.key in gained]
+        if usable:
+            best = max(usable, key=lambda one: (gained[one.key], one.key))
             yield _seed(document, best.instruction, language.tag)
-
-
-@dataclass(frozen=True)
-class _Tried:
-    """An instruction that was written of a document's English side, and what is to be said against it."""
-
-    key: str
-    document: ParallelDocument
-    instruction: str
-    status: str
-
-
-def _tried(
-    load: Load,
-    model: str,
-    documents: Sequence[ParallelDocument],
-    settings: GenerationSettings,
-    folder: Path,
-    progress: Progress,
-) -> list[_Tried]:
-    asked = {request.key: (request, one) for one in documents for request in _requests(one, model, settings)}
-    log = RowLog.open(folder, RAW.schema)
-    raw = write_raw_instructions(load, [request for request, _ in asked.values()], settings, log, progress)
-    found = [_Tried(key, asked[key][1], "", "failed") for key in raw.failed]
-    for row in raw.done.iter_rows(named=True):
-        document = asked[row[KEY]][1]
-        instruction, status = instruction_status(
-            row["raw_output"],
-            document.english,
-            finished=row["finished"],
-            maximum_characters=settings.maximum_instruction_characters,
-        )
-        found.append(_Tried(row[KEY], document, instruction, status))
-    return found
-
-
-def _requests(document: ParallelDocument, model: str, settings: GenerationSettings) -> list[Request]:
-    text = prompt("reverse").render(text=document.english)
-    decoding = str(decoding_of(settings))
-    return [
-        Request(content_key("parallel instruction", model, decoding, text, str(sample)), text)
-        for sample in range(settings.candidates)
-    ]
+        else:
+            statuses = ", ".join(sorted({one.status for one in found}))
+            yield Reject(document.place, "no_instruction", document.english[:EXCERPT_CHARACTERS], statuses)
 
 
 def _seed(document: ParallelDocument, instruction: str, language: str) -> SeedPair:
@@ -175,10 +130,8 @@ def _document(record: Record, language: Language) -> ParallelDocument | Reject:
         said = f"{len(english)} and {len(text)} characters"
         return Reject(record.place, "unequal_length", shown, said, f"{most:g} times as long")
     for side, wanted in ((english, "en"), (text, language.tag)):
-        if (found := response_language(side, wanted)) not in (
-            wanted,
-            UNKNOWN,
-        ):  # the record says what voters leave open
+        found = response_language(side, wanted)
+        if found not in (wanted, UNKNOWN):  # the record says what voters leave open
             return Reject(record.place, "wrong_language", side[:EXCERPT_CHARACTERS], found, wanted)
     return ParallelDocument(record.place, english, text, source, licence or "unknown")
 

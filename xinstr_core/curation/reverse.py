@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 import polars as pl
 
+from xinstr_core.curation.instructions import instruction_status
 from xinstr_core.engines.base import SCORED_ROWS, Completion, Decoding, Engine, Request, TokenScores
 from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
 from xinstr_core.identity import content_key
@@ -43,6 +45,50 @@ def write_raw_instructions(
         progress=progress,
         maximum_failed_share=settings.maximum_failed_share,
     )
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An instruction that a model wrote of the text with that key; `status` is ACCEPTED, or what is to be said against it."""
+
+    key: str
+    text: str
+    sample: int
+    instruction: str
+    status: str
+
+
+def try_instructions(
+    load: Load,
+    model: str,
+    texts: Mapping[str, str],
+    samples: int,
+    settings: GenerationSettings,
+    log: RowLog,
+    progress: Progress,
+) -> tuple[list[Tried], pl.DataFrame]:
+    """(so many instructions of every text, failed ones too, sorted by text and sample; the raw answers). `model` identifies it."""
+    reverse, decoding = prompt("reverse"), str(decoding_of(settings))
+    asked: dict[str, tuple[str, int]] = {}
+    requests = []
+    for name, text in texts.items():
+        rendered = reverse.render(text=text)
+        for sample in range(samples):
+            key = content_key("tried", model, decoding, rendered, str(sample))
+            asked[key] = name, sample
+            requests.append(Request(key, rendered))
+    raw = write_raw_instructions(load, requests, settings, log, progress)
+    tried = [Tried(key, *asked[key], "", "failed") for key in raw.failed]
+    for row in raw.done.iter_rows(named=True):
+        name, sample = asked[row[KEY]]
+        found = instruction_status(
+            row["raw_output"],
+            texts[name],
+            finished=row["finished"],
+            maximum_characters=settings.maximum_instruction_characters,
+        )
+        tried.append(Tried(row[KEY], name, sample, *found))
+    return sorted(tried, key=lambda one: (one.text, one.sample)), raw.done
 
 
 def gain(given: TokenScores, alone: TokenScores) -> float:

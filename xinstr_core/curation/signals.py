@@ -84,6 +84,10 @@ class Readers:
     neighbours: Neighbours
 
     @property
+    def reads_near_texts(self) -> bool:
+        return "gain" in self.groups
+
+    @property
     def signals(self) -> list[str]:
         return [name for group in self.groups for name in SIGNALS[group]]
 
@@ -168,7 +172,7 @@ def read_signals(
     failed: dict[str, str] = {}
     read: dict[str, dict[str, Any]] = {}  # by reading and pair
     others: dict[str, list[float]] = {}  # by pair: mean log-probability of its instruction after each near text
-    beside = _near_pairs(pairs, near or {}) if "gain" in readers.groups else []
+    beside = _near_pairs(pairs, near or {}) if readers.reads_near_texts else []
     for reading in _readings(readers):
         asked = {pair.key: reading.request(pair) for pair in pairs}
         more = [(key, reading.request(pair)) for key, pair in beside] if reading.name == "given" else []

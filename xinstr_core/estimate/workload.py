@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from xinstr_core.curation.generated import SAMPLES
 from xinstr_core.curation.near_texts import NEAREST
 from xinstr_core.curation.signals import NEEDS_INSTRUCTIONS
 from xinstr_core.curation.written import DECODING as WRITTEN
@@ -136,6 +137,13 @@ class _Plan:
         a_seed = len(settings.constructions) + 1
         work = self._adapters(seeds - held_out - for_heads, settings.epochs, a_seed)
         work += self._readings((held_out + for_heads) * a_seed + held_out, self.material.responses.tokens)
+        if "generated" in settings.constructions:
+            asked = held_out + for_heads
+            work += Workload(
+                read_tokens=asked * (self.material.responses.tokens + TEMPLATE_TOKENS),
+                written_tokens=asked * SAMPLES * self.material.instructions.tokens,
+                longest=self.material.responses.longest + TEMPLATE_TOKENS + self.settings.generation.maximum_new_tokens,
+            )
         if "base_response" in settings.constructions:
             work += self._written(seeds)
         if "weaker_response" in settings.constructions:

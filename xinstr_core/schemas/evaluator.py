@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from xinstr_core.schemas.candidate_pairs import RAW
 from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
 from xinstr_core.schemas.shared import (
     INSTRUCTION,
@@ -68,6 +69,9 @@ GENERATED = Table(
         Column("similarity", pl.Float64, "cosine of both for the encoder of diversity.encoder"),
         Column("level", pl.String, "its level by that", values=LEVELS),
     ),
+)
+GENERATED_RAW = Table(
+    ASSET, "generated_raw", "The raw answers behind them by row key: a later run takes those that serve.", RAW.columns
 )
 RARE_WORDS = Table(
     ASSET,
@@ -162,6 +166,7 @@ EVALUATOR = Contract(
         SHUFFLED,
         WRITTEN,
         GENERATED,
+        GENERATED_RAW,
         RARE_WORDS,
         NEIGHBOURS,
         *map(head_table, HEADS),

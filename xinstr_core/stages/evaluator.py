@@ -18,11 +18,13 @@ from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoders import encoder_identity
 from xinstr_core.engines.encoding import encode
+from xinstr_core.engines.resume import RowLog
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.evaluator import (
     EVALUATOR,
     GENERATED,
+    GENERATED_RAW,
     HELD_OUT,
     SHUFFLED,
     WRITTEN,
@@ -76,21 +78,17 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
 def train_and_validate(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
-    written: list[pl.DataFrame] = [GENERATED.schema.to_frame()]
+    generated, raw = GENERATED.schema.to_frame(), GENERATED_RAW.schema.to_frame()
 
     def write(adapter: Path, pairs: Sequence[Pair]) -> Generated:
-        """For the heads' pairs, and for those that validate, while the adapter is loaded."""
-        written.append(
-            generated_instructions(
-                run.engines,
-                adapter,
-                [*pairs, *seeds.held_out],
-                run.settings.generation,
-                run.rows / GENERATED.name,
-                run.progress,
-            )
+        """For the heads' pairs, and for those that validate."""
+        nonlocal generated, raw
+        rows = RowLog.open(run.rows / GENERATED_RAW.name, GENERATED_RAW.schema, run.previous, GENERATED_RAW.name)
+        asked = [*pairs, *seeds.held_out]
+        generated, raw = generated_instructions(
+            run.engines, adapter, asked, run.settings.generation, rows, run.progress
         )
-        return by_pair(written[-1])
+        return by_pair(generated)
 
     trained = train_evaluator(
         run.engines,
@@ -105,7 +103,6 @@ def train_and_validate(run: StageRun) -> StageOutput:
         progress=run.progress,
     )
     evaluator = trained.evaluator
-    generated = pl.concat(written)
     seeds = replace(seeds, held_out_material=replace(seeds.held_out_material, instructions=by_pair(generated)))
     rated, shuffled = rate_held_out(run, evaluator, seeds, log)
     validation = validate(rated, shuffled)
@@ -116,6 +113,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
             SHUFFLED.name: shuffled,
             WRITTEN.name: as_table(seeds.material.responses),
             GENERATED.name: generated,
+            GENERATED_RAW.name: raw,
             **evaluator.tables(),
             **log.tables,
         },

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from xinstr_core.curation.evaluator import Evaluator, TrainedEvaluator, adapter_tasks, train_evaluator
-from xinstr_core.curation.limits import Checked, among, check, taken
+from xinstr_core.curation.limits import Checked, check, within_precision
 from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.curation.signals import NearTexts, SignalLog, Signals
 from xinstr_core.curation.validation import Validation, validate
@@ -96,7 +96,7 @@ def curate(run: StageRun) -> StageOutput:
     rounds = _Curation.of(run, candidates, log).rounds(settings.rounds if trusted else 1)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
     checked = check(final.held_out, settings.wanted_precision) if settings.wanted_precision else None
-    advice = first.advice or (_advice(checked, settings) if checked else "")
+    advice = first.advice or (checked.advice(settings) if checked else "")
     trusted = not advice
     pairs = _keep(candidates, final, settings, trusted=trusted)
     return StageOutput(
@@ -119,9 +119,10 @@ def curate(run: StageRun) -> StageOutput:
 
 @dataclass(frozen=True)
 class _Curation:
-    """What every round needs: the candidates with the texts that are near theirs, by pair, and the seeds."""
+    """What every round needs: the first evaluator, the candidates with the texts near theirs, by pair, and the seeds."""
 
     run: StageRun
+    first: Evaluator
     candidates: pl.DataFrame
     near: NearTexts
     seeds: RatingSeeds
@@ -129,18 +130,21 @@ class _Curation:
 
     @classmethod
     def of(cls, run: StageRun, candidates: pl.DataFrame, log: SignalLog) -> _Curation:
-        seeds = rating_seeds(run, run.inputs[EVALUATOR.asset])
+        built = run.inputs[EVALUATOR.asset]
+        first, seeds = (
+            Evaluator.load(run.engines, built, run.settings.evaluator, run.language),
+            rating_seeds(run, built),
+        )
         texts = dict(candidates.select("doc_id", "response").unique("doc_id").sort("doc_id").iter_rows())
-        near = near_texts(texts, texts.values())  # texts that are read anyway
-        of_pairs = {key: near[doc_id] for key, doc_id in candidates.select("pair_id", "doc_id").iter_rows()}
-        return cls(run, candidates, of_pairs, seeds, log)
+        near = near_texts(texts, texts.values()) if first.readers.reads_near_texts else {}  # texts that are read anyway
+        of_pairs = {key: near.get(doc, ()) for key, doc in candidates.select("pair_id", "doc_id").iter_rows()}
+        return cls(run, first, candidates, of_pairs, seeds, log)
 
     def rounds(self, most: int) -> list[Round]:
         """Rounds of label, keep and retrain, at most so many. The last one may be discarded, all others are used."""
         run = self.run
         proof = run.read(HELD_OUT), run.read(SHUFFLED)
-        first = Evaluator.load(run.engines, run.inputs[EVALUATOR.asset], run.settings.evaluator, run.language)
-        rounds = [self._rate(1, first, *proof)]
+        rounds = [self._rate(1, self.first, *proof)]
         for number in range(2, most + 1):
             before = rounds[-1]
             trained = self._retrain(number, before)
@@ -204,7 +208,7 @@ def _folder(number: int, task: str) -> str:
 def _shortfall(settings: CurationSettings) -> pl.Expr:
     """What a rated pair falls short in, the level first, then the instruction, then the fit; empty for one that passes.
 
-    Where a precision is wanted the level has no limit of its own: see _within_precision().
+    Where a precision is wanted the level has no limit of its own: see within_precision().
     """
     limits = {
         "below_level_3": ("p_level_3", 0.0 if settings.wanted_precision else settings.minimum_top_probability),
@@ -249,47 +253,18 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
     goes_on = pl.col("verdict").is_in([KEPT, NOT_CURATED])
     judged = rated.with_columns(verdict=beaten)
     if settings.wanted_precision and trusted:
-        judged = _within_precision(judged, settings.wanted_precision)
+        judged = within_precision(judged, settings.wanted_precision)
     else:
         judged = judged.with_columns(p_right=pl.lit(None, dtype=pl.Float64))
     return judged.with_columns(kept=goes_on).sort("pair_id")
 
 
-def _within_precision(rated: pl.DataFrame, wanted: float) -> pl.DataFrame:
-    """`p_right` for the best pair of each text, and the verdict of those beyond what can be had at that precision."""
-    best = rated.filter(pl.col("verdict") == KEPT).sort("pair_id")
-    right = among(best.select(PROBABILITIES).to_numpy())[:, -1] if len(best) else []
-    best = best.select("pair_id", p_right=pl.Series(right, dtype=pl.Float64)).sort(
-        ["p_right", "pair_id"], descending=[True, False]
-    )
-    kept = best.head(taken(best["p_right"].to_list(), wanted))["pair_id"]
-    beyond = (pl.col("verdict") == KEPT) & ~pl.col("pair_id").is_in(kept.implode())
-    verdict = pl.when(beyond).then(pl.lit("below_wanted_precision")).otherwise(pl.col("verdict"))
-    return rated.join(best, on="pair_id", how="left").with_columns(verdict=verdict)
-
-
-def _advice(checked: Checked, settings: CurationSettings) -> str:
-    """What to do where instructions that a model wrote of held-out seeds are not kept rightly; empty where they are."""
-    if checked.precision is None:
-        return (
-            f"Not curated: of {checked.rows} held-out instructions of a model none could be kept at a precision of "
-            f"{settings.wanted_precision}. Give more seed pairs, a stronger base model, or want less."
-        )
-    if checked.precision < settings.minimum_precision:
-        return (
-            f"Not curated: of {checked.kept} held-out instructions that were kept {checked.precision:.2f} are right "
-            f"({checked.low:.2f} to {checked.high:.2f}), below {settings.minimum_precision}. Give more seed pairs, a stronger "
-            "base model, or see xinstr audit for what people say."
-        )
-    return ""
-
-
 def _precision(pairs: pl.DataFrame, checked: Checked, settings: CurationSettings) -> PrecisionFigures:
-    right = pairs.filter("kept")["p_right"].drop_nulls()
+    right = pairs.filter("kept")["p_right"].drop_nulls().to_list()
     return PrecisionFigures(
         wanted=settings.wanted_precision,
-        expected=round(float(right.mean()), 4) if len(right) else None,  # type: ignore[arg-type]
-        limit=round(float(right.min()), 4) if len(right) else None,  # type: ignore[arg-type]
+        expected=round(sum(right) / len(right), 4) if right else None,
+        limit=round(min(right), 4) if right else None,
         checked=checked.rows,
         checked_kept=checked.kept,
         precision=checked.precision,
@@ -306,6 +281,14 @@ def _funnel(pairs: pl.DataFrame) -> PairFunnel:
 
 def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSettings) -> float:
     """Share of the pairs that two rounds keep alike or drop alike; 1 for no pairs."""
-    keeps = [ratings.select("pair_id", keep=_shortfall(settings) == "") for ratings in (before, after)]
+    keeps = [_passing(ratings, settings) for ratings in (before, after)]
     both = keeps[0].join(keeps[1], on="pair_id")
     return int((both["keep"] == both["keep_right"]).sum()) / len(both) if len(both) else 1.0
+
+
+def _passing(ratings: pl.DataFrame, settings: CurationSettings) -> pl.DataFrame:
+    """pair_id and whether a pair could be `keep`t, whatever others its text has."""
+    judged = ratings.with_columns(verdict=pl.when(_shortfall(settings) == "").then(pl.lit(KEPT)).otherwise(pl.lit("")))
+    if settings.wanted_precision:
+        judged = within_precision(judged, settings.wanted_precision)
+    return judged.select("pair_id", keep=pl.col("verdict") == KEPT)

@@ -265,7 +265,7 @@ def _surroundings(workspace: Workspace, stage: Stage, language: Language) -> dic
         "base_model": chosen.settings.base_model if model else None,
         "precision": f"{precision.name} ({precision.reason})" if precision else None,
         "corpus": workspace.corpus or language.corpus_source.path,
-        "seeds": workspace.seeds or str(language.seed_source),
+        "seeds": workspace.seeds or str(language.seed_source) or None,
         "changed": changed,
         "places": {name: place for name, place in workspace.places(language).items() if name in shown},
     }

@@ -79,7 +79,7 @@ class Training:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             keys = ", ".join(row.key for row in rows)
             advice = (
-                "nothing was learned yet, so the base model's weights are damaged: fetch it again"
+                "nothing was learned yet, so the base model itself gives no numbers: fetch it again, or take these rows out"
                 if number == 1
                 else "lower learning_rate, or take these rows out; the last checkpoint is kept"
             )

@@ -15,8 +15,10 @@ from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.generated import Judged, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set
 from xinstr_core.engines.base import Completion, Decoding, Request
+from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.progress import silent
+from xinstr_core.schemas.candidate_pairs import RAW
 from xinstr_core.settings import GenerationSettings
 
 UGALI = Pair("u", "What is ugali?", "Ugali ni chakula cha unga wa mahindi.")
@@ -79,7 +81,8 @@ def adapter(tmp_path: Path) -> Path:
 
 def generate(writer: Writer, adapter: Path, batch_rows: int = 2) -> Any:
     engines, settings = cast(Engines, StandIn(writer)), GenerationSettings(batch_rows=batch_rows)
-    return generated_instructions(engines, adapter, [UGALI, TANGA], settings, adapter.parent / "rows", silent)
+    log = RowLog.open(adapter.parent / "rows", RAW.schema)
+    return generated_instructions(engines, adapter, [UGALI, TANGA], settings, log, silent)[0]
 
 
 def test_the_level_is_how_near_an_instruction_comes_to_the_seeds_own(adapter: Path) -> None:

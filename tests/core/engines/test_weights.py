@@ -109,8 +109,9 @@ def test_a_broken_encoder_is_named_with_its_setting(copied: Path, broken: Callab
 
 def test_an_encoder_folder_that_is_not_there_is_not_looked_for_at_the_hub(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
-    for name in (str(tmp_path / "models" / "none"), "models/of/mine", "mine"):
+    for name in (str(tmp_path / "models" / "none"), "models/of/mine"):
         with pytest.raises(InputError, match=r"there is no such folder: correct diversity\.encoder"):
             check_encoder(name)
     check_encoder("base-model")
     check_encoder("BAAI/bge-m3")
+    check_encoder("all-MiniLM-L6-v2")

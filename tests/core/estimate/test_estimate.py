@@ -93,6 +93,10 @@ def test_what_does_not_fit_says_what_is_missing_and_what_to_change(workspace: Wo
     )
 
 
+def test_weights_that_alone_do_not_fit_are_no_matter_of_a_setting(workspace: Workspace) -> None:
+    assert estimated(workspace, 1000).advice.startswith("the weights alone take 0.0 GiB and 0.0 GiB are free: take a")
+
+
 @pytest.mark.parametrize(
     ("settings", "change"),
     [

@@ -199,3 +199,21 @@ def test_a_model_that_memory_cannot_hold_is_refused_before_it_is_loaded(
     with pytest.raises(InputError, match=r" in float32 takes 0\.0 GiB, and 0\.0 GiB are free"):
         write_whole(tuned, tmp_path / "out" / "folder", "float32")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@ONLY_LORA
+@pytest.mark.parametrize("base", ["tied"], indirect=True)
+def test_the_terms_of_the_base_go_with_what_was_made_of_it_and_everybody_may_read_it(
+    tuned: TunedModel, tmp_path: Path
+) -> None:
+    terms = tuned.base.path / "NOTICE"
+    terms.write_text("as you like", "utf-8")
+    try:
+        write_whole(tuned, tmp_path / "folder", "float32")
+    finally:
+        terms.unlink()
+    assert (tmp_path / "folder" / "NOTICE").read_text("utf-8") == "as you like"
+    modes = {
+        path.stat().st_mode for path in (tmp_path / "folder").iterdir() if path.suffix in (".json", ".safetensors")
+    }
+    assert len(modes) == 1

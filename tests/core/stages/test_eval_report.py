@@ -21,7 +21,7 @@ from xinstr_core.schemas.diversified_set import (
     SelectionFunnel,
 )
 from xinstr_core.schemas.evaluator import ConstructionFigures, EvaluatorFigures
-from xinstr_core.schemas.metrics import REPETITION, UNFINISHED, WRONG_LANGUAGE, WRONG_LANGUAGE_LINE
+from xinstr_core.schemas.metrics import GOLD_BITS, REPETITION, UNFINISHED, WRONG_LANGUAGE, WRONG_LANGUAGE_LINE
 from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
 from xinstr_core.schemas.reverse_model import ReverseModelFigures
@@ -158,7 +158,11 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
     """Run the stage in a home of its own, with these arms and tables."""
 
     def run(
-        wanted: Sequence[str] = (), seeds: pl.DataFrame = SEEDS, audit: str = "", home: Path | None = None
+        wanted: Sequence[str] = (),
+        seeds: pl.DataFrame = SEEDS,
+        audit: str = "",
+        home: Path | None = None,
+        gold: str = "",
     ) -> Partition:
         home = home or tmp_path_factory.mktemp("home")
         (home / "languages.toml").write_text(
@@ -170,6 +174,10 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
             '{"id": "b", "instruction": "Ugali ni nini?", "prompt_language": "sw"}\n',
             "utf-8",
         )
+        if gold:
+            with (home / "languages.toml").open("a", encoding="utf-8") as stream:
+                stream.write('gold = "gold.jsonl"\n')
+            (home / "gold.jsonl").write_text(gold, "utf-8")
         if audit:
             (home / "audit").mkdir()
             (home / "audit" / "sw.csv").write_text(audit, "utf-8")
@@ -373,3 +381,17 @@ def test_labelling_makes_the_report_stale(tmp_path: Path) -> None:
     (tmp_path / "audit" / "sw.csv").write_text(LABELS, "utf-8")
     after = evaluate_stage.files(workspace, workspace.language("sw"))
     assert (before["audit"], after["audit"]) == (None, tmp_path / "audit" / "sw.csv")
+
+
+def test_gold_pairs_are_measured_but_for_those_that_are_seeds(evaluate: Evaluate) -> None:
+    own = SEEDS.row(0, named=True)
+    gold = "".join(
+        f'{{"instruction": "What is it?", "response": "{text}"}}\n'
+        for text in (own["response"], "Wali wa nazi.", "Chai.")
+    )
+    found = evaluate(gold=gold).read("measures").filter(metric=GOLD_BITS.name)
+    assert found.select("model", "prompts", "n", "better").rows() == [
+        ("base", "en", 2, "lower"),
+        ("tuned", "en", 2, "lower"),
+    ]
+    assert found["value"].min() > 0

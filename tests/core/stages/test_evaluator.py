@@ -178,7 +178,16 @@ def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[.
     """With signals of words alone, so that nothing is trained."""
     partition = built(workspace(signals=["grounding"]), seeds(120), seeds(20, "english"))
     heads = ("head_level", "head_instruction_quality", "head_pair_fit")
-    assert set(partition.tables) == {"held_out", "shuffled", "written", "generated", "rare_words", "neighbours", *heads}
+    assert set(partition.tables) == {
+        "held_out",
+        "shuffled",
+        "written",
+        "generated",
+        "generated_raw",
+        "rare_words",
+        "neighbours",
+        *heads,
+    }
     figures = partition.figures
     held_out, shuffled = partition.read("held_out"), partition.read("shuffled")
     assert figures["held_out_rows"] == held_out.height

@@ -65,7 +65,7 @@ class Rater:
 
     @property
     def readers(self) -> Any:
-        return SimpleNamespace(adapters={"instruction": Path(self.name)})
+        return SimpleNamespace(adapters={"instruction": Path(self.name)}, reads_near_texts=True)
 
     def rate(
         self, pairs: Sequence[Pair], log: SignalLog, progress: Any = None, *, near: Any = None
@@ -325,9 +325,9 @@ def test_what_was_read_in_every_round_is_stored_the_discarded_one_too(refine: Re
     assert read == sorted(f"{name} {key}" for name in ("first", "second") for key in "abcd")
 
 
-def written(*rows: tuple[str, float], rater: str = "first") -> tuple[pl.DataFrame, pl.DataFrame]:
+def written(*rows: tuple[str, float], proved: float = 0.7) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Held-out rows that prove a rater, and instructions of a model: (true level, probability of level 3)."""
-    held_out, shuffled = proof(0.7)
+    held_out, shuffled = proof(proved)
     more = [
         {
             **held_out.row(0, named=True),
@@ -386,3 +386,15 @@ def test_the_best_pair_of_a_text_stands_for_it_before_precision_decides(refine: 
     ratings = {"a": sure(0.99), "b": sure(0.98), "c": sure(0.01)}
     partition = refine(one(ratings, held_out=written(*RIGHT)), pairs, rounds=1, wanted_precision=0.9)
     assert verdicts(partition) == {"a": "kept", "b": "not_best", "c": "below_wanted_precision"}
+
+
+def test_rounds_are_compared_by_what_the_precision_keeps(refine: Refine) -> None:
+    first = {"a": sure(0.999), "b": sure(0.99), "c": sure(0.02), "d": sure(0.01)}
+    second = first | {"b": sure(0.03)}
+    raters = [
+        Rater("first", first, held_out=written(*RIGHT)),
+        Rater("second", second, held_out=written(*RIGHT, proved=0.9)),
+    ]
+    partition = refine(Rounds(raters), rounds=2, wanted_precision=0.9)
+    assert partition.figures["rounds"][1]["outcome"] == "used; keeps or drops 0.750 of the pairs as the round before"
+    assert verdicts(partition)["b"] == "below_wanted_precision"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,10 @@ import torch
 
 from tests.core.conftest import Killed, take_more_than_there_is
 from tests.core.training.conftest import LONG, SHORT, contents, killed_at
+from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import StageError
-from xinstr_core.settings import TrainingSettings
+from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training import budget, steps
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
@@ -219,8 +221,20 @@ def test_gradients_that_are_no_numbers_stop_before_the_weights_are_touched(
         return loss
 
     monkeypatch.setattr(steps, "backward", broken)
-    with pytest.raises(StageError, match=r"loss of step 1 of 3 is .*, of its gradients nan"):
+    with pytest.raises(StageError, match=r"loss of step 1 of 3 is .*, of its gradients nan.*fetch it again") as raised:
         train_adapter(tiny_engines, examples, SHORT, tmp_path / "adapter")
+    assert "learning_rate" not in str(raised.value), "at the first step it has done nothing"
+
+
+def test_positions_that_are_too_few_are_named_and_not_the_setting(
+    tiny_model_folder: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 2}), "utf-8")
+    engines = Engines(Settings(), resolve_model(str(folder)))
+    with pytest.raises(StageError, match="the base model has positions for 2 tokens alone"):
+        train_adapter(engines, examples, SHORT, tmp_path / "adapter")
 
 
 @pytest.mark.parametrize("steps_in_all", [1, 2, 24, 100, 337])

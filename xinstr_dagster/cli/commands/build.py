@@ -91,7 +91,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
         request = BuildRequest(**choices | {"replace": True})
     done = settled(home, request, tags)
     waiting = [tag for tag in tags if tag not in done]
-    _warn_of_size(request.workspace(home), waiting)
+    _warn_of_size(request.workspace(home), waiting, request.stages())
     failed = False
     try:
         with progress_bar(console) as listen:
@@ -106,20 +106,26 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     return not failed
 
 
-def _warn_of_size(workspace: Workspace, tags: Sequence[str]) -> None:
-    """Say of languages whose base model is no small thing here what their build will take, before anything is loaded."""
+def _warn_of_size(workspace: Workspace, tags: Sequence[str], stages: Sequence[str]) -> None:
+    """Say of languages whose base model is no small thing here what these stages will take, before anything is loaded."""
     from xinstr_core.engines.memory import free_memory
     from xinstr_core.estimate.cost import estimate
     from xinstr_core.estimate.machine import machine_rate
+    from xinstr_core.stages import STAGES
     from xinstr_dagster.board import not_current
 
     for tag in tags:
         language = workspace.language(tag)
+        if not any(STAGES[name].needs_model(workspace, language) for name in stages):
+            continue
         weights = workspace.model(language).path.glob("*.safetensors")
         if sum(path.stat().st_size for path in weights) < _SMALL * free_memory():
             continue
         found = estimate(workspace, tag, machine_rate(workspace.precision(language).name))
-        open_stages = [stage for stage in found.stages if stage.asset in {*not_current(workspace, tag)}]
+        wanted = {*not_current(workspace, tag)}.intersection(stages)
+        open_stages = [stage for stage in found.stages if stage.asset in wanted]
+        if not open_stages:  # the catalogue alone has to be written
+            continue
         peak, seconds = max(stage.memory for stage in open_stages), sum(stage.seconds for stage in open_stages)
         said = f"{tag}: about {peak / 2**30:.1f} GiB and {duration(seconds)} (xinstr estimate {tag} says of what)"
         console.print(f"[yellow]{plain(said)}[/]" if found.advice else plain(said), soft_wrap=True, highlight=False)
