@@ -25,6 +25,7 @@ from xinstr_dagster.board import CURRENT, states
 from xinstr_dagster.checks import failed_blocking_check
 from xinstr_dagster.definitions import build_definitions
 from xinstr_dagster.instance import PROCESS_TAG
+from xinstr_dagster.interrupts import interrupts
 from xinstr_dagster.partitions import sync_languages
 
 # What Dagster puts before the message of an error that was raised outside a stage.
@@ -136,22 +137,23 @@ def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: 
     wanted = request.stages()
     sync_languages(instance, [tag])
     job = build_definitions().resolve_job_def("build_language")
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=tag,
-        asset_selection=[dg.AssetKey(name) for name in wanted] + [catalogue.key],
-        run_config={
-            "resources": {"xinstr": {"config": _resource_config(request)}},
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-        },
-        tags={PROCESS_TAG: str(os.getpid())},
-        raise_on_error=False,
-    )
+    with interrupts() as interrupted:
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=tag,
+            asset_selection=[dg.AssetKey(name) for name in wanted] + [catalogue.key],
+            run_config={
+                "resources": {"xinstr": {"config": _resource_config(request)}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            tags={PROCESS_TAG: str(os.getpid())},
+            raise_on_error=False,
+        )
+        if interrupted() and not result.success:  # which Dagster reports as a failed step
+            raise KeyboardInterrupt
     error = ""
     if not result.success:
         error = failed_blocking_check(workspace, _current(workspace, tag) & {*wanted}, tag) or _first_error(result)
-    if dg.DagsterExecutionInterruptedError.__name__ in error:  # Ctrl-C, which Dagster reports as a failed step
-        raise KeyboardInterrupt
     return Outcome(tag, False, error, result.run_id, seconds=time.monotonic() - started)
 
 
