@@ -125,12 +125,34 @@ class PrecisionFigures(Declared):
         return f"precision {self.wanted:g} is wanted: {kept}, and {proof}"
 
 
+class AuditFigures(Declared):
+    """What people say of the pairs that the rating would keep: it decides in place of the held-out rows."""
+
+    labelled: int = figure("labelled pairs", "pairs that the rating would keep and a person labelled", unit=ROWS)
+    precision: float = figure("precision by people", "share of these at the highest level", unit=SHARE, better="higher")
+    low: float = figure("its lower end", "of the 95 % interval", unit=SHARE)
+    high: float = figure("its upper end", "of the 95 % interval", unit=SHARE)
+    overruled: str = figure("overruled", "why nothing would be curated but for the labels; empty where it would be")
+
+    @property
+    def said(self) -> str:
+        """All of it in a sentence."""
+        found = f"People find {self.precision:.2f} ({self.low:.2f} to {self.high:.2f}) right of {self.labelled} labelled pairs"
+        against = (
+            f", which overrules: {self.overruled}" if self.overruled else ", which overrules what held-out rows promise"
+        )
+        return found + against
+
+
 class RefinedFigures(Advises, TrainedOn, Figures):
     funnel: PairFunnel = figure("funnel", "accepted pairs by verdict", unit=ROWS)
     curated: bool = figure("curated", "whether the evaluator was good enough to decide what is kept")
     rounds: list[RoundFigures] = figure("rounds", "what every round came to")
     precision: PrecisionFigures | None = figure(
         "precision", "what is wanted of the kept pairs and what came of it; null where nothing is wanted", default=None
+    )
+    audit: AuditFigures | None = figure(
+        "audit", "what people say of what would be kept; null where too few pairs are labelled", default=None
     )
 
 

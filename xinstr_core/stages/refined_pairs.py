@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from xinstr_core.curation.audited import Audited, audited, audited_levels, identity
 from xinstr_core.curation.evaluator import Evaluator, TrainedEvaluator, adapter_tasks, train_evaluator
 from xinstr_core.curation.limits import Checked, check, within_precision
 from xinstr_core.curation.near_texts import near_texts
@@ -26,6 +27,7 @@ from xinstr_core.schemas.refined_pairs import (
     PAIRS,
     REFINED_PAIRS,
     ROUND_RATINGS,
+    AuditFigures,
     PairFunnel,
     PrecisionFigures,
     RefinedFigures,
@@ -85,6 +87,7 @@ class Round:
     version="9",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
+    files=lambda workspace, language: {"audit": identity(audited_levels(workspace.home, language.tag))},
 )
 def curate(run: StageRun) -> StageOutput:
     settings = run.settings.curation
@@ -96,9 +99,12 @@ def curate(run: StageRun) -> StageOutput:
     rounds = _Curation.of(run, candidates, log).rounds(settings.rounds if trusted else 1)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
     checked = check(final.held_out, settings.wanted_precision) if settings.wanted_precision else None
-    advice = first.advice or (checked.advice(settings) if checked else "")
+    would_keep = _keep(candidates, final, settings, trusted=True)
+    said = audited(audited_levels(run.workspace.home, run.language.tag), would_keep.filter(KEPT)["pair_id"].to_list())
+    promised = first.advice or (checked.advice(settings) if checked else "")
+    advice = said.advice(settings) if said else promised
     trusted = not advice
-    pairs = _keep(candidates, final, settings, trusted=trusted)
+    pairs = would_keep if trusted else _keep(candidates, final, settings, trusted=False)
     return StageOutput(
         tables={
             PAIRS.name: pairs,
@@ -111,6 +117,7 @@ def curate(run: StageRun) -> StageOutput:
             curated=trusted,
             advice=advice,
             precision=_precision(pairs, checked, settings) if checked else None,
+            audit=_audit(said, promised) if said else None,
             rounds=[round_.figures() for round_ in rounds],
             trained_on={name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
         ),
@@ -271,6 +278,12 @@ def _precision(pairs: pl.DataFrame, checked: Checked, settings: CurationSettings
         low=checked.low,
         high=checked.high,
         wrong=checked.wrong,
+    )
+
+
+def _audit(said: Audited, promised: str) -> AuditFigures:
+    return AuditFigures(
+        labelled=said.labelled, precision=said.precision, low=said.low, high=said.high, overruled=promised
     )
 
 

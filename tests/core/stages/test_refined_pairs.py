@@ -398,3 +398,54 @@ def test_rounds_are_compared_by_what_the_precision_keeps(refine: Refine) -> None
     partition = refine(Rounds(raters), rounds=2, wanted_precision=0.9)
     assert partition.figures["rounds"][1]["outcome"] == "used; keeps or drops 0.750 of the pairs as the round before"
     assert verdicts(partition)["b"] == "below_wanted_precision"
+
+
+MANY = candidates(*((f"p{number:02}", f"d{number:02}", 0) for number in range(24)))
+
+
+def label(home: Path, levels: dict[str, str]) -> None:
+    """The audit file as a person would hand it back."""
+    (home / "audit").mkdir(exist_ok=True)
+    rows = [f"{key},i,r,yes,yes,yes,{level}," for key, level in levels.items()]
+    head = "pair_id,instruction,response,instruction_clear,answers,natural,level,remark"
+    (home / "audit" / "sw.csv").write_text("\n".join([head, *rows]), "utf-8")
+
+
+def labels(right: int, of: int = 20) -> dict[str, str]:
+    return {f"p{number:02}": "3" if number < right else "1" for number in range(of)}
+
+
+def test_people_who_find_what_is_kept_wrong_overrule_held_out_rows(refine: Refine, home: Path) -> None:
+    label(home, labels(right=5))
+    partition = refine(one({}), MANY, rounds=1)
+    figures = partition.read_figures(REFINED_PAIRS.figures)
+    assert not figures.curated
+    assert "people labelled 20 of the pairs that would be kept, and find 0.25 right (0.11 to 0.47)" in figures.advice
+    assert set(verdicts(partition).values()) == {"not_curated"}
+    assert figures.audit is not None
+    assert figures.audit.overruled == ""
+
+
+def test_people_who_find_what_would_be_kept_right_overrule_a_rater_that_may_not_gate(
+    refine: Refine, home: Path
+) -> None:
+    label(home, labels(right=19))
+    partition = refine(one({"p23": POOR}), MANY, rounds=1, trusted=False)
+    figures = partition.read_figures(REFINED_PAIRS.figures)
+    assert figures.curated
+    assert figures.advice == ""
+    assert (partition.figures["funnel"]["kept"], verdicts(partition)["p23"]) == (23, "below_level_3")
+    assert figures.audit is not None
+    assert figures.audit.said.endswith("which overrules: Not curated: give more seeds.")
+
+
+def test_few_labels_and_labels_of_what_is_dropped_decide_nothing(refine: Refine, home: Path) -> None:
+    label(home, labels(right=0, of=19))
+    before = refine(one({}), MANY, rounds=1)
+    assert before.figures["curated"]
+    (home / "audit" / "sw.csv").unlink()
+    assert refine(one({}), MANY, rounds=1).version == before.version  # nothing was stale for so few
+    label(home, labels(right=0))
+    dropped = refine(one(dict.fromkeys(labels(0, of=10), POOR)), MANY, rounds=1)
+    assert dropped.figures["curated"]
+    assert dropped.figures["audit"] is None
