@@ -147,6 +147,12 @@ class ReverseModelSettings(TrainingSettings):
 class GenerationSettings(Section):
     temperature: float = Field(default=0.7, ge=0, description="0 is greedy; 0.7 as in the released inference script")
     top_p: float = Field(default=0.9, gt=0, le=1, description="nucleus; 0.9 as in the released inference script")
+    guidance: float = Field(
+        default=0.0,
+        ge=0,
+        le=5,
+        description="how much what a text adds to a token's likelihood counts beyond the likelihood itself, as in classifier-free guidance (arXiv 2306.17806): more instructions ask for this text and not for any; 0: not at all, as published",
+    )
     maximum_new_tokens: int = Field(
         default=128, ge=1, description="an instruction is at most a few sentences; 128 stands in the released script"
     )
@@ -219,7 +225,7 @@ class EvaluatorSettings(TrainingSettings):
         ),
         description="flaws that the rating set shows; those that cost no generation",
     )
-    signals: tuple[Literal["surprise", "gain", "grounding", "neighbours", "level"], ...] = Field(
+    signals: tuple[Literal["surprise", "gain", "coherence", "grounding", "neighbours", "level"], ...] = Field(
         default=("surprise", "grounding", "neighbours"),
         description="what ratings are read from: surprise of model and adapter, what text and instruction add to each other's likelihood, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
     )

@@ -22,6 +22,7 @@ from xinstr_core.curation.neighbours import Neighbours
 from xinstr_core.curation.rating_set import Material, RatedPair, build_rating_set
 from xinstr_core.curation.signals import (
     ALONE,
+    COHERENCE,
     GAIN,
     GIVEN,
     GROUNDING,
@@ -52,7 +53,10 @@ from xinstr_core.training.rows import Example
 
 _HEAD_DIGITS = slice(16, 20)
 # What each score may look at: an instruction is judged without the text, a fit without what hangs together in itself.
-_SEEN = {"instruction_quality": {*ALONE}, "pair_fit": {*GIVEN, *ALONE, *GAIN, *GROUNDING, *NEIGHBOURS, *LEVEL}}
+_SEEN = {
+    "instruction_quality": {*ALONE},
+    "pair_fit": {*GIVEN, *ALONE, *GAIN, *COHERENCE[-2:], *GROUNDING, *NEIGHBOURS, *LEVEL},
+}
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from xinstr_core.curation.neighbours import RUN
 from xinstr_core.identity import content_key, normalised
 
 NEAREST = 4  # texts that an instruction is tried with beside its own
 POOL = 2000  # texts among which they are sought, so that cost grows with the texts and memory does not
-_LETTERS = (4, 4)  # in a run: the stem of a word in most languages (McNamee and Mayfield 2004)
 _BLOCK = 1000
 
 
@@ -23,7 +23,7 @@ def near_texts(texts: Mapping[str, str], pool: Iterable[str], nearest: int = NEA
         return {key: [] for key in texts}
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=_LETTERS, sublinear_tf=True)
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(RUN, RUN), sublinear_tf=True)
     try:
         held = vectors.fit_transform(chosen)
     except ValueError:  # no text has a run of letters

@@ -15,9 +15,11 @@ import numpy
 import polars as pl
 
 from xinstr_core.curation.grounding import RareWords, unheld_words
+from xinstr_core.identity import normalised
 from xinstr_core.schemas.evaluator import NEIGHBOURS
 from xinstr_core.text import join_like, sentences
 
+RUN = 4  # letters: the stem of a word in most languages (McNamee and Mayfield 2004)
 NEAREST = 8  # seeds: enough for several wordings of one request among a few hundred
 
 
@@ -73,6 +75,20 @@ def halves(text: str) -> tuple[str, str]:
     parts = sentences(text)
     middle = len(parts) // 2
     return join_like(text, parts[:middle]) or text, join_like(text, parts[middle:]) or text
+
+
+def shared_runs(first: str, second: str) -> float:
+    """Share of the distinct runs of RUN letters of the text that has fewer which stand in the other, too; 0 without any.
+
+    Runs and not words, since words bend, and some scripts do not part them.
+    """
+    fewer, more = sorted((_runs(first), _runs(second)), key=len)
+    return len(fewer & more) / len(fewer) if fewer else 0.0
+
+
+def _runs(text: str) -> set[str]:
+    form = normalised(text)
+    return {form[start : start + RUN] for start in range(len(form) - RUN + 1)}
 
 
 def _unit(vectors: Any) -> Any:

@@ -25,7 +25,13 @@ _GAIN_SCHEMA = pl.Schema({KEY: pl.String, _GAIN: pl.Float64})
 
 def decoding_of(settings: GenerationSettings) -> Decoding:
     """How instructions are decoded."""
-    return Decoding(settings.maximum_new_tokens, settings.temperature, settings.top_p, settings.seed)
+    return Decoding(settings.maximum_new_tokens, settings.temperature, settings.top_p, settings.seed, settings.guidance)
+
+
+def reverse_request(key: str, text: str, opening: str = "") -> Request:
+    """What asks a reverse model for the instruction of a text; guidance leads away from what it asks without any."""
+    reverse = prompt("reverse")
+    return Request(key, reverse.render(text=text), opening, reverse.render(text=""))
 
 
 def write_raw_instructions(
@@ -68,15 +74,15 @@ def try_instructions(
     progress: Progress,
 ) -> tuple[list[Tried], pl.DataFrame]:
     """(so many instructions of every text, failed ones too, sorted by text and sample; the raw answers). `model` identifies it."""
-    reverse, decoding = prompt("reverse"), str(decoding_of(settings))
+    decoding = str(decoding_of(settings))
     asked: dict[str, tuple[str, int]] = {}
     requests = []
     for name, text in texts.items():
-        rendered = reverse.render(text=text)
+        rendered = prompt("reverse").render(text=text)
         for sample in range(samples):
             key = content_key("tried", model, decoding, rendered, str(sample))
             asked[key] = name, sample
-            requests.append(Request(key, rendered))
+            requests.append(reverse_request(key, text))
     raw = write_raw_instructions(load, requests, settings, log, progress)
     tried = [Tried(key, *asked[key], "", "failed") for key in raw.failed]
     for row in raw.done.iter_rows(named=True):

@@ -13,21 +13,31 @@ SCORED_ROWS = 8
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt with the key its result will carry, and the completion to score, or the words to go on from."""
+    """A prompt with the key its result will carry, and the completion to score, or the words to go on from.
+
+    `against` is the prompt that decoding with guidance leads away from.
+    """
 
     key: str
     prompt: str
     completion: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to decode. `temperature` 0 is greedy. What is sampled for a row depends on `seed` and its key alone."""
+    """How to decode. `temperature` 0 is greedy. What is sampled for a row depends on `seed` and its key alone.
+
+    With `guidance` g a token's score is log p(token | prompt) + g (log p(token | prompt) - log p(token | against)), as in
+    classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806, section 2.2), among tokens that are not much less
+    likely than the likeliest.
+    """
 
     maximum_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    guidance: float = 0.0
 
 
 @dataclass(frozen=True)

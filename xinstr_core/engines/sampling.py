@@ -6,6 +6,7 @@ So a row's neighbours in a batch do not matter.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,17 @@ from xinstr_core.engines.base import Decoding, Request
 # Likeliest tokens among which a nucleus is looked for first: to sort a vocabulary of 262,144 takes longer than the layers.
 _HEAD = 512
 _SAMPLED_ROWS = 16  # at once: each takes the vocabulary a few times, in float64
+# Of the likeliest token's probability: less likely ones are not written, however much guidance speaks for them (Li et al.
+# 2022, arXiv 2210.15097, section 3.3).
+PLAUSIBLE = 0.1
 
 
 def token_chooser(requests: Sequence[Request], decoding: Decoding, openings: Sequence[Sequence[int]] = ()) -> Any:
     """A logits processor that leaves one token a row.
 
     First those of the row's opening, one a step, then the likeliest or, where `decoding` has a temperature, the one that
-    the row's own random number picks. Raises ValueError where the scores are no numbers.
+    the row's own random number picks. With guidance as many rows follow as there are requests, those that it leads away
+    from, and they go on with the same tokens. Raises ValueError where the scores are no numbers.
     """
     import torch
     from transformers import LogitsProcessor
@@ -38,21 +43,34 @@ def token_chooser(requests: Sequence[Request], decoding: Decoding, openings: Seq
             step, self._step = self._step, self._step + 1
             if not scores.amax(-1).isfinite().all():  # it is NaN where any score is
                 raise ValueError("the model's scores of a next token are no numbers")
-            if decoding.temperature == 0 and not openings:
+            if decoding.temperature == 0 and not openings and not decoding.guidance:
                 return scores
-            if decoding.temperature == 0:
-                chosen = scores.argmax(-1, keepdim=True)
-            else:
-                places = [min(max(step - len(opening), 0), decoding.maximum_new_tokens - 1) for opening in given]
-                drawn = torch.tensor(numbers[range(len(places)), places], device=scores.device).unsqueeze(1)
-                pieces = zip(scores.split(_SAMPLED_ROWS), drawn.split(_SAMPLED_ROWS), strict=True)
-                chosen = torch.cat([_sampled(rows, of_rows, decoding) for rows, of_rows in pieces])
+            places = [min(max(step - len(opening), 0), decoding.maximum_new_tokens - 1) for opening in given]
+            drawn = torch.tensor(numbers[range(len(places)), places], device=scores.device).unsqueeze(1)
+            rows, *against = scores.split(len(given))
+            pieces = (part.split(_SAMPLED_ROWS) for part in (drawn, rows, *against))
+            chosen = torch.cat([_chosen(decoding, *of_rows) for of_rows in zip(*pieces, strict=True)])
             for row, opening in enumerate(given):
                 if step < len(opening):
                     chosen[row] = opening[step]
-            return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
+            return torch.full_like(scores, -torch.inf).scatter_(1, chosen.repeat(1 + len(against), 1), 0.0)
 
     return TokenChooser()
+
+
+def _chosen(decoding: Decoding, drawn: Any, scores: Any, against: Any = None) -> Any:
+    """Tokens (rows, 1): the likeliest, or those at the numbers `drawn` (rows, 1)."""
+    led = scores if against is None else _guided(scores, against, decoding.guidance)
+    return led.argmax(-1, keepdim=True) if decoding.temperature == 0 else _sampled(led, drawn, decoding)
+
+
+def _guided(scores: Any, against: Any, guidance: float) -> Any:
+    """Scores (rows, vocabulary) in float32 that are led away from `against`: see Decoding."""
+    import torch
+
+    likely, unled = (part.float().log_softmax(-1) for part in (scores, against))
+    least = likely.amax(-1, keepdim=True) + math.log(PLAUSIBLE)
+    return torch.where(likely >= least, likely + guidance * (likely - unled), -torch.inf)
 
 
 def _sampled(scores: Any, drawn: Any, decoding: Decoding) -> Any:

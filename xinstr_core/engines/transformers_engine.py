@@ -67,16 +67,19 @@ class TransformersEngine:
             rows,
             lambda part: self._generated([requests[i] for i in part], [rows[i] for i in part], decoding),
             written=decoding.maximum_new_tokens,
+            copies=2 if decoding.guidance else 1,
         )
 
-    def _generated(self, requests: Sequence[Request], rows: Sequence[Row], decoding: Decoding) -> list[Completion]:
-        """Completions of rows that fit.
+    def _generated(self, requests: Sequence[Request], asked: Sequence[Row], decoding: Decoding) -> list[Completion]:
+        """Completions of rows that fit, followed by those that guidance leads away from.
 
         Where prompts are shared, openings are written as if the model chose them: they have different lengths, and a
         window of attention must see no padding between a prompt and what follows it.
         """
         import torch
 
+        led_away = zip(requests, asked, strict=True) if decoding.guidance else ()
+        rows = [*asked, *(self._row(request.against, row.following) for request, row in led_away)]
         shares = can_share(self.model) and worth_sharing(rows)
         longest = max(len(row.following) for row in rows) if shares else 0
         with torch.inference_mode():
@@ -85,7 +88,7 @@ class TransformersEngine:
                 last = torch.tensor([row.prompt[-1:] for row in rows], device=self.model.device)
                 mask = torch.cat([shared.mask, torch.ones_like(last)], dim=1)
                 ids = torch.cat([torch.full_like(shared.mask, self._pad), last], dim=1)
-                chooser = token_chooser(requests, decoding, [row.following for row in rows])
+                chooser = token_chooser(requests, decoding, [row.following for row in asked])
                 kept = {"past_key_values": shared.cache}
             else:
                 ids, mask = left_padded([row.prompt + row.following for row in rows], self._pad, self.model.device)
@@ -98,10 +101,10 @@ class TransformersEngine:
                 logits_processor=[chooser],
                 **kept,
             )
-        written = output[:, ids.shape[1] :].tolist()
+        written = output[: len(asked), ids.shape[1] :].tolist()
         return [
             self._completion(request, row, ids[len(row.following) if shares else 0 :][: decoding.maximum_new_tokens])
-            for request, row, ids in zip(requests, rows, written, strict=True)
+            for request, row, ids in zip(requests, asked, written, strict=True)
         ]
 
     def score(self, requests: Sequence[Request]) -> list[TokenScores]:
@@ -164,17 +167,17 @@ class TransformersEngine:
         return encode_prompt(self._tokenizer, text) or [self._tokenizer.eos_token_id]
 
     def _in_pieces(
-        self, rows: Sequence[Row], work: Callable[[Sequence[int]], list[Made]], *, written: int = 0
+        self, rows: Sequence[Row], work: Callable[[Sequence[int]], list[Made]], *, written: int = 0, copies: int = 1
     ) -> list[Made]:
         """What `work` makes of every row, given the places of as many rows as the budget allows at once.
 
-        `written` are tokens that every row grows by. Where memory runs out, all is begun anew with half the budget. Raises
+        `written` are tokens that every row grows by, `copies` how often it is held. Where memory runs out, all is begun anew with half the budget. Raises
         ValueError for a row that the model cannot take, RuntimeError for one that alone is too large for the memory.
         """
         for row in rows:
             self._check(row, written)
         while True:
-            pieces = self._pieces(rows, written)
+            pieces = self._pieces(rows, written, copies)
             made = dict[int, Made]()
             for piece in pieces:
                 of_piece = unless_out_of_memory(work, piece)
@@ -187,7 +190,7 @@ class TransformersEngine:
                 raise RuntimeError(f"memory ran out on this row alone, of {len(rows[piece[0]]) + written} tokens")
             self._budget.halve(self.model)
 
-    def _pieces(self, rows: Sequence[Row], written: int) -> list[list[int]]:
+    def _pieces(self, rows: Sequence[Row], written: int, copies: int) -> list[list[int]]:
         """Places of rows that go through the model together."""
         limit = self._budget.tokens(self.model)
         return packed(
@@ -195,7 +198,7 @@ class TransformersEngine:
             shares=lambda place: rows[place].prompt,
             length=lambda place: len(rows[place]),
             name=lambda place: place,
-            fits=lambda count, longest: count * (padded_length(longest) + written) <= limit,
+            fits=lambda count, longest: copies * count * (padded_length(longest) + written) <= limit,
         )
 
     def _check(self, row: Row, written: int) -> None:

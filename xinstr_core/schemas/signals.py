@@ -53,6 +53,33 @@ GAIN = (
         NATS_A_TOKEN,
     ),
 )
+COHERENCE = (
+    Column(
+        "order_gain",
+        pl.Float64,
+        "mean log-probability of the response's opening, minus that of its words in another order, for the untouched base model",
+        NATS_A_TOKEN,
+    ),
+    Column(
+        "ending_gain",
+        pl.Float64,
+        "what the first half of the response adds to the log-probability of the second, for the untouched base model",
+        NATS_A_TOKEN,
+    ),
+    Column("ending_share", pl.Float64, "share of the second half's tokens that the first makes likelier", SHARE),
+    Column(
+        "ending_words",
+        pl.Float64,
+        "share of the runs of four letters of the half that has fewer which stand in the other, too",
+        SHARE,
+    ),
+    Column(
+        "opening_asked", pl.Float64, "what the first half alone adds to the instruction's log-probability", NATS_A_TOKEN
+    ),
+    Column(
+        "ending_asked", pl.Float64, "what the second half alone adds to the instruction's log-probability", NATS_A_TOKEN
+    ),
+)
 GROUNDING = (
     Column(
         "missing_word", pl.Float64, "rarity of the rarest word of the instruction that its response lacks; 0 for none"
@@ -67,7 +94,7 @@ LEVEL = tuple(
     _log_probability(f"label_{level}", f"log-probability that an adapter would write level {level}", NATS)
     for level in LEVELS
 )
-SIGNALS = (*GIVEN, *RESPONSE, *ALONE, *GAIN, *GROUNDING, *NEIGHBOURS, *LEVEL)
+SIGNALS = (*GIVEN, *RESPONSE, *ALONE, *GAIN, *COHERENCE, *GROUNDING, *NEIGHBOURS, *LEVEL)
 
 TOKENS_READ = (
     Column("tokens", pl.List(pl.Float64), "log-probability of every token of the instruction", NATS),
@@ -80,6 +107,8 @@ READINGS: dict[str, tuple[Column, ...]] = {
     "given": TOKENS_READ,
     "alone": TOKENS_READ,
     "answer": GAIN[-1:],
+    "order": COHERENCE[:1],
+    "ending": COHERENCE[1:3],
     "neighbours": (
         Column("nearest", pl.List(pl.String), "keys of the seeds with the nearest texts, nearest first"),
         HALVES_ALIKE,

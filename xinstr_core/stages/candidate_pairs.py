@@ -11,7 +11,7 @@ import polars as pl
 
 from xinstr_core.curation.instructions import instruction_status
 from xinstr_core.curation.openings import common_openings, suit_openings
-from xinstr_core.curation.reverse import decoding_of, write_raw_instructions
+from xinstr_core.curation.reverse import decoding_of, reverse_request, write_raw_instructions
 from xinstr_core.curation.self_contained import opening_flaw
 from xinstr_core.engines.base import SCORED_ROWS, Request
 from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
@@ -118,7 +118,7 @@ def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) ->
     decoding = json.dumps(asdict(decoding_of(settings)))
     for sample, opening in enumerate([*[""] * settings.candidates, *openings]):
         key = content_key("generation", model, decoding, asked, opening, str(sample))
-        yield Attempt(text, sample, opening, Request(key, asked, opening))
+        yield Attempt(text, sample, opening, reverse_request(key, text.text, opening))
 
 
 def _generate(run: StageRun, attempts: Sequence[Attempt]) -> Rows:

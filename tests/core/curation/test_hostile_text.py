@@ -18,7 +18,8 @@ import regex
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, train_evaluator
 from xinstr_core.curation.rating_set import build_rating_set
-from xinstr_core.curation.signals import LEVEL, SignalLog, given_signals
+from xinstr_core.curation.signals import LEVEL, SignalLog
+from xinstr_core.curation.token_scores import given_signals
 from xinstr_core.engines.base import SCORED_ROWS, Decoding, Request
 from xinstr_core.engines.encoding import encode, encode_prompt
 from xinstr_core.engines.models import ModelReference, load_tokenizer

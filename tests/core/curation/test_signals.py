@@ -27,12 +27,9 @@ from xinstr_core.curation.signals import (
     SIGNALS,
     Readers,
     SignalLog,
-    alone_signals,
-    gain_signals,
-    given_signals,
     read_signals,
-    response_signals,
 )
+from xinstr_core.curation.token_scores import alone_signals, gain_signals, given_signals, response_signals
 from xinstr_core.engines.base import LabelScores, Request, TokenScores
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,18 @@ def test_texts_are_those_of_prompts_that_are_read_one_by_one(
     assert together == alone
     assert shared == ([len(REQUESTS)] if reading.can_share(engine.model) else [])
     assert len({completion.text for completion in together}) > len(PROMPTS)
+
+
+def test_guided_texts_are_those_of_prompts_that_are_read_one_by_one(
+    engine: TransformersEngine, shared: list[int]
+) -> None:
+    """The prompt that is led away from is far shorter than a text: in a cache of both it is mostly padding."""
+    decoding = Decoding(7, 0.8, 0.9, seed=2, guidance=1.0)
+    requests = [replace(request, against="### Text:\n") for request in REQUESTS]
+    alone = [engine.generate([request], decoding)[0] for request in requests]
+    assert shared == []
+    assert engine.generate(requests, decoding) == alone
+    assert shared == ([2 * len(REQUESTS)] if reading.can_share(engine.model) else [])
 
 
 def test_scores_are_those_of_prompts_that_are_read_one_by_one(engine: TransformersEngine, shared: list[int]) -> None:
