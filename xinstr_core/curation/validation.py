@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 import polars as pl
 
+from xinstr_core.curation.rating_set import GENERATED
 from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, ValidationFigures
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.statistics import area_under_curve
@@ -61,8 +62,11 @@ def validate(rows: pl.DataFrame, shuffled: pl.DataFrame) -> Validation:
     """Validation on held-out `rows` of the rating set and, for pair fit, against `shuffled` pairs; both rated.
 
     `rows` has level, construction, instruction_good, fits, PROBABILITIES and SCORES. No rows, or rows of one level
-    only, give an accuracy of 0: not valid.
+    only, give an accuracy of 0: not valid. What a model wrote counts apart: its levels are another model's estimate, so
+    they say how well right ones are told from wrong ones, and what is kept of them (limits.check), but make no accuracy.
     """
+    made = pl.col("construction") != GENERATED
+    written, rows = rows.filter(~made), rows.filter(made)
     if rows["level"].n_unique() < 2:
         return Validation(len(rows), 0.0, float("inf"), 1.0, [], [[0] * len(LEVELS) for _ in LEVELS], {})
     probabilities = rows.select(PROBABILITIES).to_numpy()
@@ -90,6 +94,7 @@ def validate(rows: pl.DataFrame, shuffled: pl.DataFrame) -> Validation:
             ),
             "auc_pair_fit": _area(rows, "pair_fit", "fits"),
             "auc_instruction_quality": _area(rows, "instruction_quality", "instruction_good"),
+            "auc_generated": _area(written, PROBABILITIES[-1], "fits"),
         },
     )
 
@@ -115,5 +120,5 @@ def share_right(rated: pl.DataFrame) -> float | None:
 
 
 def _area(rows: pl.DataFrame, score: str, truth: str) -> float:
-    known = rows.filter(pl.col(truth).is_not_null())
+    known = rows.drop_nulls([truth, score])
     return area_under_curve(known[score], known[truth])

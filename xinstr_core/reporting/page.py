@@ -151,7 +151,7 @@ def _plots(inputs: Mapping[str, Partition]) -> dict[str, Any]:
 
 def _scores(evaluator: EvaluatorFigures) -> list[tuple[FigureDeclaration, float]]:
     """How well the two scores tell apart what they are for, as far as it is known."""
-    of_scores = ("auc_shuffled", "auc_pair_fit", "auc_instruction_quality")
+    of_scores = ("auc_shuffled", "auc_pair_fit", "auc_instruction_quality", "auc_generated")
     return [(one, value) for one, value in evaluator.told() if one.name in of_scores and value is not None]
 
 

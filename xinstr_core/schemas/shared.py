@@ -59,7 +59,7 @@ class TrainingFigures(Declared):
 class ValidationFigures(Declared):
     """How an evaluator does on held-out rows of the rating set. Each level weighs the same."""
 
-    held_out_rows: int = figure("held-out rows", "rows of the rating set that it has not learned from", unit=ROWS)
+    held_out_rows: int = figure("held-out rows", "rows of the rating set that it has not learned from, those of known level", unit=ROWS)
     accuracy: float = figure(
         "accuracy",
         "rows whose likeliest level is the true one, each level weighing the same",
@@ -104,6 +104,13 @@ class ValidationFigures(Declared):
     auc_instruction_quality: float | None = figure(
         "AUC of instruction quality",
         "instruction quality of good instructions against broken ones",
+        better="higher",
+        compared_with="0.5 by chance",
+        default=None,
+    )
+    auc_generated: float | None = figure(
+        "AUC of level 3 on instructions of a model",
+        "level-3 probability of instructions that a model wrote and that ask what the person asked, against others of its",
         better="higher",
         compared_with="0.5 by chance",
         default=None,

@@ -84,7 +84,7 @@ class Round:
 @stage(
     gives=REFINED_PAIRS,
     takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
-    version="9",
+    version="10",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
     files=lambda workspace, language: {"audit": identity(audited_levels(workspace.home, language.tag))},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from tests.core.conftest import Killed
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import seed_neighbours
 from xinstr_core.curation.grounding import RareWords
-from xinstr_core.curation.neighbours import Neighbours, halves
+from xinstr_core.curation.neighbours import Neighbours, halves, shared_runs
+from xinstr_core.curation.readings import Reading
 from xinstr_core.curation.signals import (
     ALONE,
+    COHERENCE,
     GAIN,
     GIVEN,
     GROUNDING,
@@ -45,7 +48,7 @@ PAIRS = [Pair(content_key(str(i)), f"What is {i}?", "neno la " * (1 + i % 5) + "
 SEEDS = [Pair(content_key(f"seed {i}"), f"How is {i} made?", f"Neno {i} la kwanza. Mwisho wa {i}.") for i in range(10)]
 NEAR = ["Maji ni uhai.", "Basi."]
 NOWHERE = Engines(Settings(), ModelReference("gone", Path("gone"), "gone"))
-EVERY = ("surprise", "gain", "grounding", "neighbours", "level")
+EVERY = ("surprise", "gain", "coherence", "grounding", "neighbours", "level")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +135,7 @@ def test_a_label_without_a_probability_is_a_flaw_too(
 def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(readers: Readers, tmp_path: Path) -> None:
     signals = read_signals(readers, PAIRS, SignalLog(tmp_path), near={pair.key: NEAR for pair in PAIRS[:8]})
     table = signals.table
-    assert table.columns == ["pair_id", *GIVEN, *RESPONSE, *ALONE, *GAIN, *GROUNDING, *NEIGHBOURS, *LEVEL]
+    assert table.columns == ["pair_id", *GIVEN, *RESPONSE, *ALONE, *GAIN, *COHERENCE, *GROUNDING, *NEIGHBOURS, *LEVEL]
     assert set(table.dtypes[1:]) == {pl.Float64}
     assert table["pair_id"].to_list() == sorted(pair.key for pair in PAIRS)
     assert (signals.failed, table.null_count().sum_horizontal().item()) == ({}, 0)
@@ -141,6 +144,8 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
         TransformersEngine(readers.engines.base, readers.adapters[task]) for task in ("instruction", "level")
     )
     reverse, near = prompt("reverse"), readers.neighbours
+    reading = Reading("order", readers.engines.base.fingerprint, readers.engines.reader())
+    orders = {pair.key: reading.request(pair) for pair in PAIRS}
     for pair in PAIRS[::7]:
         [given] = writer.score([Request("a", reverse.render(text=pair.response), pair.instruction)])
         [alone] = writer.score([Request("a", reverse.render(text=""), pair.instruction)])
@@ -155,6 +160,15 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
             for asked in (pair.instruction, "")
         ]
         asked, unasked = (numpy.mean(base.score([answer])[0].tokens) for answer in answers)
+        parts = halves(pair.response)
+        of_parts = [
+            writer.score([Request("a", reverse.render(text=half), pair.instruction)])[0].tokens for half in parts
+        ]
+        [after] = base.score([Request("a", f"{parts[0]} ", parts[1])])
+        [ending] = base.score([Request("a", "", parts[1])])
+        added = numpy.subtract(after.tokens, ending.tokens)
+        other = random.Random(orders[pair.key].key).sample(pair.response.split(), len(pair.response.split()))
+        [disordered] = base.score([Request("a", "", " ".join(other))])
         [nearest] = near.nearest(base.embed([pair.response]))
         first, second = (base.embed([half]) for half in halves(pair.response))
         row = table.row(by_predicate=pl.col("pair_id") == pair.key, named=True)
@@ -165,6 +179,11 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
                 *alone_signals(alone),
                 *gain_signals(given, alone, [numpy.mean(writer.score([other])[0].tokens) for other in others]),
                 asked - unasked,
+                numpy.mean(read.tokens) - numpy.mean(disordered.tokens),
+                added.mean(),
+                (added > 0).mean(),
+                shared_runs(*parts),
+                *(numpy.mean(tokens) - numpy.mean(alone.tokens) for tokens in of_parts),
                 readers.rare_words.missing(pair.instruction, pair.response),
                 near.shared_request(pair.instruction, pair.response, nearest, readers.rare_words),
                 *near.alike(first, second),
@@ -179,6 +198,7 @@ def test_every_signal_is_what_base_adapters_and_seeds_say_of_each_pair_alone(rea
     [
         ("surprise", ["given", "alone", "response"]),
         ("gain", ["given", "alone", "answer"]),
+        ("coherence", ["given", "alone", "order", "ending"]),
         ("grounding", []),
         ("neighbours", ["neighbours"]),
         ("level", ["level"]),
@@ -203,7 +223,8 @@ def test_a_response_that_many_pairs_share_is_read_once(readers: Readers, tmp_pat
     distinct = len({pair.response for pair in PAIRS})
     assert {name: rows.height for name, rows in log.tables.items()} == {
         "response_signals": distinct, "neighbours_signals": distinct,
-        "given_signals": 20, "alone_signals": 20, "answer_signals": 20, "level_signals": 20,
+        "order_signals": distinct, "ending_signals": distinct,
+        "given_signals": 20 + 2 * 20, "alone_signals": 20, "answer_signals": 20, "level_signals": 20,
     }  # fmt: skip
 
 
@@ -235,7 +256,8 @@ def test_more_pairs_cost_only_their_own_reading(
     table = read_signals(readers, [*PAIRS, *more], SignalLog(tmp_path)).table
     assert table.height == 30
     rows = {name: sum(count for call, count in passes if call == name) for name in ("score", "score_labels", "embed")}
-    assert rows == {"score": 50, "score_labels": 10, "embed": 30}  # an opening is read with its instruction and without
+    assert rows == {"score": 110, "score_labels": 10, "embed": 30}
+    # openings and endings are read twice, instructions after both halves, too
 
 
 def test_what_the_replaced_partition_holds_is_not_read_again(
@@ -309,3 +331,19 @@ def test_nearest_seeds_are_of_the_same_table_that_they_were_read_with(readers: R
     readings = log.tables["neighbours_signals"]
     assert {key for keys in readings["nearest"] for key in keys} == set(fewer.table["pair_id"])
     assert numpy.isfinite(readings["halves_alike"].to_numpy()).all()
+
+
+def test_runs_that_two_texts_share_are_counted_against_those_of_the_one_that_has_fewer() -> None:
+    """abcd, bcde of two stand among abcd, bcde, cdef; without runs nothing is shared."""
+    assert shared_runs("Abcde", "abcdef") == 1.0
+    assert shared_runs("abcdxyz", "abcd ") == 1.0
+    assert shared_runs("abcd xyz", "abcd qrs") == 2 / 5
+    assert shared_runs("abc", "abcdef") == 0.0
+    assert shared_runs("กินข้าว", "ข้าวสาร") > 0
+
+
+def test_each_half_is_read_like_a_text_of_its_own(readers: Readers, tmp_path: Path) -> None:
+    """The first asks for the instruction, the second for nothing of it: that is told apart."""
+    lesson = Pair("a", "What?", "Maji. Neno la mwisho.")
+    table = read_signals(replace(readers, groups=("coherence",)), [lesson], SignalLog(tmp_path)).table
+    assert table["opening_asked"].item() > table["ending_asked"].item()

@@ -187,3 +187,23 @@ def test_the_share_right_is_that_of_rightly_rated_rows() -> None:
     table = rows(("1", 0.8, 0.1, 0.1), ("1", 0.1, 0.1, 0.8), ("1", 0.2, 0.7, 0.1))
     assert share_right(table) == 0.3333
     assert share_right(NO_ROWS) is None
+
+
+def test_what_a_model_wrote_counts_apart_from_rows_of_known_level() -> None:
+    """Of right and wrong ones of a model one pair of two is in order; what is between them says nothing of either."""
+    written = pl.DataFrame(
+        [
+            (level, "generated", None, fits, *probabilities, 0.5, 0.5)
+            for level, fits, probabilities in [
+                ("3", True, (0.2, 0.3, 0.5)),
+                ("2", None, (0.0, 0.0, 1.0)),
+                ("1", False, (0.2, 0.2, 0.6)),
+                ("1", False, (0.6, 0.2, 0.2)),
+            ]
+        ],
+        schema=COLUMNS,
+        orient="row",
+    )
+    alone, beside = validate(SIX, NO_ROWS), validate(pl.concat([SIX, written]), NO_ROWS)
+    assert beside.areas["auc_generated"] == 0.5
+    assert (beside.rows, beside.accuracy, beside.log_loss) == (alone.rows, alone.accuracy, alone.log_loss)
