@@ -17,16 +17,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from real_models import GEMMA, MINILM, MODELS
 from real_text import DATA
 
+from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.near_texts import near_texts
-from xinstr_core.engines.base import Request
-from xinstr_core.engines.models import resolve_model
+from xinstr_core.engines.base import Engine, Request
+from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.precision import choose_precision
 from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key, normalised
@@ -64,15 +64,6 @@ SET = {
     "evaluation.maximum_new_tokens": "96",
     "evaluation.arms": '["seed_only", "random", "uncurated", "bottom_half"]',
 }
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A gold pair."""
-
-    key: str
-    instruction: str
-    response: str
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
@@ -131,31 +122,36 @@ def own_by_gain(home: Path, tag: str) -> dict[str, float]:
         return {}
     by_text = {normalised(row["response"]): row for row in records(path) if len(row["response"]) <= 1200}
     pairs = [Pair(key, row["instruction"], row["response"]) for key, row in sorted(by_text.items())]
+    with Engines(Settings(precision="auto"), gemma()) as engines:
+        return found_by_gain(engines.reverse(reverse.folder(ADAPTER.name))(), pairs)
+
+
+def gemma() -> ModelReference:
+    return resolve_model(str(MODELS / GEMMA.name), choose_precision("auto").name)
+
+
+def found_by_gain(engine: Engine, pairs: Sequence[Pair]) -> dict[str, float]:
+    """Of ASKED of the pairs, the share whose own instruction gains most, among them and among its nearest of all pairs."""
     chosen = sorted(pairs, key=lambda pair: content_key(pair.key))[:ASKED]
-    texts = {pair.key: pair.response for pair in pairs}
-    near = near_texts({pair.key: pair.response for pair in chosen}, texts.values(), ASKED - 1)
+    near = near_texts({pair.key: pair.response for pair in chosen}, (pair.response for pair in pairs), ASKED - 1)
     of_text = {pair.response: pair for pair in pairs}
-    settings = Settings(precision="auto")
-    with Engines(settings, resolve_model(str(MODELS / GEMMA.name), choose_precision("auto").name)) as engines:
-        engine = engines.reverse(reverse.folder(ADAPTER.name))()
-        asked = {
-            "among 32": {pair.key: chosen for pair in chosen},
-            "among its nearest": {pair.key: [pair, *(of_text[text] for text in near[pair.key])] for pair in chosen},
-        }
-        alone = gains_of(
-            engine, "", list({p.key: p for of in asked.values() for ps in of.values() for p in ps}.values())
-        )
-        found = {}
-        for name, candidates in asked.items():
-            right = 0
-            for pair in chosen:
-                given = gains_of(engine, pair.response, candidates[pair.key])
-                right += max(given, key=lambda key: given[key] - alone[key]) == pair.key
-            found[name] = right / len(chosen)
+    asked = {
+        "among 32": {pair.key: chosen for pair in chosen},
+        "among its nearest": {pair.key: [pair, *(of_text[text] for text in near[pair.key])] for pair in chosen},
+    }
+    every = {pair.key: pair for of in asked.values() for others in of.values() for pair in others}
+    alone = gains_of(engine, "", list(every.values()))
+    found = {}
+    for name, candidates in asked.items():
+        right = 0
+        for pair in chosen:
+            given = gains_of(engine, pair.response, candidates[pair.key])
+            right += max(given, key=lambda key: given[key] - alone[key]) == pair.key
+        found[name] = round(right / len(chosen), 4)
     return found
 
 
-def gains_of(engine: Any, text: str, pairs: Sequence[Pair]) -> dict[str, float]:
+def gains_of(engine: Engine, text: str, pairs: Sequence[Pair]) -> dict[str, float]:
     prompted = prompt("reverse").render(text=text)
     scores = engine.score([Request(pair.key, prompted, pair.instruction) for pair in pairs])
     return {score.key: sum(score.tokens) / len(score.tokens) for score in scores}
@@ -179,6 +175,7 @@ def section(tag: str) -> list[str]:
             ("held-out rows", told.held_out_rows),
             ("accuracy", told.accuracy),
             ("fit, AUC against shuffled", told.auc_shuffled),
+            ("right ones among instructions of the model, AUC", told.auc_generated),
         ]
         rows += [("calibration error", told.calibration_error), ("gates", told.may_gate)]
         rows += [(f"right: {name}", one.accuracy) for name, one in told.constructions.items()]

@@ -93,6 +93,11 @@ class _Plan:
         settings = self.settings.generation
         return round(self._texts * (settings.candidates + settings.guided_candidates) * ACCEPTED)
 
+    @property
+    def _copies(self) -> int:
+        """How often an instruction goes through the model while it is written: with guidance, without its text, too."""
+        return 2 if self.settings.generation.guidance else 1
+
     def _row(self, response: float) -> float:
         """Tokens of a training row: prompt, response and an instruction."""
         return response + self.material.instructions.tokens + TEMPLATE_TOKENS
@@ -125,7 +130,7 @@ class _Plan:
         return Workload(
             rows=self._texts * asked,
             read_tokens=self._texts * readings * (self.material.documents.tokens + TEMPLATE_TOKENS),
-            written_tokens=self._texts * asked * self.material.instructions.tokens,
+            written_tokens=self._texts * asked * self._copies * self.material.instructions.tokens,
             longest=self.material.documents.longest + TEMPLATE_TOKENS + settings.maximum_new_tokens,
         )
 
@@ -141,7 +146,7 @@ class _Plan:
             asked = held_out + for_heads
             work += Workload(
                 read_tokens=asked * (self.material.responses.tokens + TEMPLATE_TOKENS),
-                written_tokens=asked * SAMPLES * self.material.instructions.tokens,
+                written_tokens=asked * SAMPLES * self._copies * self.material.instructions.tokens,
                 longest=self.material.responses.longest + TEMPLATE_TOKENS + self.settings.generation.maximum_new_tokens,
             )
         if "base_response" in settings.constructions:
@@ -230,6 +235,7 @@ class _Plan:
         passes = {
             "surprise": tokens,
             "gain": NEAREST * instruction + 2 * OPENING_TOKENS,
+            "coherence": 2 * OPENING_TOKENS + 2.5 * tokens + 2 * instruction,
             "neighbours": 2 * tokens,
             "level": tokens,
         }

@@ -1,0 +1,113 @@
+"""Seeds from parallel documents against English seeds alone: `python benchmarks/parallel_seeds.py id sw`.
+
+Builds each language twice up to its evaluator with Gemma 3 270M and preset `small`, as benchmarks/real.py does, once with
+the English pairs and the parallel documents and once with the English pairs alone. Both evaluators then read the same
+pairs in the language, which neither has learned from: how often is a text's own instruction the one that gains most, and
+how well does the rated fit tell a pair from a text under another's instruction? Writes benchmarks/parallel_seeds.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+from real import FOLDER, LANGUAGES, SET, build, found_by_gain, gemma, prepare, records, table, write_lines
+from real_models import GEMMA, MODELS
+from real_text import DATA
+
+from xinstr_core.curation.constructions import OWN, Pair
+from xinstr_core.curation.evaluator import Evaluator, near_of_rated, split_pairs
+from xinstr_core.curation.rating_set import RatedPair, shuffled_pairs
+from xinstr_core.curation.signals import SignalLog
+from xinstr_core.engines.roles import Engines
+from xinstr_core.schemas.evaluator import EVALUATOR
+from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
+from xinstr_core.settings import Settings
+from xinstr_core.stages.evaluator import as_pairs
+from xinstr_core.stages.reverse_model import choose_seeds
+from xinstr_core.statistics import area_under_curve, share_interval
+from xinstr_core.store import Store, write_text
+from xinstr_core.workspace import Workspace
+
+ENGLISH = "english"
+
+
+def workspace(home: Path) -> Workspace:
+    overrides: dict[str, dict[str, object]] = {}
+    for key, value in SET.items():
+        section, name = key.split(".")
+        overrides.setdefault(section, {})[name] = json.loads(value)
+    return Workspace(home, preset="small", overrides=overrides, base_model=str(MODELS / GEMMA.name))
+
+
+def unseen(home: Path, tag: str, settings: Settings) -> tuple[list[Pair], list[Pair]]:
+    """(pairs of the language that the evaluator's adapter has not learned from; those of them that its heads have not either)."""
+    seeds = Store(home / "data").get(SEED_PAIRS.asset, tag).read(SEEDS.name).filter(IS_IN_LANGUAGE)
+    pairs = as_pairs(choose_seeds(seeds, settings.evaluator.maximum_seed_pairs))
+    training, held_out = split_pairs(pairs, settings.evaluator.held_out_share)
+    _, for_heads = split_pairs(training, settings.evaluator.head_share, digits=slice(16, 20))
+    return [*for_heads, *held_out], held_out
+
+
+def rated_fit(evaluator: Evaluator, pairs: list[Pair], folder: Path) -> float:
+    """AUC of the fit of pairs against their texts under other instructions."""
+    own_pairs = [RatedPair(p.key, p.instruction, p.response, p.key, "3", OWN, True, True) for p in pairs]
+    rated = [*own_pairs, *shuffled_pairs(pairs)]
+    ratings, _ = evaluator.rate(rated, SignalLog(folder), near=near_of_rated(evaluator.readers, rated, pairs))
+    own = ratings["pair_id"].is_in([pair.key for pair in pairs])
+    return round(area_under_curve(ratings["pair_fit"], own), 4)
+
+
+def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
+    rows = []
+    for name, home in homes.items():
+        of_home = workspace(home)
+        language = of_home.language(tag)
+        settings = of_home.settings(language)
+        pairs, held_out = unseen(homes["parallel"], tag, settings)
+        with Engines(settings, gemma()) as engines:
+            evaluator = Evaluator.load(engines, of_home.store.get(EVALUATOR.asset, tag), settings.evaluator, language)
+            found = found_by_gain(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
+            fit = rated_fit(evaluator, held_out, home / "fit")
+        nearest = found["among its nearest"]
+        low, high = share_interval(round(nearest * 32), 32)
+        rows.append(
+            {
+                "seeds": name,
+                "own among 32": found["among 32"],
+                "own among its nearest": f"{nearest} ({low:.2f} to {high:.2f})",
+                "fit, AUC": fit,
+                "rows": len(held_out),
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("languages", nargs="*", default=["id", "sw"])
+    parser.add_argument("--documents", type=int, default=200)
+    for tag in (arguments := parser.parse_args()).languages:
+        parallel = prepare(tag, arguments.documents)
+        english = FOLDER / f"{tag}-{ENGLISH}"
+        english.mkdir(parents=True, exist_ok=True)
+        write_lines(english / "seeds.jsonl", records(DATA / LANGUAGES[tag][2]))
+        write_lines(english / "corpus.jsonl", records(parallel / "corpus.jsonl"))
+        entry = (parallel / "languages.toml").read_text("utf-8").splitlines()
+        entry = ['seeds = "seeds.jsonl"' if line.startswith("seeds") else line for line in entry]
+        write_text(english / "languages.toml", "\n".join(entry) + "\n")
+        homes = {"parallel": parallel, ENGLISH: english}
+        for home in homes.values():
+            build(tag, home, EVALUATOR.asset)
+        write_text(parallel / "parallel_seeds.json", json.dumps(measure(tag, homes)))
+    lines = ["# Seeds from parallel documents against English seeds alone", "", *(__doc__ or "").splitlines()[2:], ""]
+    for found in sorted(FOLDER.glob("*/parallel_seeds.json")):
+        rows = pl.DataFrame(json.loads(found.read_text("utf-8")))
+        lines += [f"## {LANGUAGES[found.parent.name][0]}", "", *table(rows.rows(), rows.columns)]
+    write_text(Path(__file__).with_suffix(".md"), "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
