@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.curation.reverse import reverse_request
-from xinstr_core.engines.base import Decoding
+from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.resume import Load
 from xinstr_core.evaluation.gold import HeldOutDocument, judge_instruction, judge_pairs
 from xinstr_core.evaluation.measures import Measures, by_case
+from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.metrics import (
     GOOD_PAIRS,
     INSTRUCTION_INTENT,
@@ -45,7 +45,9 @@ def measure_reverse_model(
 ) -> None:
     """The reverse model on documents about subjects that no training text names: greedily, with the guidance that candidates are written with."""
     by_key = {document.key: document for document in documents}
-    requests = [reverse_request(key, document.text) for key, document in by_key.items()]
+    reverse = prompt("reverse")
+    without = reverse.render(text="")
+    requests = [Request(key, reverse.render(text=one.text), against=without) for key, one in by_key.items()]
     decoding = Decoding(settings.maximum_new_tokens, guidance=settings.guidance)
     intents, subjects = dict[str, float](), dict[str, float]()
     for batch in length_sorted_batches(requests, settings.batch_rows):

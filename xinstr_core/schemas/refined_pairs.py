@@ -130,8 +130,8 @@ class AuditFigures(Declared):
 
     labelled: int = figure("labelled pairs", "pairs that the rating would keep and a person labelled", unit=ROWS)
     precision: float = figure("precision by people", "share of these at the highest level", unit=SHARE, better="higher")
-    low: float = figure("its lower end", "of the 95 % interval", unit=SHARE)
-    high: float = figure("its upper end", "of the 95 % interval", unit=SHARE)
+    low: float = figure("lower end by people", "of the 95 % interval", unit=SHARE)
+    high: float = figure("upper end by people", "of the 95 % interval", unit=SHARE)
     overruled: str = figure("overruled", "why nothing would be curated but for the labels; empty where it would be")
 
     @property
