@@ -166,7 +166,11 @@ def train_evaluator(
         material or Material(), settings.head_share, digits=_HEAD_DIGITS
     )
     if not for_adapters:
-        raise StageError(f"{len(pairs)} seed pairs are too few to train an evaluator on: give 100 or more")
+        different = len({normalised(pair.response) for pair in pairs})
+        raise StageError(
+            f"{len(pairs)} seed pairs with {different} different responses are too few to train an evaluator on: give 100 or "
+            "more whose responses differ"
+        )
     trained = {
         task: train_adapter(
             engines,

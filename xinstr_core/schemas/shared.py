@@ -59,7 +59,9 @@ class TrainingFigures(Declared):
 class ValidationFigures(Declared):
     """How an evaluator does on held-out rows of the rating set. Each level weighs the same."""
 
-    held_out_rows: int = figure("held-out rows", "rows of the rating set that it has not learned from, those of known level", unit=ROWS)
+    held_out_rows: int = figure(
+        "held-out rows", "rows of the rating set that it has not learned from, those of known level", unit=ROWS
+    )
     accuracy: float = figure(
         "accuracy",
         "rows whose likeliest level is the true one, each level weighing the same",

@@ -165,10 +165,18 @@ def test_each_head_looks_at_its_own_signals_and_learns_from_the_rows_that_say_so
     assert quality[2] == fits[2] == ("no", "yes")
 
 
+def test_many_seeds_with_one_response_are_told_as_that(tiny_engines: Engines, tmp_path: Path) -> None:
+    """All of them go to one side, or the other would prove itself."""
+    pairs = [Pair(f"{number:016x}0000", f"i {number}", "r") for number in range(150)]  # the first goes to the heads
+    with pytest.raises(StageError, match="150 seed pairs with 1 different responses are too few"):
+        train_evaluator(tiny_engines, pairs, SETTINGS, tmp_path, language=SWAHILI)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_seeds_to_train_on_are_told_as_that(count: int, tiny_engines: Engines, tmp_path: Path) -> None:
     pairs = [Pair("f" * 16 + "0000", "i", "r")] * count  # the one goes to the heads
-    with pytest.raises(StageError, match=f"{count} seed pairs are too few to train an evaluator on: give 100 or more"):
+    said = f"{count} seed pairs with {count} different responses are too few to train an evaluator on: give 100 or more"
+    with pytest.raises(StageError, match=said):
         train_evaluator(tiny_engines, pairs, SETTINGS, tmp_path, language=SWAHILI)
 
 
