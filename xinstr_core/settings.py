@@ -229,6 +229,10 @@ class EvaluatorSettings(TrainingSettings):
         default=("surprise", "grounding", "neighbours"),
         description="what ratings are read from: surprise of model and adapter, what text and instruction add to each other's likelihood, words of the instruction that its text lacks, what is asked of the seeds most alike, the level that an adapter trained to write it would write",
     )
+    head_terms: Literal["signals", "products"] = Field(
+        default="signals",
+        description="what the level is read from: signals, or products of two of them as well, which some hundred rows and a dozen signals are enough for",
+    )
     written_share: float = Field(
         default=0.25,
         gt=0,

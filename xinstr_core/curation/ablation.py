@@ -11,13 +11,18 @@ import polars as pl
 
 from xinstr_core.curation.constructions import OWN
 from xinstr_core.curation.evaluator import fit_head, read_levels
-from xinstr_core.curation.rating_set import RatedPair
+from xinstr_core.curation.rating_set import GENERATED, RatedPair
 from xinstr_core.curation.validation import share_right, validate
 from xinstr_core.schemas.evaluator import ConstructionFigures
+from xinstr_core.settings import EvaluatorSettings
 
 
 def ablate(
-    signals: pl.DataFrame, rated: Sequence[RatedPair], held_out: pl.DataFrame, seconds: Mapping[str, float]
+    signals: pl.DataFrame,
+    rated: Sequence[RatedPair],
+    held_out: pl.DataFrame,
+    seconds: Mapping[str, float],
+    settings: EvaluatorSettings,
 ) -> dict[str, ConstructionFigures]:
     """Every construction by name, each with how the held-out rows are rated by a head that has never seen it.
 
@@ -29,7 +34,7 @@ def ablate(
     known = held_out.drop_nulls(signals.columns[1:])
     before = validate(known, known.clear()).log_loss
     return {
-        construction: _figures(construction, learned, rated, known, before, seconds.get(construction, 0.0))
+        construction: _figures(construction, learned, rated, known, before, seconds.get(construction, 0.0), settings)
         for construction in sorted({*of.values(), *held_out["construction"]})
     }
 
@@ -41,15 +46,18 @@ def _figures(
     held_out: pl.DataFrame,
     log_loss: float,
     seconds: float,
+    settings: EvaluatorSettings,
 ) -> ConstructionFigures:
     is_it = pl.col("construction") == construction
     rows, proof = learned.filter(is_it), held_out.filter(is_it)
     told = ConstructionFigures(
         rows=len(rows), held_out=len(proof), seconds=round(seconds, 1), accuracy=share_right(proof)
     )
+    if construction == GENERATED:  # its levels are estimates, and the head of the level has not learned from it
+        return told.model_copy(update={"accuracy": None})
     if construction == OWN or rows.is_empty() or held_out["level"].n_unique() < 2:
         return told
-    head = fit_head("level", learned.filter(~is_it).drop("construction"), rated)
+    head = fit_head("level", learned.filter(~is_it).drop("construction"), rated, settings)
     judged = read_levels(head, held_out)
     lost = validate(judged, judged.clear()).log_loss - log_loss
     return told.model_copy(

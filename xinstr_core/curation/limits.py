@@ -11,7 +11,7 @@ import polars as pl
 
 from xinstr_core.curation.rating_set import GENERATED
 from xinstr_core.schemas.refined_pairs import KEPT
-from xinstr_core.schemas.shared import LEVELS, PROBABILITIES
+from xinstr_core.schemas.shared import LEVELS, RIGHT
 from xinstr_core.settings import CurationSettings
 from xinstr_core.statistics import share_interval
 
@@ -19,7 +19,7 @@ _STEPS, _SETTLED = 1000, 1e-6  # of the estimate of priors
 
 
 def among(probabilities: Any) -> Any:
-    """Level probabilities (rows, levels) as they are where levels are not evenly spread, as in the rating set they are.
+    """Probabilities (rows, classes) as they are where classes are not evenly spread: heads take them to be.
 
     Priors of the rows are estimated from the probabilities themselves by expectation and maximisation (Saerens, Latinne and
     Decaestecker 2002, section 2.2), beginning with even ones: heads weigh every level the same.
@@ -49,10 +49,10 @@ def taken(right: Sequence[float], wanted: float) -> int:
 def within_precision(rated: pl.DataFrame, wanted: float) -> pl.DataFrame:
     """`p_right` of the pairs whose verdict is KEPT so far, and the verdict of those beyond what the precision allows.
 
-    `rated` has pair_id, verdict and PROBABILITIES.
+    `rated` has pair_id, verdict and, where a head has learned it, RIGHT: without, nothing is known to be right.
     """
     best = rated.filter(pl.col("verdict") == KEPT).sort("pair_id")
-    right = among(best.select(PROBABILITIES).to_numpy())[:, -1] if len(best) else []
+    right = _right(best)
     best = best.select("pair_id", p_right=pl.Series(right, dtype=pl.Float64)).sort(
         ["p_right", "pair_id"], descending=[True, False]
     )
@@ -60,6 +60,15 @@ def within_precision(rated: pl.DataFrame, wanted: float) -> pl.DataFrame:
     beyond = (pl.col("verdict") == KEPT) & ~pl.col("pair_id").is_in(kept.implode())
     verdict = pl.when(beyond).then(pl.lit("below_wanted_precision")).otherwise(pl.col("verdict"))
     return rated.join(best, on="pair_id", how="left").with_columns(verdict=verdict)
+
+
+def _right(rows: pl.DataFrame) -> list[float]:
+    """RIGHT of rows as it is among them; 0 where no head has learned it."""
+    if RIGHT not in rows.columns:
+        return [0.0] * len(rows)
+    even = rows[RIGHT].to_numpy()
+    adjusted = among(numpy.column_stack([1 - even, even]))
+    return [float(value) for value in adjusted[:, -1]]
 
 
 @dataclass(frozen=True)
@@ -92,11 +101,12 @@ class Checked:
 def check(held_out: pl.DataFrame, wanted: float) -> Checked:
     """Keep held-out instructions that a model wrote as candidates are kept, and compare with their true levels.
 
-    `held_out` has construction, level and PROBABILITIES. Intervals are of 95 %.
+    `held_out` has construction, level and, where a head has learned it, RIGHT. Intervals are of 95 %.
     """
-    rows = held_out.filter(pl.col("construction") == GENERATED).drop_nulls(PROBABILITIES)
-    right = among(rows.select(PROBABILITIES).to_numpy())[:, -1] if len(rows) else []
-    kept = taken(right, wanted) if len(rows) else 0
+    rows = held_out.filter(pl.col("construction") == GENERATED)
+    rows = rows.drop_nulls(RIGHT) if RIGHT in rows.columns else rows
+    right = _right(rows)
+    kept = taken(right, wanted)
     if not kept:
         return Checked(len(rows), 0, None, None, None, None)
     levels = rows["level"].gather(numpy.argsort(-numpy.asarray(right), kind="stable")[:kept])

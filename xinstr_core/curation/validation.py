@@ -10,7 +10,7 @@ import numpy
 import polars as pl
 
 from xinstr_core.curation.rating_set import GENERATED
-from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, ValidationFigures
+from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, RIGHT, ValidationFigures
 from xinstr_core.settings import EvaluatorSettings
 from xinstr_core.statistics import area_under_curve
 
@@ -94,7 +94,7 @@ def validate(rows: pl.DataFrame, shuffled: pl.DataFrame) -> Validation:
             ),
             "auc_pair_fit": _area(rows, "pair_fit", "fits"),
             "auc_instruction_quality": _area(rows, "instruction_quality", "instruction_good"),
-            "auc_generated": _area(written, PROBABILITIES[-1], "fits"),
+            **({"auc_generated": _area(written, RIGHT, "fits")} if RIGHT in written.columns else {}),
         },
     )
 

@@ -10,6 +10,7 @@ from xinstr_core.schemas.shared import (
     INSTRUCTION,
     LEVELS,
     NATS,
+    RIGHT,
     ROWS,
     SCORES,
     SEED_ID,
@@ -23,7 +24,7 @@ from xinstr_core.schemas.signals import ratings_and_signals, signal_tables
 
 ASSET = "evaluator"
 NO, YES = "no", "yes"
-HEADS = {"level": LEVELS, **dict.fromkeys(SCORES, (NO, YES))}  # what each head tells apart
+HEADS = {"level": LEVELS, **dict.fromkeys((*SCORES, RIGHT), (NO, YES))}  # what each head tells apart
 
 RATED_COLUMNS = (
     Column("pair_id", pl.String, "key of the rating-set row: follows from the seed pair and the construction"),

@@ -47,7 +47,7 @@ PAIRS = Table(
         Column(
             "p_right",
             pl.Float64,
-            "probability of level 3 among candidates, whose levels are not spread evenly as in the rating set; null where "
+            "right_instruction as it is among candidates, of which fewer are right than the head takes to be; null where "
             "curation.wanted_precision is not set, and for all but the best of a text",
             minimum=0,
             maximum=1,

@@ -24,12 +24,22 @@ CLUSTER_ID = Column("cluster_id", pl.Int64, "cluster of the instruction's embedd
 LEVELS = ("1", "2", "3")  # wrong, reasonable with a flaw, best
 PROBABILITIES = tuple(f"p_level_{level}" for level in LEVELS)
 SCORES = ("instruction_quality", "pair_fit")
+RIGHT = "right_instruction"
 RATINGS = (
     Column("p_level_1", pl.Float64, "probability that the pair is wrong", minimum=0, maximum=1),
     Column("p_level_2", pl.Float64, "probability that the pair is reasonable with a flaw", minimum=0, maximum=1),
     Column("p_level_3", pl.Float64, "probability that the pair is as good as a seed pair", minimum=0, maximum=1),
     Column("instruction_quality", pl.Float64, "score of the instruction by itself", minimum=0, maximum=1),
     Column("pair_fit", pl.Float64, "score of the response as an answer to the instruction", minimum=0, maximum=1),
+    Column(
+        RIGHT,
+        pl.Float64,
+        "score of the instruction as one that a person would have asked of the text, learned from what a model wrote of seeds; "
+        "there where the rating set has such rows",
+        minimum=0,
+        maximum=1,
+        optional=True,
+    ),
 )
 
 WEB, SEED = "web", "seed"

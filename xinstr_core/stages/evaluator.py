@@ -120,7 +120,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
         folders=evaluator.folders(),
         figures=EvaluatorFigures(
             **dict(validation.figures()),
-            constructions=ablate(trained.signals, trained.rated, rated, seeds.seconds),
+            constructions=ablate(trained.signals, trained.rated, rated, seeds.seconds, settings),
             seed_pairs=len(seeds.training) + len(seeds.held_out),
             minimum_accuracy=settings.minimum_accuracy,
             may_gate=validation.may_gate(settings),

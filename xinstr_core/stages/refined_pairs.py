@@ -34,7 +34,7 @@ from xinstr_core.schemas.refined_pairs import (
     RoundFigures,
 )
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
-from xinstr_core.schemas.shared import PROBABILITIES, SCORES
+from xinstr_core.schemas.shared import PROBABILITIES, RIGHT, SCORES
 from xinstr_core.settings import CurationSettings, Settings
 from xinstr_core.stages.evaluator import RatingSeeds, as_pairs, rate_held_out, rating_seeds
 from xinstr_core.stages.stage import StageRun, stage
@@ -248,7 +248,8 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
         )
     )
     # One instruction a text: the best of those that pass.
-    order = [pl.col("verdict") != "", -pl.col("rating"), pl.col("sample"), pl.col("pair_id")]
+    best_by = RIGHT if settings.wanted_precision and RIGHT in rated.columns else "rating"
+    order = [pl.col("verdict") != "", -pl.col(best_by), pl.col("sample"), pl.col("pair_id")]
     best = pl.col("pair_id").sort_by(order).first().over("doc_id") == pl.col("pair_id")
     beaten = (
         pl.when(pl.col("verdict") != "")

@@ -23,6 +23,7 @@ from xinstr_core.curation.evaluator import (
     split_pairs,
     train_evaluator,
 )
+from xinstr_core.curation.generated import Judged
 from xinstr_core.curation.grounding import RareWords
 from xinstr_core.curation.head import Head
 from xinstr_core.curation.neighbours import Neighbours
@@ -141,18 +142,24 @@ def test_each_head_looks_at_its_own_signals_and_learns_from_the_rows_that_say_so
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An instruction is judged without the text; a fit without what hangs together in itself; the level by all."""
-    rows = build_rating_set(seed_pairs(4), SETTINGS.constructions, Material(english=english(1)))
+    pairs = seed_pairs(4)
+    written = {pairs[0].key: [Judged("Which?", "3"), Judged("Whose?", "2")], pairs[1].key: [Judged("Why?", "1")]}
+    material = Material(english=english(1), instructions=written)
+    every = build_rating_set(pairs, SETTINGS.constructions, material)
+    rows = [row for row in every if row.construction != "generated"]
     columns = [*GIVEN, *RESPONSE, *ALONE, *GROUNDING, *NEIGHBOURS, *LEVEL]
     learned: list[tuple[list[str], list[str], tuple[str, ...]]] = []
     fit = Head.fit
 
-    def remembered(signals: pl.DataFrame, truth: list[str], classes: tuple[str, ...]) -> Head:
+    def remembered(signals: pl.DataFrame, truth: list[str], classes: tuple[str, ...], **named: Any) -> Head:
         learned.append((signals.columns, truth, tuple(classes)))
-        return fit(signals, truth, classes)
+        return fit(signals, truth, classes, **named)
 
     monkeypatch.setattr(module.Head, "fit", remembered)
-    assert tuple(fit_heads(table(rows, columns), rows)) == tuple(HEADS) == ("level", *SCORES)
-    level, quality, fits = learned
+    heads = fit_heads(table(every, columns), every, SETTINGS)
+    assert tuple(heads) == tuple(HEADS) == ("level", *SCORES, "right_instruction")
+    level, quality, fits, right = learned
+    assert right == (fits[0], ["yes", "no", "no"], ("no", "yes"))
     assert level == (columns, [row.level for row in rows], ("1", "2", "3"))
     assert quality[0] == list(ALONE)
     assert quality[1] == ["no" if row.construction == "broken_instruction" else "yes" for row in rows]
@@ -192,10 +199,10 @@ def test_no_row_that_the_heads_learn_from_was_learned_by_an_adapter(
         by_adapter[rest[1].name] = {example.key for example in examples}
         return train(engines, examples, *rest, **named)
 
-    def remembered_heads(signals: pl.DataFrame, rated: Sequence[RatedPair]) -> dict[str, Head]:
+    def remembered_heads(signals: pl.DataFrame, rated: Sequence[RatedPair], settings: Any) -> dict[str, Head]:
         by_heads.update(row.key for row in rated)
         assert set(signals["pair_id"]) == by_heads
-        return fit(signals, rated)
+        return fit(signals, rated, settings)
 
     monkeypatch.setattr(module, "train_adapter", remembered)
     monkeypatch.setattr(module, "fit_heads", remembered_heads)

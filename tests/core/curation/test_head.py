@@ -125,3 +125,43 @@ def test_a_signal_that_hardly_varies_gives_no_undefined_rating(spread: float) ->
     rows = signals(*[(-1.0 + spread * (i % 2), 0.0) for i in range(6)])
     found = Head.fit(rows, list("112233"), LEVELS).probabilities(signals((-1.0, 0.0), (-9.0, 0.0)))
     assert all(0 <= p <= 1 for series in found.values() for p in series)
+
+
+def test_with_products_it_tells_apart_what_no_line_does() -> None:
+    """Whether two signals have the same sign: neither says it by itself."""
+    rng = numpy.random.default_rng(3)
+    values = rng.normal(size=(200, 2))
+    truth = ["yes" if first * second > 0 else "no" for first, second in values]
+    table = signals(*values.tolist())
+    plain, products = (Head.fit(table, truth, ("no", "yes"), products=wanted) for wanted in (False, True))
+    right = [
+        numpy.mean((head.probabilities(table)["yes"].to_numpy() > 0.5) == (numpy.array(truth) == "yes"))
+        for head in (plain, products)
+    ]
+    assert right[0] < 0.7
+    assert right[1] > 0.95
+    assert products.table["signal"].to_list() == ["mean", "end", "mean x mean", "mean x end", "end x end", "intercept"]
+
+
+def test_products_are_those_of_the_library() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+    table, truth = random_rows(60, LEVELS)
+    bare = make_pipeline(
+        StandardScaler(),
+        PolynomialFeatures(2, include_bias=False),
+        StandardScaler(),
+        LogisticRegression(C=0.1, max_iter=5000, class_weight="balanced"),
+    )
+    expected = bare.fit(table.to_numpy(), truth).predict_proba(table.to_numpy())
+    head = Head.fit(table, truth, LEVELS, products=True, inverse_penalty=0.1)
+    for place, name in enumerate(LEVELS):
+        assert head.probabilities(table)[name].to_numpy() == pytest.approx(expected[:, place], abs=1e-4)
+
+
+def test_one_that_has_not_seen_every_class_knows_nothing() -> None:
+    table, truth = random_rows(60, LEVELS)
+    assert Head.fit(table, truth, LEVELS).knows
+    assert not Head.fit(table, ["1"] * 60, LEVELS, products=True).knows

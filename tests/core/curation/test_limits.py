@@ -38,18 +38,9 @@ def test_no_rows_stay_none() -> None:
 
 
 def held_out(*rows: tuple[str, str, float]) -> pl.DataFrame:
-    """(construction, level, probability of level 3)."""
-    return pl.DataFrame(
-        [(construction, level, 1 - p, 0.0, p) for construction, level, p in rows],
-        schema={
-            "construction": pl.String,
-            "level": pl.String,
-            "p_level_1": pl.Float64,
-            "p_level_2": pl.Float64,
-            "p_level_3": pl.Float64,
-        },
-        orient="row",
-    )
+    """(construction, level, score of the instruction as right)."""
+    schema = {"construction": pl.String, "level": pl.String, "right_instruction": pl.Float64}
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
 def test_only_instructions_that_a_model_wrote_are_counted() -> None:
@@ -63,6 +54,8 @@ def test_only_instructions_that_a_model_wrote_are_counted() -> None:
 def test_where_nothing_can_be_kept_nothing_is_promised() -> None:
     assert check(held_out(*[("generated", "1", 0.2)] * 5), 0.9) == Checked(5, 0, None, None, None, None)
     assert check(held_out(("own", "3", 1.0)), 0.9) == Checked(0, 0, None, None, None, None)
+    unknown = held_out(*[("generated", "3", 0.9)] * 5).drop("right_instruction")
+    assert check(unknown, 0.9) == Checked(5, 0, None, None, None, None), "no head has learned what is right"
 
 
 @pytest.mark.parametrize(

@@ -193,17 +193,13 @@ def test_what_a_model_wrote_counts_apart_from_rows_of_known_level() -> None:
     """Of right and wrong ones of a model one pair of two is in order; what is between them says nothing of either."""
     written = pl.DataFrame(
         [
-            (level, "generated", None, fits, *probabilities, 0.5, 0.5)
-            for level, fits, probabilities in [
-                ("3", True, (0.2, 0.3, 0.5)),
-                ("2", None, (0.0, 0.0, 1.0)),
-                ("1", False, (0.2, 0.2, 0.6)),
-                ("1", False, (0.6, 0.2, 0.2)),
-            ]
+            (level, "generated", None, fits, 0.1, 0.1, 0.8, 0.5, 0.5, right)
+            for level, fits, right in [("3", True, 0.5), ("2", None, 1.0), ("1", False, 0.6), ("1", False, 0.2)]
         ],
-        schema=COLUMNS,
+        schema=COLUMNS | {"right_instruction": pl.Float64},
         orient="row",
     )
-    alone, beside = validate(SIX, NO_ROWS), validate(pl.concat([SIX, written]), NO_ROWS)
+    made = SIX.with_columns(right_instruction=pl.lit(0.5))
+    alone, beside = validate(SIX, NO_ROWS), validate(pl.concat([made, written]), NO_ROWS)
     assert beside.areas["auc_generated"] == 0.5
     assert (beside.rows, beside.accuracy, beside.log_loss) == (alone.rows, alone.accuracy, alone.log_loss)

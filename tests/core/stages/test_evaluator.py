@@ -177,7 +177,7 @@ def built(workspace: Workspace, *tables: pl.DataFrame) -> Partition:
 def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[..., Workspace]) -> None:
     """With signals of words alone, so that nothing is trained."""
     partition = built(workspace(signals=["grounding"]), seeds(120), seeds(20, "english"))
-    heads = ("head_level", "head_instruction_quality", "head_pair_fit")
+    heads = ("head_level", "head_instruction_quality", "head_pair_fit", "head_right_instruction")
     assert set(partition.tables) == {
         "held_out",
         "shuffled",

@@ -41,10 +41,10 @@ def proof(sure: float, right: int = 30, wrong: int = 0) -> tuple[pl.DataFrame, p
         for number in range(right + wrong):
             probabilities = [0.0, 1 - sure, 0.0]
             probabilities[column if number < right else 2 - column] = sure
-            rows.append((level, "made", None, None, *probabilities, 0.5, 0.5))
+            rows.append((level, "made", None, None, *probabilities, 0.5, 0.5, 0.5))
     schema = {
         "level": pl.String, "construction": pl.String, "instruction_good": pl.Boolean, "fits": pl.Boolean,
-        **dict.fromkeys((*PROBABILITIES, *SCORES), pl.Float64),
+        **dict.fromkeys((*PROBABILITIES, *SCORES, "right_instruction"), pl.Float64),
     }  # fmt: skip
     table = pl.DataFrame(rows, schema=schema, orient="row")
     return table, table.clear()
@@ -71,8 +71,8 @@ class Rater:
         self, pairs: Sequence[Pair], log: SignalLog, progress: Any = None, *, near: Any = None
     ) -> tuple[pl.DataFrame, Signals]:
         keys = sorted(pair.key for pair in pairs if pair.key not in self.failed)
-        schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES), pl.Float64)}
-        rows = [(key, *self.ratings.get(key, GOOD)) for key in keys]
+        schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES, "right_instruction"), pl.Float64)}
+        rows = [(key, *rating, rating[2]) for key in keys for rating in [self.ratings.get(key, GOOD)]]
         given = signal_table("given").schema
         read = pl.DataFrame([(f"{self.name} {key}", [0.0], 0.0) for key in keys], schema=given, orient="row")
         log.read.setdefault("given", []).append(read)
@@ -326,7 +326,7 @@ def test_what_was_read_in_every_round_is_stored_the_discarded_one_too(refine: Re
 
 
 def written(*rows: tuple[str, float], proved: float = 0.7) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Held-out rows that prove a rater, and instructions of a model: (true level, probability of level 3)."""
+    """Held-out rows that prove a rater, and instructions of a model: (true level, score of the instruction as right)."""
     held_out, shuffled = proof(proved)
     more = [
         {
@@ -334,7 +334,7 @@ def written(*rows: tuple[str, float], proved: float = 0.7) -> tuple[pl.DataFrame
             "pair_id": f"generated {number}",
             "construction": "generated",
             "level": level,
-            **dict(zip(PROBABILITIES, (1 - p, 0.0, p), strict=True)),
+            "right_instruction": p,
         }
         for number, (level, p) in enumerate(rows)
     ]
