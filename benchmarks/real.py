@@ -58,7 +58,6 @@ LANGUAGES = {
 PROSE = {"news", "health", "news-window"}  # kinds of parallel documents with one sentence a line
 SET = {
     "reverse_model.maximum_seed_pairs": "700",
-    "generation.candidates": "8",
     "diversity.encoder": json.dumps(str(MODELS / MINILM.name)),
     "evaluation.maximum_prompts": "24",
     "evaluation.maximum_new_tokens": "96",
