@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 import polars as pl
-from real import FOLDER, LANGUAGES, SET, build, found_by_gain, gemma, prepare, records, table, write_lines
+from real import FOLDER, LANGUAGES, SET, build, built, found_by_gain, gemma, prepare, records, table, write_lines
 from real_models import GEMMA, MODELS
 from real_text import DATA
 
@@ -28,7 +28,7 @@ from xinstr_core.settings import Settings
 from xinstr_core.stages.evaluator import as_pairs
 from xinstr_core.stages.reverse_model import choose_seeds
 from xinstr_core.statistics import area_under_curve, share_interval
-from xinstr_core.store import Store, write_text
+from xinstr_core.store import write_text
 from xinstr_core.workspace import Workspace
 
 ENGLISH = "english"
@@ -44,7 +44,7 @@ def workspace(home: Path) -> Workspace:
 
 def unseen(home: Path, tag: str, settings: Settings) -> tuple[list[Pair], list[Pair]]:
     """(pairs of the language that the evaluator's adapter has not learned from; those of them that its heads have not either)."""
-    seeds = Store(home / "data").get(SEED_PAIRS.asset, tag).read(SEEDS.name).filter(IS_IN_LANGUAGE)
+    seeds = built(home, SEED_PAIRS.asset, tag).read(SEEDS.name).filter(IS_IN_LANGUAGE)
     pairs = as_pairs(choose_seeds(seeds, settings.evaluator.maximum_seed_pairs))
     training, held_out = split_pairs(pairs, settings.evaluator.held_out_share)
     _, for_heads = split_pairs(training, settings.evaluator.head_share, digits=slice(16, 20))
@@ -68,7 +68,7 @@ def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
         settings = of_home.settings(language)
         pairs, held_out = unseen(homes["parallel"], tag, settings)
         with Engines(settings, gemma()) as engines:
-            evaluator = Evaluator.load(engines, of_home.store.get(EVALUATOR.asset, tag), settings.evaluator, language)
+            evaluator = Evaluator.load(engines, built(home, EVALUATOR.asset, tag), settings.evaluator, language)
             found = found_by_gain(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
             fit = rated_fit(evaluator, held_out, home / "fit")
         nearest = found["among its nearest"]

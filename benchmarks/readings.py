@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from parallel_seeds import workspace
-from real import gemma, records
+from real import built, gemma, records
 
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator
@@ -37,11 +37,11 @@ def main() -> None:
     rows = list(records(arguments.file))
     pairs = [Pair(content_key("read", r["instruction"], r["response"]), r["instruction"], r["response"]) for r in rows]
     answers = {pair.key: int(row[arguments.field]) for pair, row in zip(pairs, rows, strict=True)}
-    pool = of_home.store.get(CANDIDATE_PAIRS.asset, language.tag).read(PAIRS.name)["response"].unique().to_list()
+    pool = built(arguments.home, CANDIDATE_PAIRS.asset, language.tag).read(PAIRS.name)["response"].unique().to_list()
     near = near_texts({pair.key: pair.response for pair in pairs}, pool)
     with Engines(settings, gemma()) as engines:
-        built = of_home.store.get(EVALUATOR.asset, language.tag)
-        evaluator = Evaluator.load(engines, built, settings.evaluator, language)
+        partition = built(arguments.home, EVALUATOR.asset, language.tag)
+        evaluator = Evaluator.load(engines, partition, settings.evaluator, language)
         rated, _ = evaluator.rate(pairs, SignalLog(arguments.home / "readings"), near=near)
     truth = [answers[key] for key in rated["pair_id"]]
     print(f"{len(truth)} pairs: {', '.join(f'{truth.count(level)} of {level}' for level in (2, 1, 0))}")

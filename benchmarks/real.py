@@ -40,7 +40,7 @@ from xinstr_core.schemas.reverse_model import ADAPTER, REVERSE_MODEL
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.settings import Settings
 from xinstr_core.stages import LINE
-from xinstr_core.store import Store, write_text
+from xinstr_core.store import Partition, Store, write_text
 from xinstr_core.workspace import home_folder
 
 FOLDER = home_folder() / "data" / "benchmarks" / "real"
@@ -124,6 +124,13 @@ def own_by_gain(home: Path, tag: str) -> dict[str, float]:
     pairs = [Pair(key, row["instruction"], row["response"]) for key, row in sorted(by_text.items())]
     with Engines(Settings(precision="auto"), gemma()) as engines:
         return found_by_gain(engines.reverse(reverse.folder(ADAPTER.name))(), pairs)
+
+
+def built(home: Path, asset: str, tag: str) -> Partition:
+    found = Store(home / "data").get(asset, tag)
+    if found is None:
+        raise SystemExit(f"{home}: {asset} of {tag} is not built")
+    return found
 
 
 def gemma() -> ModelReference:

@@ -168,8 +168,8 @@ def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
             console.print(f"  {stage}: {said}" + (f" [dim]({lost})[/]" if lost else ""), soft_wrap=True)
         if isinstance(figures, RefinedFigures):
             rounds = [f"round {later.round} {later.outcome}" for later in figures.rounds[1:]]
-            said = [told.said for told in (figures.precision, figures.audit) if told]
-            for line in [*rounds, *said]:
+            proofs = [proof.said for proof in (figures.precision, figures.audit) if proof]
+            for line in [*rounds, *proofs]:
                 console.print(f"    {plain(line)}", soft_wrap=True, highlight=False)
         if isinstance(figures, Advises) and figures.advice and figures.advice not in told:
             told.add(figures.advice)
