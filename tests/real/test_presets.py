@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from real_text import DATA
 
@@ -134,8 +135,9 @@ def test_the_evaluator_has_every_construction_and_signal(built: tuple[str, Store
     figures = evaluator.read_figures(EvaluatorFigures)
     assert set(figures.constructions) >= {"own", *settings.constructions} - {"wrong_language"}
     held_out = evaluator.read("held_out")
-    assert held_out.select([column.name for column in RATINGS]).null_count().row(0) == (0,) * len(RATINGS)
-    assert figures.held_out_rows == held_out.height > 0
+    rated = [column.name for column in RATINGS if not column.optional]  # 16 seeds may teach nothing of what is right
+    assert held_out.select(rated).null_count().row(0) == (0,) * len(rated)
+    assert figures.held_out_rows == held_out.filter(pl.col("construction") != "generated").height > 0
 
 
 def test_pairs_are_rated_and_the_report_has_every_arm(built: tuple[str, Store]) -> None:
