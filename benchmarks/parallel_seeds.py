@@ -72,7 +72,8 @@ def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
             found = found_by_gain(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
             fit = rated_fit(evaluator, held_out, home / "fit")
         nearest = found["among its nearest"]
-        low, high = share_interval(round(nearest * 32), 32)
+        texts = round(found["texts"])
+        low, high = share_interval(round(nearest * texts), texts)
         rows.append(
             {
                 "seeds": name,

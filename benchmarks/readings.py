@@ -1,6 +1,6 @@
 """How a build rates pairs that people read: `python benchmarks/readings.py HOME LANGUAGE FILE [--field answers]`.
 
-FILE has a line a pair: instruction, response, and in `--field` 2 for one that the text answers, 1 for one about its
+FILE has a line a pair: instruction, response (or the pair_id of a candidate of that build), and in `--field` 2 for one that the text answers, 1 for one about its
 subject, 0 for a wrong one. They are rated by the evaluator of the build in HOME, among the texts of its candidates, and
 areas under the curve are printed for every signal and score. Readings are a test: nothing is fitted to them.
 """
@@ -34,11 +34,12 @@ def main() -> None:
     of_home = workspace(arguments.home)
     language = of_home.language(arguments.language)
     settings = of_home.settings(language)
-    rows = list(records(arguments.file))
+    candidates = built(arguments.home, CANDIDATE_PAIRS.asset, language.tag).read(PAIRS.name)
+    responses = dict(candidates.select("pair_id", "response").iter_rows())
+    rows = [{"response": responses.get(row.get("pair_id", "")), **row} for row in records(arguments.file)]
     pairs = [Pair(content_key("read", r["instruction"], r["response"]), r["instruction"], r["response"]) for r in rows]
     answers = {pair.key: int(row[arguments.field]) for pair, row in zip(pairs, rows, strict=True)}
-    pool = built(arguments.home, CANDIDATE_PAIRS.asset, language.tag).read(PAIRS.name)["response"].unique().to_list()
-    near = near_texts({pair.key: pair.response for pair in pairs}, pool)
+    near = near_texts({pair.key: pair.response for pair in pairs}, responses.values())
     with Engines(settings, gemma()) as engines:
         partition = built(arguments.home, EVALUATOR.asset, language.tag)
         evaluator = Evaluator.load(engines, partition, settings.evaluator, language)

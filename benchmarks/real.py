@@ -138,7 +138,7 @@ def gemma() -> ModelReference:
 
 
 def found_by_gain(engine: Engine, pairs: Sequence[Pair]) -> dict[str, float]:
-    """Of ASKED of the pairs, the share whose own instruction gains most, among them and among its nearest of all pairs."""
+    """Of ASKED of the pairs, or all of fewer, the share whose own instruction gains most, among them and its nearest."""
     chosen = sorted(pairs, key=lambda pair: content_key(pair.key))[:ASKED]
     near = near_texts({pair.key: pair.response for pair in chosen}, (pair.response for pair in pairs), ASKED - 1)
     of_text = {pair.response: pair for pair in pairs}
@@ -148,7 +148,7 @@ def found_by_gain(engine: Engine, pairs: Sequence[Pair]) -> dict[str, float]:
     }
     every = {pair.key: pair for of in asked.values() for others in of.values() for pair in others}
     alone = gains_of(engine, "", list(every.values()))
-    found = {}
+    found = {"texts": float(len(chosen))}
     for name, candidates in asked.items():
         right = 0
         for pair in chosen:
@@ -172,7 +172,7 @@ def section(tag: str) -> list[str]:
     kept = home / "own_by_gain.json"
     own = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     candidates, evaluator, refined = (store.get(one.asset, tag) for one in (CANDIDATE_PAIRS, EVALUATOR, REFINED_PAIRS))
-    rows: list[tuple[str, Any]] = [(f"own instruction by gain, {name}", value) for name, value in own.items()]
+    rows: list[tuple[str, Any]] = [(f"own instruction by gain, {name}", round(value, 4)) for name, value in own.items()]
     if candidates:
         funnel = candidates.read_figures(CANDIDATE_PAIRS.figures).funnel
         rows.append(("instructions accepted", f"{funnel.kept} of {funnel.taken}"))

@@ -299,7 +299,7 @@ class CurationSettings(Section):
         default=0.6,
         ge=0,
         le=1,
-        description="share of right ones among held-out instructions of a model, kept in the same way, under which nothing is called curated; with 30 kept it is known to about +-0.17",
+        description="share of right ones among held-out instructions of a model, kept in the same way, or among pairs that people labelled in an audit, under which nothing is called curated; with 30 kept it is known to about +-0.17",
     )
     minimum_instruction_quality: float = Field(
         default=0.2,

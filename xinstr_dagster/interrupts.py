@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
-    """What tells whether SIGINT has arrived since.
+    """What tells whether SIGINT has arrived since, or SIGTERM, which Dagster takes for the same.
 
     Dagster puts its own handlers in place, and what they raise can be swallowed: DuckDB ends a query with an error of
     its own. So the signal itself is taken down, by the file descriptor that Python writes every signal's number to.
@@ -27,7 +27,7 @@ def interrupts() -> Iterator[Callable[[], bool]]:
 
     def arrived() -> bool:
         try:
-            return signal.SIGINT in os.read(received, 4096)
+            return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(os.read(received, 4096))
         except BlockingIOError:  # nothing was written
             return False
 

@@ -41,3 +41,13 @@ def test_a_thread_is_never_interrupted() -> None:
     thread.start()
     thread.join()
     assert found == [False]
+
+
+def test_to_be_told_to_end_is_an_interrupt_too() -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with interrupts() as interrupted:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interrupted()
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -79,11 +79,16 @@ def _order_gains(engine: Engine, batch: list[Request]) -> list[tuple[str, float]
     """Mean log-probability of the words of each text's opening, minus that of the same words in another order."""
     requests = []
     for request in batch:
-        opening = words(request.completion[:OPENING])
-        other = random.Random(request.key).sample(opening, len(opening))
-        requests += [Request(request.key, "", join_like(request.completion, part)) for part in (opening, other)]
-    read = [alone_signals(scores)[0] for scores in engine.score(requests)]
-    return [(r.key, own - other) for r, own, other in zip(batch, read[::2], read[1::2], strict=True)]
+        opening = request.completion[:OPENING]
+        own = words(opening)
+        gap = " " if own == opening.split() else ""  # runs of letters stand for words where none are parted
+        other = random.Random(request.key).sample(own, len(own))
+        requests += [
+            Request(f"own {request.key}", "", gap.join(own)),
+            Request(f"other {request.key}", "", gap.join(other)),
+        ]
+    read = {scores.key: alone_signals(scores)[0] for scores in engine.score(requests)}
+    return [(r.key, read[f"own {r.key}"] - read[f"other {r.key}"]) for r in batch]
 
 
 def _endings(engine: Engine, batch: list[Request]) -> list[tuple[Any, ...]]:
@@ -92,8 +97,6 @@ def _endings(engine: Engine, batch: list[Request]) -> list[tuple[Any, ...]]:
     for request in batch:
         first, second = halves(request.completion)
         gap = join_like(request.completion, ["", ""])
-        requests += [Request(request.key, first + gap, second), Request(request.key, "", second)]
-    read = engine.score(requests)
-    return [
-        (r.key, *ending_signals(after, alone)) for r, after, alone in zip(batch, read[::2], read[1::2], strict=True)
-    ]
+        requests += [Request(f"after {request.key}", first + gap, second), Request(f"alone {request.key}", "", second)]
+    read = {scores.key: scores for scores in engine.score(requests)}
+    return [(r.key, *ending_signals(read[f"after {r.key}"], read[f"alone {r.key}"])) for r in batch]

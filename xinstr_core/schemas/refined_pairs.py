@@ -132,16 +132,15 @@ class AuditFigures(Declared):
     precision: float = figure("precision by people", "share of these at the highest level", unit=SHARE, better="higher")
     low: float = figure("lower end by people", "of the 95 % interval", unit=SHARE)
     high: float = figure("upper end by people", "of the 95 % interval", unit=SHARE)
-    overruled: str = figure("overruled", "why nothing would be curated but for the labels; empty where it would be")
+    overrules: bool = figure("overrules", "whether the verdict would be another one without the labels")
+    promised: str = figure("promised", "the verdict that held-out rows alone would give")
 
     @property
     def said(self) -> str:
         """All of it in a sentence."""
         found = f"People find {self.precision:.2f} ({self.low:.2f} to {self.high:.2f}) right of {self.labelled} labelled pairs"
-        against = (
-            f", which overrules: {self.overruled}" if self.overruled else ", which overrules what held-out rows promise"
-        )
-        return found + against
+        does = "overrules" if self.overrules else "confirms"
+        return f"{found}, which {does} what held-out rows say ({self.promised.rstrip('.')})"
 
 
 class RefinedFigures(Advises, TrainedOn, Figures):

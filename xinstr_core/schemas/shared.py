@@ -121,8 +121,8 @@ class ValidationFigures(Declared):
         default=None,
     )
     auc_generated: float | None = figure(
-        "AUC of level 3 on instructions of a model",
-        "level-3 probability of instructions that a model wrote and that ask what the person asked, against others of its",
+        "AUC of right instructions of a model",
+        "right_instruction of what a model wrote and asks what a person asked, against what asks something else; those between do not count",
         better="higher",
         compared_with="0.5 by chance",
         default=None,

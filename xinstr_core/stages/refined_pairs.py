@@ -117,7 +117,7 @@ def curate(run: StageRun) -> StageOutput:
             curated=trusted,
             advice=advice,
             precision=_precision(pairs, checked, settings) if checked else None,
-            audit=_audit(said, promised) if said else None,
+            audit=_audit(said, promised, advice) if said else None,
             rounds=[round_.figures() for round_ in rounds],
             trained_on={name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
         ),
@@ -215,15 +215,19 @@ def _folder(number: int, task: str) -> str:
 def _shortfall(settings: CurationSettings) -> pl.Expr:
     """What a rated pair falls short in, the level first, then the instruction, then the fit; empty for one that passes.
 
-    Where a precision is wanted the level has no limit of its own: see within_precision().
+    Where a precision is wanted, that and not a probability of level 3 limits what is kept (see within_precision), but a pair
+    that is likelier to be flawed falls short all the same: what is right of an instruction says nothing of its response.
     """
+    top = pl.col(PROBABILITIES[-1])
+    flawed = (
+        top < pl.max_horizontal(PROBABILITIES) if settings.wanted_precision else top < settings.minimum_top_probability
+    )
     limits = {
-        "below_level_3": ("p_level_3", 0.0 if settings.wanted_precision else settings.minimum_top_probability),
         "poor_instruction": ("instruction_quality", settings.minimum_instruction_quality),
         "poor_fit": ("pair_fit", settings.minimum_pair_fit),
     }
     short = [pl.when(pl.col(score) < limit).then(pl.lit(name)) for name, (score, limit) in limits.items()]
-    return pl.coalesce(*short, pl.lit(""))
+    return pl.coalesce(pl.when(flawed).then(pl.lit("below_level_3")), *short, pl.lit(""))
 
 
 def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *, trusted: bool) -> pl.DataFrame:
@@ -282,9 +286,15 @@ def _precision(pairs: pl.DataFrame, checked: Checked, settings: CurationSettings
     )
 
 
-def _audit(said: Audited, promised: str) -> AuditFigures:
+def _audit(said: Audited, promised: str, advice: str) -> AuditFigures:
+    overrules = bool(promised) != bool(advice)
     return AuditFigures(
-        labelled=said.labelled, precision=said.precision, low=said.low, high=said.high, overruled=promised
+        labelled=said.labelled,
+        precision=said.precision,
+        low=said.low,
+        high=said.high,
+        overrules=overrules,
+        promised=promised or "curated",
     )
 
 

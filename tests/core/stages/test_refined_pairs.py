@@ -30,7 +30,9 @@ from xinstr_core.workspace import Workspace
 
 GOOD = (0.05, 0.05, 0.9, 0.9, 0.9)  # three levels, instruction, fit
 POOR = (0.8, 0.1, 0.1, 0.9, 0.9)
-Rating = tuple[float, float, float, float, float]
+Rating = tuple[
+    float, ...
+]  # these, and whether the instruction is right: the probability of level 3 where it is not given
 NO_SEEDS = RatingSeeds([], [], Material(), Material())
 
 
@@ -72,7 +74,8 @@ class Rater:
     ) -> tuple[pl.DataFrame, Signals]:
         keys = sorted(pair.key for pair in pairs if pair.key not in self.failed)
         schema = {"pair_id": pl.String, **dict.fromkeys((*PROBABILITIES, *SCORES, "right_instruction"), pl.Float64)}
-        rows = [(key, *rating, rating[2]) for key in keys for rating in [self.ratings.get(key, GOOD)]]
+        rated = {key: self.ratings.get(key, GOOD) for key in keys}
+        rows = [(key, *rating[:5], rating[5] if len(rating) > 5 else rating[2]) for key, rating in rated.items()]
         given = signal_table("given").schema
         read = pl.DataFrame([(f"{self.name} {key}", [0.0], 0.0) for key in keys], schema=given, orient="row")
         log.read.setdefault("given", []).append(read)
@@ -342,10 +345,23 @@ def written(*rows: tuple[str, float], proved: float = 0.7) -> tuple[pl.DataFrame
 
 
 def sure(p: float) -> Rating:
-    return (1 - p, 0.0, p, 0.9, 0.9)
+    """A pair without a flaw whose instruction is right with that probability."""
+    return (0.1, 0.1, 0.8, 0.9, 0.9, p)
 
 
 RIGHT = [*[("3", 0.99)] * 4, *[("1", 0.01)] * 4]
+
+
+def test_the_right_instruction_stands_for_its_text_and_makes_no_flaw_of_the_pair_good(refine: Refine) -> None:
+    pairs = candidates(("a", "d1", 0), ("b", "d1", 1), ("c", "d2", 0), ("d", "d3", 0))
+    ratings = {
+        "a": (0.0, 0.0, 1.0, 0.9, 0.9, 0.9),
+        "b": sure(0.99),
+        "c": (0.5, 0.1, 0.4, 0.9, 0.9, 0.999),
+        "d": sure(0.01),
+    }
+    partition = refine(one(ratings, held_out=written(*RIGHT)), pairs, rounds=1, wanted_precision=0.9)
+    assert verdicts(partition) == {"a": "not_best", "b": "kept", "c": "below_level_3", "d": "below_wanted_precision"}
 
 
 def test_a_wanted_precision_decides_how_many_are_kept_and_says_what_it_rests_on(refine: Refine) -> None:
@@ -423,7 +439,7 @@ def test_people_who_find_what_is_kept_wrong_overrule_held_out_rows(refine: Refin
     assert "people labelled 20 of the pairs that would be kept, and find 0.25 right (0.11 to 0.47)" in figures.advice
     assert set(verdicts(partition).values()) == {"not_curated"}
     assert figures.audit is not None
-    assert figures.audit.overruled == ""
+    assert figures.audit.said.endswith("which overrules what held-out rows say (curated)")
 
 
 def test_people_who_find_what_would_be_kept_right_overrule_a_rater_that_may_not_gate(
@@ -436,7 +452,7 @@ def test_people_who_find_what_would_be_kept_right_overrule_a_rater_that_may_not_
     assert figures.advice == ""
     assert (partition.figures["funnel"]["kept"], verdicts(partition)["p23"]) == (23, "below_level_3")
     assert figures.audit is not None
-    assert figures.audit.said.endswith("which overrules: Not curated: give more seeds.")
+    assert figures.audit.said.endswith("which overrules what held-out rows say (Not curated: give more seeds)")
 
 
 def test_few_labels_and_labels_of_what_is_dropped_decide_nothing(refine: Refine, home: Path) -> None:
