@@ -53,7 +53,7 @@ def _of_table(table: Table) -> Iterator[str]:
 
 def _column(column: Column) -> list[str]:
     kind = str(column.dtype() if isinstance(column.dtype, type) else column.dtype)
-    switched = "only where its signals are switched on" if column.optional else ""
+    switched = "only where its signals or constructions are switched on" if column.optional else ""
     return [
         f"`{column.name}`",
         kind,
