@@ -18,7 +18,7 @@ from real_models import GEMMA, MODELS
 from real_text import DATA
 
 from xinstr_core.curation.constructions import OWN, Pair
-from xinstr_core.curation.evaluator import Evaluator, near_of_rated, split_pairs
+from xinstr_core.curation.evaluator import HEAD_DIGITS, Evaluator, near_of_rated, split_pairs
 from xinstr_core.curation.rating_set import RatedPair, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.engines.roles import Engines
@@ -47,7 +47,7 @@ def unseen(home: Path, tag: str, settings: Settings) -> tuple[list[Pair], list[P
     seeds = built(home, SEED_PAIRS.asset, tag).read(SEEDS.name).filter(IS_IN_LANGUAGE)
     pairs = as_pairs(choose_seeds(seeds, settings.evaluator.maximum_seed_pairs))
     training, held_out = split_pairs(pairs, settings.evaluator.held_out_share)
-    _, for_heads = split_pairs(training, settings.evaluator.head_share, digits=slice(16, 20))
+    _, for_heads = split_pairs(training, settings.evaluator.head_share, digits=HEAD_DIGITS)
     return [*for_heads, *held_out], held_out
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.generated import Generated
 from xinstr_core.curation.grounding import RareWords
-from xinstr_core.curation.head import INVERSE_PENALTY, INVERSE_PENALTY_OF_PRODUCTS, Head
+from xinstr_core.curation.head import INVERSE_PENALTY, INVERSE_PENALTY_OF_FEW, Head
 from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.curation.neighbours import Neighbours
 from xinstr_core.curation.rating_set import GENERATED, Material, RatedPair, build_rating_set
@@ -51,13 +51,10 @@ from xinstr_core.store import Partition
 from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
-_HEAD_DIGITS = slice(16, 20)
+HEAD_DIGITS = slice(16, 20)
 # What each score may look at: an instruction is judged without the text, a fit without what hangs together in itself.
 _FIT = frozenset({*GIVEN, *ALONE, *GAIN, *COHERENCE[-2:], *GROUNDING, *NEIGHBOURS, *LEVEL})
 _SEEN = {"instruction_quality": frozenset(ALONE), "pair_fit": _FIT, RIGHT: _FIT}
-# What a model writes is rarely right: of some 170 rows a fifth. With ten times as much a wanted precision of 0.8 came to
-# 0.56 on held-out rows, with this to 0.65, with a tenth to 0.61 (docs/decisions/0015).
-_INVERSE_PENALTY_OF_RIGHT = 1.0
 
 
 @dataclass(frozen=True)
@@ -118,9 +115,10 @@ class Evaluator:
         `pairs` are the seed pairs that the rows were made of.
         """
         truth = pl.DataFrame(
-            [(r.key, r.level, r.construction, r.instruction_good, r.fits) for r in rated],
+            [(r.key, r.seed, r.level, r.construction, r.instruction_good, r.fits) for r in rated],
             schema={
                 "pair_id": pl.String,
+                "seed_id": pl.String,
                 "level": pl.String,
                 "construction": pl.String,
                 "instruction_good": pl.Boolean,
@@ -164,9 +162,9 @@ def train_evaluator(
     `start_from` continues the adapters of a round before, and `earlier` holds those of an earlier run, by task. Killed
     and run again with the same `folder`, it goes on where it was.
     """
-    for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=_HEAD_DIGITS)
+    for_adapters, for_heads = split_pairs(pairs, settings.head_share, digits=HEAD_DIGITS)
     material_for_adapters, material_for_heads = split_material(
-        material or Material(), settings.head_share, digits=_HEAD_DIGITS
+        material or Material(), settings.head_share, digits=HEAD_DIGITS
     )
     if not for_adapters:
         different = len({normalised(pair.response) for pair in pairs})
@@ -272,19 +270,21 @@ def fit_head(name: str, signals: pl.DataFrame, rated: Sequence[RatedPair], setti
     }
     truth = truths[name]
     known = signals.filter([truth.get(key) is not None for key in signals["pair_id"]])
-    seen = [column for column in signals.columns[1:] if column in _SEEN.get(name, signals.columns)]
+    seen = seen_by(name, signals.columns[1:])
     products = name == "level" and settings.head_terms == "products"
-    penalties = {
-        RIGHT: _INVERSE_PENALTY_OF_RIGHT,
-        "level": INVERSE_PENALTY_OF_PRODUCTS if products else INVERSE_PENALTY,
-    }
+    few = products or name == RIGHT  # rows for so many weights, and of what a model writes a fifth is right
     return Head.fit(
         known.select(seen),
         [str(truth[key]) for key in known["pair_id"]],
         HEADS[name],
         products=products,
-        inverse_penalty=penalties.get(name, INVERSE_PENALTY),
+        inverse_penalty=INVERSE_PENALTY_OF_FEW if few else INVERSE_PENALTY,
     )
+
+
+def seen_by(name: str, signals: Sequence[str]) -> list[str]:
+    """Those of the signals that a head may look at, by its name in HEADS."""
+    return [signal for signal in signals if signal in _SEEN.get(name, signals)]
 
 
 def read_levels(head: Head, signals: pl.DataFrame) -> pl.DataFrame:

@@ -16,9 +16,9 @@ _TIMES = " x "
 # Inverse strength of the penalty on weights of standardised signals. Ten times weaker than the library's default: with
 # some 250 rating rows, 1 left the rarest construction (echo) unlearned.
 INVERSE_PENALTY = 10.0
-# With products there are ten times as many weights. Of 0.003 to 1 the best log loss in both of two languages, six-fold over
-# the seeds of the heads (Gemma 3 270M; docs/decisions/0015).
-INVERSE_PENALTY_OF_PRODUCTS = 0.1
+# Where rows are few for their weights: with products, and for what a model wrote. Of 0.01 to 10 the best log loss of level
+# and of right instructions, six-fold over the seeds of the heads (Gemma 3 270M on Finnish; benchmarks/heads.py).
+INVERSE_PENALTY_OF_FEW = 0.1
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ HEADS = {"level": LEVELS, **dict.fromkeys((*SCORES, RIGHT), (NO, YES))}  # what 
 
 RATED_COLUMNS = (
     Column("pair_id", pl.String, "key of the rating-set row: follows from the seed pair and the construction"),
+    Column("seed_id", pl.String, "key of the seed pair that it was made of"),
     Column("level", pl.String, "its true level", values=LEVELS),
     Column("construction", pl.String, "what was done to the seed pair; own for the pair as it stands"),
     Column(

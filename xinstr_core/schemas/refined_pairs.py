@@ -92,13 +92,20 @@ class PrecisionFigures(Declared):
 
     wanted: float = figure("wanted precision", "curation.wanted_precision", unit=SHARE)
     expected: float | None = figure(
-        "expected precision", "mean of p_right over what is kept; null where nothing is", unit=SHARE, better="higher"
+        "expected precision",
+        "mean of p_right over what the rating keeps; null where that is nothing",
+        unit=SHARE,
+        better="higher",
     )
     limit: float | None = figure("limit that follows", "least p_right that is kept; null where nothing is", unit=SHARE)
     checked: int = figure(
         "held-out instructions", "that the evaluator's adapter wrote of texts it had not seen", unit=ROWS
     )
-    checked_kept: int = figure("held-out instructions kept", "of them, kept in the same way", unit=ROWS)
+    checked_kept: int = figure(
+        "held-out instructions kept",
+        "of them, kept as candidates are: the best of a text, within the limits",
+        unit=ROWS,
+    )
     precision: float | None = figure(
         "precision on held-out instructions",
         "share of these that ask what the seed asks; null where none is kept",
@@ -121,7 +128,11 @@ class PrecisionFigures(Declared):
                 f"of {self.checked_kept} held-out instructions kept in the same way {self.precision:.2f} "
                 f"({self.low:.2f} to {self.high:.2f}) are right and {self.wrong:.2f} ask something else"
             )
-        kept = "nothing is kept" if self.expected is None else f"{self.expected:.2f} is expected of what is kept"
+        kept = (
+            "the rating keeps nothing"
+            if self.expected is None
+            else f"{self.expected:.2f} is expected of what the rating keeps"
+        )
         return f"precision {self.wanted:g} is wanted: {kept}, and {proof}"
 
 

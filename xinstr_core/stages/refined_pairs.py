@@ -14,7 +14,7 @@ import polars as pl
 
 from xinstr_core.curation.audited import Audited, audited, audited_levels, identity
 from xinstr_core.curation.evaluator import Evaluator, TrainedEvaluator, adapter_tasks, train_evaluator
-from xinstr_core.curation.limits import Checked, check, within_precision
+from xinstr_core.curation.limits import RATING, Checked, check, judged, passing
 from xinstr_core.curation.near_texts import near_texts
 from xinstr_core.curation.signals import NearTexts, SignalLog, Signals
 from xinstr_core.curation.validation import Validation, validate
@@ -84,7 +84,7 @@ class Round:
 @stage(
     gives=REFINED_PAIRS,
     takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
-    version="10",
+    version="11",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
     files=lambda workspace, language: {"audit": identity(audited_levels(workspace.home, language.tag))},
@@ -98,7 +98,7 @@ def curate(run: StageRun) -> StageOutput:
     log = SignalLog(run.rows / "signals", run.previous)
     rounds = _Curation.of(run, candidates, log).rounds(settings.rounds if trusted else 1)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
-    checked = check(final.held_out, settings.wanted_precision) if settings.wanted_precision else None
+    checked = check(final.held_out, settings) if settings.wanted_precision else None
     would_keep = _keep(candidates, final, settings, trusted=True)
     said = audited(audited_levels(run.workspace.home, run.language.tag), would_keep.filter(KEPT)["pair_id"].to_list())
     promised = first.advice or (checked.advice(settings) if checked else "")
@@ -116,7 +116,7 @@ def curate(run: StageRun) -> StageOutput:
             funnel=_funnel(pairs),
             curated=trusted,
             advice=advice,
-            precision=_precision(pairs, checked, settings) if checked else None,
+            precision=_precision(would_keep, checked, settings) if checked else None,
             audit=_audit(said, promised, advice) if said else None,
             rounds=[round_.figures() for round_ in rounds],
             trained_on={name: adapter.identity for round_ in rounds for name, adapter in round_.folders.items()},
@@ -171,13 +171,16 @@ class _Curation:
         """The next evaluator: it goes on from the one before, on seeds and on the pairs which that one rated best.
 
         Of each text only the best pair is taken, as only one will be kept. The limits of what is kept do not enter: to
-        move them must not cost a training.
+        move them must not cost a training. Where a precision is wanted, the instruction must be as surely right, too.
         """
         run, settings = self.run, self.run.settings.curation
+        sure = [PROBABILITIES[-1]]
+        if settings.wanted_precision and RIGHT in before.ratings.columns:
+            sure = [RIGHT, *sure]
         best = (
             self.candidates.join(before.ratings, on="pair_id")
-            .filter((pl.col("p_level_3") >= TEACHES) & pl.all_horizontal(pl.col(SCORES) >= 0.5))
-            .sort(["p_level_3", "pair_id"], descending=[True, False])
+            .filter(pl.all_horizontal(pl.col(sure) >= TEACHES) & pl.all_horizontal(pl.col(SCORES) >= 0.5))
+            .sort([sure[0], "pair_id"], descending=[True, False])
             .unique("doc_id", keep="first", maintain_order=True)
             .head(settings.maximum_added_pairs)
         )
@@ -212,67 +215,26 @@ def _folder(number: int, task: str) -> str:
     return f"round-{number}-{task}"
 
 
-def _shortfall(settings: CurationSettings) -> pl.Expr:
-    """What a rated pair falls short in, the level first, then the instruction, then the fit; empty for one that passes.
-
-    Where a precision is wanted, that and not a probability of level 3 limits what is kept (see within_precision), but a pair
-    that is likelier to be flawed falls short all the same: what is right of an instruction says nothing of its response.
-    """
-    top = pl.col(PROBABILITIES[-1])
-    flawed = (
-        top < pl.max_horizontal(PROBABILITIES) if settings.wanted_precision else top < settings.minimum_top_probability
-    )
-    limits = {
-        "poor_instruction": ("instruction_quality", settings.minimum_instruction_quality),
-        "poor_fit": ("pair_fit", settings.minimum_pair_fit),
-    }
-    short = [pl.when(pl.col(score) < limit).then(pl.lit(name)) for name, (score, limit) in limits.items()]
-    return pl.coalesce(pl.when(flawed).then(pl.lit("below_level_3")), *short, pl.lit(""))
-
-
 def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *, trusted: bool) -> pl.DataFrame:
-    """Every candidate with its rating and `verdict`: kept (or not curated), what it fell short in, or that its text has a better one."""
+    """Every candidate with its rating and `verdict`: see judged(). Where the rating is not trusted all that could be read go on."""
     failed = pl.DataFrame(
         sorted(final.signals.failed.items()), schema={"pair_id": pl.String, "failure": pl.String}, orient="row"
-    )
-    fell_short = _shortfall(settings) if trusted else pl.lit("")
-    verdict = pl.when(pl.col("failure").is_not_null()).then(pl.lit("rating_failed")).otherwise(fell_short)
-    rating = pl.sum_horizontal(
-        *(level * pl.col(name) for level, name in enumerate(PROBABILITIES, start=1)), ignore_nulls=False
     )
     rated = (
         candidates.select("language", "pair_id", "doc_id", "sample", "instruction", "response")
         .join(final.ratings, on="pair_id", how="left")
         .join(failed, on="pair_id", how="left")
-        .with_columns(
-            rating=rating,
-            round=pl.lit(final.number),
-            evaluator=pl.lit(final.evaluator.fingerprint),
-            verdict=verdict,
-        )
+        .with_columns(rating=RATING, round=pl.lit(final.number), evaluator=pl.lit(final.evaluator.fingerprint))
     )
-    # One instruction a text: the best of those that pass.
-    best_by = RIGHT if settings.wanted_precision and RIGHT in rated.columns else "rating"
-    order = [pl.col("verdict") != "", -pl.col(best_by), pl.col("sample"), pl.col("pair_id")]
-    best = pl.col("pair_id").sort_by(order).first().over("doc_id") == pl.col("pair_id")
-    beaten = (
-        pl.when(pl.col("verdict") != "")
-        .then(pl.col("verdict"))
-        .when(best)
-        .then(pl.lit(KEPT if trusted else NOT_CURATED))
-        .otherwise(pl.lit("not_best"))
+    return (
+        judged(rated, settings, text="doc_id", trusted=trusted)
+        .with_columns(kept=pl.col("verdict").is_in([KEPT, NOT_CURATED]))
+        .sort("pair_id")
     )
-    goes_on = pl.col("verdict").is_in([KEPT, NOT_CURATED])
-    judged = rated.with_columns(verdict=beaten)
-    if settings.wanted_precision and trusted:
-        judged = within_precision(judged, settings.wanted_precision)
-    else:
-        judged = judged.with_columns(p_right=pl.lit(None, dtype=pl.Float64))
-    return judged.with_columns(kept=goes_on).sort("pair_id")
 
 
-def _precision(pairs: pl.DataFrame, checked: Checked, settings: CurationSettings) -> PrecisionFigures:
-    right = pairs.filter("kept")["p_right"].drop_nulls().to_list()
+def _precision(would_keep: pl.DataFrame, checked: Checked, settings: CurationSettings) -> PrecisionFigures:
+    right = would_keep.filter("kept")["p_right"].drop_nulls().to_list()
     return PrecisionFigures(
         wanted=settings.wanted_precision,
         expected=round(sum(right) / len(right), 4) if right else None,
@@ -305,14 +267,6 @@ def _funnel(pairs: pl.DataFrame) -> PairFunnel:
 
 def _agreement(before: pl.DataFrame, after: pl.DataFrame, settings: CurationSettings) -> float:
     """Share of the pairs that two rounds keep alike or drop alike; 1 for no pairs."""
-    keeps = [_passing(ratings, settings) for ratings in (before, after)]
+    keeps = [passing(ratings, settings) for ratings in (before, after)]
     both = keeps[0].join(keeps[1], on="pair_id")
     return int((both["keep"] == both["keep_right"]).sum()) / len(both) if len(both) else 1.0
-
-
-def _passing(ratings: pl.DataFrame, settings: CurationSettings) -> pl.DataFrame:
-    """pair_id and whether a pair could be `keep`t, whatever others its text has."""
-    judged = ratings.with_columns(verdict=pl.when(_shortfall(settings) == "").then(pl.lit(KEPT)).otherwise(pl.lit("")))
-    if settings.wanted_precision:
-        judged = within_precision(judged, settings.wanted_precision)
-    return judged.select("pair_id", keep=pl.col("verdict") == KEPT)

@@ -268,10 +268,10 @@ def test_rated_rows_keep_their_order_and_their_truth_beside_their_ratings(tmp_pa
     assert trained == {}  # words need no model, and so no training
     rated = build_rating_set(seed_pairs(6, "other"), WORDS.constructions)[::-1]
     table = evaluator.rate_rated(rated, [], SignalLog(tmp_path / "held_out"))
-    truth = ["pair_id", "level", "construction", "instruction_good", "fits"]
+    truth = ["pair_id", "seed_id", "level", "construction", "instruction_good", "fits"]
     assert table.columns == [*truth, *PROBABILITIES, *SCORES, *GROUNDING]
     assert table.select(truth).rows() == [
-        (row.key, row.level, row.construction, row.instruction_good, row.fits) for row in rated
+        (row.key, row.seed, row.level, row.construction, row.instruction_good, row.fits) for row in rated
     ]
     assert table.select(PROBABILITIES).null_count().sum_horizontal().item() == 0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy
 import polars as pl
 import pytest
 
 from xinstr_core.curation.limits import Checked, among, check, taken
+from xinstr_core.settings import CurationSettings
 from xinstr_core.statistics import share_interval
 
 
@@ -37,25 +39,48 @@ def test_no_rows_stay_none() -> None:
     assert len(among(numpy.zeros((0, 3)))) == 0
 
 
-def held_out(*rows: tuple[str, str, float]) -> pl.DataFrame:
-    """(construction, level, score of the instruction as right)."""
-    schema = {"construction": pl.String, "level": pl.String, "right_instruction": pl.Float64}
-    return pl.DataFrame(list(rows), schema=schema, orient="row")
+def wanting(precision: float) -> CurationSettings:
+    return CurationSettings(wanted_precision=precision)
+
+
+def held_out(*rows: tuple[str, str, float], seeds: Sequence[str] = ()) -> pl.DataFrame:
+    """(construction, level, score of the instruction as right) of pairs without a flaw, each of a seed of its own if not told."""
+    table = pl.DataFrame(
+        list(rows),
+        schema={"construction": pl.String, "level": pl.String, "right_instruction": pl.Float64},
+        orient="row",
+    )
+    keys = [f"{number:02}" for number in range(len(rows))]
+    flawless = {"p_level_1": 0.0, "p_level_2": 0.1, "p_level_3": 0.9, "instruction_quality": 0.9, "pair_fit": 0.9}
+    return table.with_columns(
+        pl.Series("pair_id", keys), pl.Series("seed_id", seeds or keys), **{k: pl.lit(v) for k, v in flawless.items()}
+    )
 
 
 def test_only_instructions_that_a_model_wrote_are_counted() -> None:
     rows = held_out(
         *[("generated", "3", 0.999)] * 3, ("generated", "1", 0.998), *[("generated", "1", 0.001)] * 4, ("own", "3", 1.0)
     )
-    found = check(rows, 0.9)
+    found = check(rows, wanting(0.9))
     assert found == Checked(8, 4, 0.75, round(share_interval(3, 4)[0], 4), round(share_interval(3, 4)[1], 4), 0.25)
 
 
+def test_of_a_held_out_text_the_best_instruction_is_kept_and_none_of_a_flawed_pair() -> None:
+    """As of candidates: the second of a's is right and not the surest, c's is right and its pair flawed."""
+    rows = held_out(
+        ("generated", "1", 0.999), ("generated", "3", 0.99), ("generated", "3", 0.999), ("generated", "3", 0.999),
+        seeds=["a", "a", "b", "c"],
+    )  # fmt: skip
+    rows = rows.with_columns(p_level_2=pl.when(pl.col("seed_id") == "c").then(0.95).otherwise("p_level_2"))
+    found = check(rows, wanting(0.5))
+    assert (found.rows, found.kept, found.precision, found.wrong) == (4, 2, 0.5, 0.5)
+
+
 def test_where_nothing_can_be_kept_nothing_is_promised() -> None:
-    assert check(held_out(*[("generated", "1", 0.2)] * 5), 0.9) == Checked(5, 0, None, None, None, None)
-    assert check(held_out(("own", "3", 1.0)), 0.9) == Checked(0, 0, None, None, None, None)
+    assert check(held_out(*[("generated", "1", 0.2)] * 5), wanting(0.9)) == Checked(5, 0, None, None, None, None)
+    assert check(held_out(("own", "3", 1.0)), wanting(0.9)) == Checked(0, 0, None, None, None, None)
     unknown = held_out(*[("generated", "3", 0.9)] * 5).drop("right_instruction")
-    assert check(unknown, 0.9) == Checked(5, 0, None, None, None, None), "no head has learned what is right"
+    assert check(unknown, wanting(0.9)) == Checked(5, 0, None, None, None, None), "no head has learned what is right"
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,11 @@ def proof(sure: float, right: int = 30, wrong: int = 0) -> tuple[pl.DataFrame, p
         for number in range(right + wrong):
             probabilities = [0.0, 1 - sure, 0.0]
             probabilities[column if number < right else 2 - column] = sure
-            rows.append((level, "made", None, None, *probabilities, 0.5, 0.5, 0.5))
+            rows.append(
+                (f"{level} {number}", f"{level} {number}", level, "made", None, None, *probabilities, 0.5, 0.5, 0.5)
+            )
     schema = {
-        "level": pl.String, "construction": pl.String, "instruction_good": pl.Boolean, "fits": pl.Boolean,
+        "pair_id": pl.String, "seed_id": pl.String, "level": pl.String, "construction": pl.String, "instruction_good": pl.Boolean, "fits": pl.Boolean,
         **dict.fromkeys((*PROBABILITIES, *SCORES, "right_instruction"), pl.Float64),
     }  # fmt: skip
     table = pl.DataFrame(rows, schema=schema, orient="row")
@@ -335,6 +337,8 @@ def written(*rows: tuple[str, float], proved: float = 0.7) -> tuple[pl.DataFrame
         {
             **held_out.row(0, named=True),
             "pair_id": f"generated {number}",
+            "seed_id": f"seed {number}",
+            **dict(zip((*PROBABILITIES, *SCORES), GOOD, strict=True)),
             "construction": "generated",
             "level": level,
             "right_instruction": p,
