@@ -40,7 +40,14 @@ def folded(rows: pl.DataFrame, seen: Sequence[str], classes: Sequence[str], prod
     parts = []
     for number in range(FOLDS):
         rest, asked = rows.filter(pl.col("fold") != number), rows.filter(pl.col("fold") == number)
-        head = Head.fit(rest.select(seen), rest["truth"].to_list(), classes, products=products, inverse_penalty=penalty)
+        head = Head.fit(
+            rest.select(seen),
+            rest["truth"].to_list(),
+            classes,
+            products=products,
+            balanced=YES not in classes,
+            inverse_penalty=penalty,
+        )
         parts.append(asked.select("truth").with_columns(**head.probabilities(asked.select(seen))))
     judged = pl.concat(parts)
     probabilities = judged.select(classes).to_numpy()

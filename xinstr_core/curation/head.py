@@ -39,9 +39,10 @@ class Head:
         classes: Sequence[str],
         *,
         products: bool = False,
+        balanced: bool = True,
         inverse_penalty: float = INVERSE_PENALTY,
     ) -> Head:
-        """The head for `signals` (every column; rows in the order of `truth`), each class weighing the same.
+        """The head for `signals` (every column; rows in the order of `truth`), each class weighing the same if `balanced`.
 
         With `products` of every two signals and of each with itself, too: a surprise means little where another says why.
         Without rows of every class: one that knows nothing, and gives all classes the same probability.
@@ -62,7 +63,7 @@ class Head:
                 of_products = _moments(multiplied)
                 values = numpy.hstack([values, (multiplied - of_products[0]) / of_products[1]])
                 means, scales = (numpy.hstack(both) for both in zip((means, scales), of_products, strict=True))
-            model = LogisticRegression(C=inverse_penalty, max_iter=5000, class_weight="balanced")
+            model = LogisticRegression(C=inverse_penalty, max_iter=5000, class_weight="balanced" if balanced else None)
             model.fit(values, list(truth))
             learned = numpy.vstack([model.coef_.T, model.intercept_])
             if len(classes) == 2:  # the library gives the weights of the second class alone

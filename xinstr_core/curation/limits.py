@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy
 import polars as pl
@@ -22,28 +21,6 @@ from xinstr_core.statistics import share_interval
 RATING = pl.sum_horizontal(
     *(level * pl.col(name) for level, name in enumerate(PROBABILITIES, start=1)), ignore_nulls=False
 )
-_STEPS, _SETTLED = 1000, 1e-6  # of the estimate of priors
-
-
-def among(probabilities: Any) -> Any:
-    """Probabilities (rows, classes) as they are where classes are not evenly spread: heads take them to be.
-
-    Priors of the rows are estimated from the probabilities themselves by expectation and maximisation (Saerens, Latinne and
-    Decaestecker 2002, section 2.2), beginning with even ones: heads weigh every level the same.
-    """
-    given = numpy.asarray(probabilities, dtype=numpy.float64)
-    if not len(given):
-        return given
-    even = 1 / given.shape[1]
-    priors, adjusted = numpy.full(given.shape[1], even), given
-    for _ in range(_STEPS):
-        weighed = given * (priors / even)
-        adjusted = weighed / weighed.sum(axis=1, keepdims=True)
-        found = adjusted.mean(axis=0)
-        if abs(found - priors).max() < _SETTLED:
-            break
-        priors = found
-    return adjusted
 
 
 def taken(right: Sequence[float], wanted: float) -> int:
@@ -72,7 +49,7 @@ def shortfall(settings: CurationSettings) -> pl.Expr:
 
 
 def judged(rated: pl.DataFrame, settings: CurationSettings, *, text: str, trusted: bool = True) -> pl.DataFrame:
-    """Rated pairs with `verdict` and `p_right` (null where no precision is wanted): of every text the best pair is kept.
+    """Rated pairs with `verdict`: of every text the best pair is kept, where a precision is wanted as long as that allows.
 
     `rated` has pair_id, sample, rating (RATING), PROBABILITIES, SCORES, maybe RIGHT, and the column `text`. The best of a
     text is the one that is surest to be right where a precision is wanted, else the best rated, of those that fall short in
@@ -91,9 +68,7 @@ def judged(rated: pl.DataFrame, settings: CurationSettings, *, text: str, truste
         .otherwise(pl.lit("not_best"))
     )
     found = rated.with_columns(short=short).with_columns(verdict=verdict).drop("short")
-    if settings.wanted_precision and trusted:
-        return within_precision(found, settings.wanted_precision)
-    return found.with_columns(p_right=pl.lit(None, dtype=pl.Float64))
+    return within_precision(found, settings.wanted_precision) if settings.wanted_precision and trusted else found
 
 
 def passing(ratings: pl.DataFrame, settings: CurationSettings) -> pl.DataFrame:
@@ -105,28 +80,19 @@ def passing(ratings: pl.DataFrame, settings: CurationSettings) -> pl.DataFrame:
 
 
 def within_precision(rated: pl.DataFrame, wanted: float) -> pl.DataFrame:
-    """`p_right` of the pairs whose verdict is KEPT so far, and the verdict of those beyond what the precision allows.
+    """The verdict of the pairs whose verdict is KEPT so far and that are beyond what the precision allows.
 
     `rated` has pair_id, verdict and, where a head has learned it, RIGHT: without, nothing is known to be right.
     """
-    best = rated.filter(pl.col("verdict") == KEPT).sort("pair_id")
-    right = _right(best)
-    best = best.select("pair_id", p_right=pl.Series(right, dtype=pl.Float64)).sort(
-        ["p_right", "pair_id"], descending=[True, False]
+    is_kept = pl.col("verdict") == KEPT
+    within: list[str] = []
+    if RIGHT in rated.columns:
+        best = rated.filter(is_kept).sort([RIGHT, "pair_id"], descending=[True, False])
+        within = best["pair_id"].to_list()[: taken(best[RIGHT].to_list(), wanted)]
+    beyond = is_kept & ~pl.col("pair_id").is_in(within)
+    return rated.with_columns(
+        verdict=pl.when(beyond).then(pl.lit("below_wanted_precision")).otherwise(pl.col("verdict"))
     )
-    kept = best.head(taken(best["p_right"].to_list(), wanted))["pair_id"]
-    beyond = (pl.col("verdict") == KEPT) & ~pl.col("pair_id").is_in(kept.implode())
-    verdict = pl.when(beyond).then(pl.lit("below_wanted_precision")).otherwise(pl.col("verdict"))
-    return rated.join(best, on="pair_id", how="left").with_columns(verdict=verdict)
-
-
-def _right(rows: pl.DataFrame) -> list[float]:
-    """RIGHT of rows as it is among them; 0 where no head has learned it."""
-    if RIGHT not in rows.columns:
-        return [0.0] * len(rows)
-    even = rows[RIGHT].to_numpy()
-    adjusted = among(numpy.column_stack([1 - even, even]))
-    return [float(value) for value in adjusted[:, -1]]
 
 
 @dataclass(frozen=True)

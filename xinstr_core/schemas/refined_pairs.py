@@ -44,15 +44,6 @@ PAIRS = Table(
         *ratings_and_signals(nullable=True),
         Column("failure", pl.String, "why it could not be read; null for a rated pair", nullable=True),
         replace(RATING, nullable=True),
-        Column(
-            "p_right",
-            pl.Float64,
-            "right_instruction as it is among candidates, of which fewer are right than the head takes to be; null where "
-            "curation.wanted_precision is not set, and for all but the best of a text",
-            minimum=0,
-            maximum=1,
-            nullable=True,
-        ),
         Column("round", pl.Int32, "round whose evaluator gave the rating", minimum=1),
         Column("evaluator", pl.String, "fingerprint of that evaluator's adapters"),
         Column("verdict", pl.String, f"{KEPT}, {NOT_CURATED}, or what it fell short in"),
@@ -93,11 +84,13 @@ class PrecisionFigures(Declared):
     wanted: float = figure("wanted precision", "curation.wanted_precision", unit=SHARE)
     expected: float | None = figure(
         "expected precision",
-        "mean of p_right over what the rating keeps; null where that is nothing",
+        "mean of right_instruction over what the rating keeps; null where that is nothing",
         unit=SHARE,
         better="higher",
     )
-    limit: float | None = figure("limit that follows", "least p_right that is kept; null where nothing is", unit=SHARE)
+    limit: float | None = figure(
+        "limit that follows", "least right_instruction that the rating keeps; null where that is nothing", unit=SHARE
+    )
     checked: int = figure(
         "held-out instructions", "that the evaluator's adapter wrote of texts it had not seen", unit=ROWS
     )

@@ -34,7 +34,7 @@ RATINGS = (
     Column(
         RIGHT,
         pl.Float64,
-        "score of the instruction as one that a person would have asked of the text, learned from what a model wrote of seeds; "
+        "probability that a person would have asked the like of the text, as often right as what a model wrote of seeds is; "
         "there where the rating set has such rows",
         minimum=0,
         maximum=1,

@@ -70,7 +70,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
 @stage(
     gives=EVALUATOR,
     takes=(SEED_PAIRS,),
-    version="10",
+    version="11",
     settings=("evaluator",),
     prompts=("reverse", "rating", "response_seed"),
     files=files,

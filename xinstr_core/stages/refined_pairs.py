@@ -84,7 +84,7 @@ class Round:
 @stage(
     gives=REFINED_PAIRS,
     takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
-    version="11",
+    version="12",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
     files=lambda workspace, language: {"audit": identity(audited_levels(workspace.home, language.tag))},
@@ -234,7 +234,7 @@ def _keep(candidates: pl.DataFrame, final: Round, settings: CurationSettings, *,
 
 
 def _precision(would_keep: pl.DataFrame, checked: Checked, settings: CurationSettings) -> PrecisionFigures:
-    right = would_keep.filter("kept")["p_right"].drop_nulls().to_list()
+    right = would_keep.filter("kept")[RIGHT].to_list() if RIGHT in would_keep.columns else []
     return PrecisionFigures(
         wanted=settings.wanted_precision,
         expected=round(sum(right) / len(right), 4) if right else None,

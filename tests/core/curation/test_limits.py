@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
-import numpy
 import polars as pl
 import pytest
 
-from xinstr_core.curation.limits import Checked, among, check, taken
+from xinstr_core.curation.limits import Checked, check, taken
 from xinstr_core.settings import CurationSettings
 from xinstr_core.statistics import share_interval
 
@@ -18,25 +16,6 @@ def test_as_many_are_taken_as_the_wanted_share_allows() -> None:
     right = [0.2, 0.9, 0.7, 0.8, 0.1]
     assert [taken(right, wanted) for wanted in (0.95, 0.9, 0.85, 0.8, 0.6, 0.5)] == [0, 1, 2, 3, 4, 5]
     assert taken([], 0.5) == 0
-
-
-def test_what_even_priors_promise_is_lowered_to_what_is_there() -> None:
-    """A thousand rows, of which one in ten is of level 3, with likelihoods of a rater that knows something."""
-    drawn = random.Random(1)
-    truth = [3 if drawn.random() < 0.1 else 1 for _ in range(1000)]
-    shown = [drawn.gauss(1.0 if level == 3 else -1.0, 1.0) for level in truth]
-    likelihood = numpy.array([[numpy.exp(-((x + 1) ** 2) / 2), 1e-9, numpy.exp(-((x - 1) ** 2) / 2)] for x in shown])
-    even = likelihood / likelihood.sum(axis=1, keepdims=True)
-    assert even[:, 2].mean() > 0.17, "even priors promise too much"
-    adjusted = among(even)
-    assert adjusted[:, 2].mean() == pytest.approx(0.1, abs=0.02)
-    assert adjusted.sum(axis=1) == pytest.approx(1.0)
-    kept = sorted(zip(adjusted[:, 2], truth, strict=True), reverse=True)[: taken(adjusted[:, 2].tolist(), 0.8)]
-    assert sum(level == 3 for _, level in kept) / len(kept) == pytest.approx(0.8, abs=0.1)
-
-
-def test_no_rows_stay_none() -> None:
-    assert len(among(numpy.zeros((0, 3)))) == 0
 
 
 def wanting(precision: float) -> CurationSettings:
