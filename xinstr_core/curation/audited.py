@@ -35,7 +35,7 @@ class Audited:
         return (
             f"Not curated: people labelled {self.labelled} of the pairs that would be kept, and find {self.precision:.2f} "
             f"right ({self.low:.2f} to {self.high:.2f}), below {settings.minimum_precision}. Give more seed pairs or a "
-            "stronger base model, or raise curation.wanted_precision."
+            "stronger base model, and have pairs of that build labelled."
         )
 
 

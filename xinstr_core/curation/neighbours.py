@@ -19,7 +19,7 @@ from xinstr_core.identity import normalised
 from xinstr_core.schemas.evaluator import NEIGHBOURS
 from xinstr_core.text import join_like, sentences
 
-RUN = 4  # letters: the stem of a word in most languages (McNamee and Mayfield 2004)
+RUN = 4  # characters: the stem of a word in most languages (McNamee and Mayfield 2004)
 NEAREST = 8  # seeds: enough for several wordings of one request among a few hundred
 
 
@@ -71,14 +71,14 @@ class Neighbours:
 
 
 def halves(text: str) -> tuple[str, str]:
-    """The first and the second half of a text's sentences; of a single one twice the whole."""
+    """The first and the second half of a text's sentences, of a single one of its words, of a single word of its letters."""
     parts = sentences(text)
     middle = len(parts) // 2
     return join_like(text, parts[:middle]) or text, join_like(text, parts[middle:]) or text
 
 
 def shared_runs(first: str, second: str) -> float:
-    """Share of the distinct runs of RUN letters of the text that has fewer which stand in the other, too; 0 without any.
+    """Share of the distinct runs of RUN characters of the text that has fewer which stand in the other, too; 0 without any.
 
     Runs and not words, since words bend, and some scripts do not part them.
     """

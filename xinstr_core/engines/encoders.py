@@ -38,9 +38,8 @@ def check_encoder(name: str) -> None:
         if not (folder / "config.json").is_file():
             raise InputError(f"{what}: the folder has no config.json, so it is no sentence encoder: fetch it again")
         weight_shapes(folder, what)
-    elif (
-        folder.is_absolute() or name.count("/") > 1 or ("/" in name and folder.parent.is_dir())
-    ):  # no hub id, as org/name
+    # Not a hub id either, which is a name or organisation/name.
+    elif folder.is_absolute() or name.count("/") > 1 or ("/" in name and folder.parent.is_dir()):
         raise InputError(f"{what}: there is no such folder: correct diversity.encoder, or put the encoder there")
 
 

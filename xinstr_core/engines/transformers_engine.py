@@ -171,8 +171,9 @@ class TransformersEngine:
     ) -> list[Made]:
         """What `work` makes of every row, given the places of as many rows as the budget allows at once.
 
-        `written` are tokens that every row grows by, `copies` how often it is held. Where memory runs out, all is begun anew with half the budget. Raises
-        ValueError for a row that the model cannot take, RuntimeError for one that alone is too large for the memory.
+        `written` are tokens that every row grows by, `copies` how often it is held. Where memory runs out, all is begun anew
+        with half the budget. Raises ValueError for a row that the model cannot take, RuntimeError for one that alone is too
+        large for the memory.
         """
         for row in rows:
             self._check(row, written)

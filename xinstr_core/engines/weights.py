@@ -42,9 +42,8 @@ def check_layers(shapes: dict[str, tuple[int, ...]], config: Any, what: str) -> 
     if layers and expected and (missing := sorted({*range(expected)} - layers)):
         shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
         raise InputError(f"{what}: its files have no weights of layers {shown} of {expected}: fetch it again")
-    width = getattr(config, "word_embed_proj_dim", None) or getattr(
-        config, "hidden_size", None
-    )  # OPT's may be narrower
+    # OPT's embeddings may be narrower than its layers.
+    width = getattr(config, "word_embed_proj_dim", None) or getattr(config, "hidden_size", None)
     wide = {shape[1] for name, shape in shapes.items() if _is_embedding(name) and len(shape) == 2}
     if width and wide and width not in wide:
         raise InputError(

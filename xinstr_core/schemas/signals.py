@@ -70,7 +70,7 @@ COHERENCE = (
     Column(
         "ending_words",
         pl.Float64,
-        "share of the runs of four letters of the half that has fewer which stand in the other, too",
+        "share of the runs of four characters of the half that has fewer which stand in the other, too",
         SHARE,
     ),
     Column(
