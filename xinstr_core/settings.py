@@ -178,6 +178,17 @@ class GenerationSettings(Section):
         le=16,
         description="further instructions of each text that open as a real user's request opens: more kinds of requests than a reverse model asks by itself",
     )
+    chosen_candidates: int = Field(
+        default=0,
+        ge=0,
+        le=32,
+        description="of the instructions of a text so many are rated, those whose likelihood gains most from it; 0: all",
+    )
+    minimum_gain: float = Field(
+        default=0.0,
+        ge=0,
+        description="nats a token that a text must add to the likelihood of an instruction, else it is not rated: texts that answer nothing cost no more; 0: whatever it adds",
+    )
     require_self_contained: bool = Field(
         default=True,
         description="refuse texts that open in the middle of an argument; published pairs hold such fragments",
@@ -189,6 +200,11 @@ class GenerationSettings(Section):
         description="share of rows that an engine may fail on; above it the engine is at fault and the stage stops",
     )
     seed: int = Field(default=0, ge=0, description="of sampling; each row derives its own")
+
+    @property
+    def chooses_by_gain(self) -> bool:
+        """Whether what a text adds to its instructions has to be known."""
+        return self.chosen_candidates > 0 or self.minimum_gain > 0
 
 
 # What a pair of the rating set can be made of, beside the seed pair as it stands: see curation/rating_set.py.

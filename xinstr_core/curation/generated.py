@@ -2,8 +2,9 @@
 
 They look like nothing that constructions make: fluent questions about something else than the text ("What is a guitar?"),
 or about its subject and not answered by it. The evaluator's adapter has learned to write instructions from other seeds,
-so it writes some for the seeds of heads and of validation; how near each comes in meaning to what a person asked of the
-same text says how good it is. No signal of a pair knows that, so nothing here proves itself (docs/decisions/0013).
+so it writes some for the seeds of heads and of validation, which are chosen as candidates are; how near each comes in
+meaning to what people asked of the same text says how good it is. No signal of a pair knows that, so nothing here proves
+itself (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.reverse import try_instructions
+from xinstr_core.curation.gains import measure_gains, statuses_by_gain
+from xinstr_core.curation.reverse import Tried, try_instructions
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
+from xinstr_core.identity import normalised
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.candidate_pairs import ACCEPTED
-from xinstr_core.schemas.evaluator import GENERATED
+from xinstr_core.schemas.evaluator import GENERATED, GENERATED_GAINS, GENERATED_RAW
 from xinstr_core.settings import GenerationSettings
 
-SAMPLES = 3  # of a text: a rater has to choose among several
 # Cosine of sentence vectors from which on an instruction asks the same, and below which it asks something else. 139 that
 # Gemma 3 270M wrote of Finnish seeds were read beside the seeds' own (all-MiniLM-L6-v2): from 0.7 on five in six are
 # answered by the text and the others are about its subject, below 0.45 nearly none is answered.
@@ -43,40 +45,82 @@ class Judged:
 Generated = Mapping[str, Sequence[Judged]]  # by seed pair
 
 
+@dataclass(frozen=True)
+class Logs:
+    """Where what was written is kept, and what was read of it: rows of RAW and of GAINS."""
+
+    raw: RowLog
+    gains: RowLog
+
+
 def generated_instructions(
     engines: Engines,
     adapter: Path,
     pairs: Sequence[Pair],
     settings: GenerationSettings,
-    log: RowLog,
+    logs: Logs,
     progress: Progress,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """SAMPLES instructions of every pair's text: (those that a candidate could be, as GENERATED; the raw answers).
+) -> dict[str, pl.DataFrame]:
+    """Instructions of every different text of the pairs, written and chosen as candidates are: GENERATED, and what it cost.
 
-    `adapter` has not seen the pairs. What the `log` holds is not written again.
+    That is GENERATED_RAW and GENERATED_GAINS. The rows of a text have the key of its first pair. `adapter` has not seen
+    the pairs. What the `logs` hold is neither written nor read again.
     """
     drawn = settings.model_copy(update={"seed": settings.seed + _DRAWN})
-    model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
-    texts, own = {pair.key: pair.response for pair in pairs}, {pair.key: pair.instruction for pair in pairs}
-    tried, raw = try_instructions(engines.reverse(adapter), model, texts, SAMPLES, drawn, log, progress)
-    accepted = [one for one in tried if one.status == ACCEPTED]
-    if not accepted:
-        return GENERATED.schema.to_frame(), raw
-    encode = engines.encoder()()
-    alike = (encode([one.instruction for one in accepted]) * encode([own[one.text] for one in accepted])).sum(axis=1)
+    model, load = f"{engines.base.fingerprint} {adapter_hash(adapter)}", engines.reverse(adapter)
+    asked = _asked_by_people(pairs)
+    texts = {key: of_text[0].response for key, of_text in asked.items()}
+    tried, raw = try_instructions(load, model, texts, settings.candidates, drawn, logs.raw, progress)
+    usable = list({(one.text, one.instruction): one for one in reversed(tried) if one.status == ACCEPTED}.values())
+    gained = measure_gains(
+        load,
+        model,
+        [(one.key, texts[one.text], one.instruction) for one in usable if settings.chooses_by_gain],
+        logs.gains,
+        progress,
+    )
+    if settings.chooses_by_gain:
+        statuses = statuses_by_gain(gained.values, {one.key: one.text for one in usable}, settings)
+        usable = [one for one in usable if statuses.get(one.key) == ACCEPTED]
+    alike = _nearest_to_people(engines, usable, asked)
     rows = [
         {
             "pair_id": one.text,
             "sample": one.sample,
             "instruction": one.instruction,
-            "own": own[one.text],
-            "similarity": round(float(value), 4),
-            "level": _level(float(value)),
+            "own": own,
+            "similarity": round(similarity, 4),
+            "level": _level(similarity),
         }
-        for one, value in zip(accepted, alike, strict=True)
+        for one, (own, similarity) in zip(usable, alike, strict=True)
     ]
-    table = GENERATED.frame(rows).unique(["pair_id", "instruction"], keep="first", maintain_order=True)
-    return table.sort("pair_id", "sample"), raw
+    table = GENERATED.frame(rows).sort("pair_id", "sample")
+    return {GENERATED.name: table, GENERATED_RAW.name: raw, GENERATED_GAINS.name: gained.rows}
+
+
+def _asked_by_people(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    """The pairs of each different response, by the least of their keys: people ask one text several things."""
+    of_response: dict[str, list[Pair]] = {}
+    for pair in sorted(pairs, key=lambda pair: pair.key):
+        of_response.setdefault(normalised(pair.response), []).append(pair)
+    return {of_text[0].key: of_text for of_text in of_response.values()}
+
+
+def _nearest_to_people(
+    engines: Engines, written: Sequence[Tried], asked: Mapping[str, Sequence[Pair]]
+) -> list[tuple[str, float]]:
+    """For each instruction that of a person of the same text which comes nearest in meaning, and the cosine of both."""
+    if not written:
+        return []
+    encode = engines.encoder()()
+    people = list(dict.fromkeys(pair.instruction for one in written for pair in asked[one.text]))
+    vectors = dict(zip(people, encode(people), strict=True))
+    nearest = []
+    for one, vector in zip(written, encode([one.instruction for one in written]), strict=True):
+        alike = {pair.instruction: float(vectors[pair.instruction] @ vector) for pair in asked[one.text]}
+        own = max(alike, key=lambda instruction: alike[instruction])
+        nearest.append((own, alike[own]))
+    return nearest
 
 
 def by_pair(table: pl.DataFrame) -> Generated:

@@ -15,7 +15,8 @@ from pathlib import Path
 from xinstr_core.corpus.identification import UNKNOWN
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.reverse import gains, try_instructions
+from xinstr_core.curation.gains import measure_gains
+from xinstr_core.curation.reverse import try_instructions
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
@@ -23,7 +24,7 @@ from xinstr_core.identity import content_key, normalised
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas.candidate_pairs import ACCEPTED, RAW
+from xinstr_core.schemas.candidate_pairs import ACCEPTED, GAINS, RAW
 from xinstr_core.seeds import EXCERPT_CHARACTERS, SeedPair, response_language
 from xinstr_core.settings import GenerationSettings, ReverseModelSettings
 from xinstr_core.text import is_storable
@@ -91,7 +92,7 @@ def parallel_seeds(
     log = RowLog.open(folder / RAW.name, RAW.schema)
     tried, _ = try_instructions(load, model, texts, generation.candidates, generation, log, progress)
     accepted = [(one.key, texts[one.text], one.instruction) for one in tried if one.status == ACCEPTED]
-    gained = gains(load, model, accepted, folder / "gains", progress)
+    gained = measure_gains(load, model, accepted, RowLog.open(folder / GAINS.name, GAINS.schema), progress).values
     for name, of_document in groupby(tried, key=lambda one: one.text):
         document, found = by_key[name], list(of_document)
         usable = [one for one in found if one.key in gained]

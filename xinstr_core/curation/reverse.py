@@ -1,26 +1,20 @@
-"""What a reverse model writes of texts: raw answers by key, and what a text adds to the likelihood of an instruction."""
+"""What a reverse model writes of texts: raw answers by key, and instructions with what is to be said against them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy
 import polars as pl
 
 from xinstr_core.curation.instructions import instruction_status
-from xinstr_core.engines.base import SCORED_ROWS, Completion, Decoding, Engine, Request, TokenScores
+from xinstr_core.engines.base import Completion, Decoding, Engine, Request
 from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import RAW
-from xinstr_core.schemas.declaration import frame
 from xinstr_core.settings import GenerationSettings
-
-_GAIN = "gain"
-_GAIN_SCHEMA = pl.Schema({KEY: pl.String, _GAIN: pl.Float64})
 
 
 def decoding_of(settings: GenerationSettings) -> Decoding:
@@ -95,34 +89,6 @@ def try_instructions(
         )
         tried.append(Tried(row[KEY], name, sample, *found))
     return sorted(tried, key=lambda one: (one.text, one.sample)), raw.done
-
-
-def gain(given: TokenScores, alone: TokenScores) -> float:
-    """Nats a token that a text adds to the log-probability of an instruction: the mean of given minus alone."""
-    return float(numpy.mean(given.tokens) - numpy.mean(alone.tokens))
-
-
-def gains(
-    load: Load, model: str, asked: Iterable[tuple[str, str, str]], folder: Path, progress: Progress
-) -> dict[str, float]:
-    """The gain of every (key, text, instruction), by key; none of one that the model cannot read. `model` identifies it."""
-    reverse = prompt("reverse")
-    requests = {
-        key: Request(content_key(_GAIN, model, text, instruction), reverse.render(text=text), instruction)
-        for key, text, instruction in asked
-    }
-
-    def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
-        empty = reverse.render(text="")
-        scores = engine.score([*batch, *(Request(f"alone {one.key}", empty, one.completion) for one in batch)])
-        by_key = {score.key: score for score in scores}
-        rows = [{KEY: one.key, _GAIN: gain(by_key[one.key], by_key[f"alone {one.key}"])} for one in batch]
-        return frame(rows, _GAIN_SCHEMA)
-
-    log = RowLog.open(folder, _GAIN_SCHEMA)
-    rows = run_rows(load, list(requests.values()), work, log, batch_rows=SCORED_ROWS, progress=progress)
-    found = dict(rows.done.iter_rows())
-    return {key: found[request.key] for key, request in requests.items() if request.key in found}
 
 
 def _raw_row(completion: Completion) -> dict[str, object]:

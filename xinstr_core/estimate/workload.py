@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from xinstr_core.curation.generated import SAMPLES
 from xinstr_core.curation.near_texts import NEAREST
 from xinstr_core.curation.signals import NEEDS_INSTRUCTIONS
 from xinstr_core.curation.written import DECODING as WRITTEN
@@ -88,10 +87,26 @@ class _Plan:
         return min(kept, self.settings.generation.maximum_documents)
 
     @property
+    def _asked(self) -> int:
+        """Instructions that are tried for a text."""
+        return self.settings.generation.candidates + self.settings.generation.guided_candidates
+
+    @property
     def _pairs(self) -> int:
-        """Accepted candidates, which are rated."""
-        settings = self.settings.generation
-        return round(self._texts * (settings.candidates + settings.guided_candidates) * ACCEPTED)
+        """Candidates that are rated: what little gain refuses is not known beforehand."""
+        return round(self._texts * self._rated_of(self._asked))
+
+    def _rated_of(self, asked: int) -> float:
+        """How many of so many instructions of a text are accepted and chosen."""
+        accepted = asked * ACCEPTED
+        return min(accepted, self.settings.generation.chosen_candidates or accepted)
+
+    def _gains(self, texts: int, asked: int, tokens: float) -> Workload:
+        """What is read to know what texts of so many tokens add to their instructions."""
+        if not self.settings.generation.chooses_by_gain:
+            return Workload()
+        instructions = 2 * asked * ACCEPTED * (self.material.instructions.tokens + TEMPLATE_TOKENS)
+        return Workload(read_tokens=texts * (tokens + instructions))
 
     @property
     def _copies(self) -> int:
@@ -123,16 +138,16 @@ class _Plan:
         return self._on_seeds(rows, settings.epochs, settings.maximum_tokens)
 
     def candidate_pairs(self) -> Workload:
-        settings = self.settings.generation
-        asked = settings.candidates + settings.guided_candidates
+        settings, asked = self.settings.generation, self._asked
         # A text is read once for all its candidates, and once more where openings are tried.
         readings = 1 + bool(settings.guided_candidates)
-        return Workload(
+        written = Workload(
             rows=self._texts * asked,
             read_tokens=self._texts * readings * (self.material.documents.tokens + TEMPLATE_TOKENS),
             written_tokens=self._texts * asked * self._copies * self.material.instructions.tokens,
             longest=self.material.documents.longest + TEMPLATE_TOKENS + settings.maximum_new_tokens,
         )
+        return written + self._gains(self._texts, asked, self.material.documents.tokens)
 
     def evaluator(self) -> Workload:
         settings = self.settings.evaluator
@@ -141,14 +156,17 @@ class _Plan:
         for_heads = round((seeds - held_out) * settings.head_share)
         a_seed = len(settings.constructions) + 1
         work = self._adapters(seeds - held_out - for_heads, settings.epochs, a_seed)
-        work += self._readings((held_out + for_heads) * a_seed + held_out, self.material.responses.tokens)
+        rated = (held_out + for_heads) * a_seed + held_out
         if "generated" in settings.constructions:
-            asked = held_out + for_heads
+            texts, asked = held_out + for_heads, self.settings.generation.candidates
+            rated += round(texts * (self._rated_of(asked) - 1))
             work += Workload(
-                read_tokens=asked * (self.material.responses.tokens + TEMPLATE_TOKENS),
-                written_tokens=asked * SAMPLES * self._copies * self.material.instructions.tokens,
+                read_tokens=texts * (self.material.responses.tokens + TEMPLATE_TOKENS),
+                written_tokens=texts * asked * self._copies * self.material.instructions.tokens,
                 longest=self.material.responses.longest + TEMPLATE_TOKENS + self.settings.generation.maximum_new_tokens,
             )
+            work += self._gains(texts, asked, self.material.responses.tokens)
+        work += self._readings(rated, self.material.responses.tokens)
         if "base_response" in settings.constructions:
             work += self._written(seeds)
         if "weaker_response" in settings.constructions:

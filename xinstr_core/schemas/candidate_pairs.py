@@ -7,10 +7,22 @@ from typing import ClassVar
 import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Funnel, Table, figure
-from xinstr_core.schemas.shared import DOC_ID, INSTRUCTION, LANGUAGE, PAIR_ID, RESPONSE, ROW_KEY, ROWS, TOKENS
+from xinstr_core.schemas.shared import (
+    DOC_ID,
+    INSTRUCTION,
+    LANGUAGE,
+    NATS_A_TOKEN,
+    PAIR_ID,
+    RESPONSE,
+    ROW_KEY,
+    ROWS,
+    TOKENS,
+)
 
 ASSET = "candidate_pairs"
 ACCEPTED = "accepted"  # the status of an instruction against which nothing was said
+LITTLE_GAIN = "text_adds_little"  # below generation.minimum_gain
+LOWER_GAIN = "others_gain_more"  # beyond generation.chosen_candidates
 IS_ACCEPTED = pl.col("status") == ACCEPTED
 SAMPLE = Column("sample", pl.Int64, "which of its text's instructions it is", minimum=0)
 
@@ -37,11 +49,19 @@ PAIRS = Table(
             "what the model wrote, before anything parsed it; null where it was not asked or failed",
             nullable=True,
         ),
+        Column(
+            "gain",
+            pl.Float64,
+            "what the text adds to the mean log-probability of the instruction's tokens for the reverse model; null where "
+            "nothing is chosen by it",
+            unit=NATS_A_TOKEN,
+            nullable=True,
+        ),
         Column("status", pl.String, f"{ACCEPTED}, or the reason against it"),
         Column("detail", pl.String, "what the reason is about; null where it says all", nullable=True),
     ),
     view=ASSET,
-    sample=("instruction", "response", "status", "detail"),
+    sample=("instruction", "response", "gain", "status", "detail"),
 )
 RAW = Table(
     ASSET,
@@ -53,6 +73,17 @@ RAW = Table(
         Column("prompt_tokens", pl.Int64, "length of the prompt", unit=TOKENS, minimum=0),
         Column("completion_tokens", pl.Int64, "length of the answer", unit=TOKENS, minimum=0),
         Column("finished", pl.Boolean, "whether it ended by itself and not at the limit"),
+    ),
+)
+GAINS = Table(
+    ASSET,
+    "gains",
+    "What a text adds to an instruction for the reverse model, by row key.",
+    (
+        ROW_KEY,
+        Column(
+            "gain", pl.Float64, "mean log-probability of its tokens after the text minus without", unit=NATS_A_TOKEN
+        ),
     ),
 )
 OPENINGS = Table(
@@ -86,5 +117,5 @@ CANDIDATE_PAIRS = Contract(
     ASSET,
     "English instructions for every document; the document stays untouched as the response.",
     CandidateFigures,
-    tables=(PAIRS, RAW, OPENINGS),
+    tables=(PAIRS, RAW, GAINS, OPENINGS),
 )

@@ -6,20 +6,23 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import polars as pl
 
+from xinstr_core.curation.gains import measure_gains, statuses_by_gain
 from xinstr_core.curation.instructions import instruction_status
 from xinstr_core.curation.openings import common_openings, suit_openings
 from xinstr_core.curation.reverse import decoding_of, reverse_request, write_raw_instructions
 from xinstr_core.curation.self_contained import opening_flaw
 from xinstr_core.engines.base import SCORED_ROWS, Request
-from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
+from xinstr_core.engines.resume import KEY, Load, Rows, run_rows
 from xinstr_core.identity import content_key, fingerprint, pair_key
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import (
     ACCEPTED,
     CANDIDATE_PAIRS,
+    GAINS,
     OPENINGS,
     PAIRS,
     RAW,
@@ -56,7 +59,7 @@ class Attempt:
 @stage(
     gives=CANDIDATE_PAIRS,
     takes=(RAW_CORPUS, SEED_PAIRS, REVERSE_MODEL),
-    version="4",
+    version="5",
     settings=("generation",),
     prompts=("reverse",),
 )
@@ -72,10 +75,17 @@ def write_instructions(run: StageRun) -> StageOutput:
     suited, openings = _openings(run, whole, model)
     attempts = [attempt for text in whole for attempt in _attempts(run, text, suited.get(text.doc_id, []), model)]
     raw = _generate(run, attempts)
-    rows = [*_judged(run, attempts, raw, model), *(_flawed(run, text, model) for text in texts if text.flaw)]
+    written = list(_judged(run, attempts, raw, model))
+    gains = _choose_by_gain(run, written, model)
+    rows = [*written, *(_flawed(run, text, model) for text in texts if text.flaw)]
     tokens = raw.done.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
     return StageOutput(
-        tables={PAIRS.name: PAIRS.frame(rows).sort("pair_id"), RAW.name: raw.done, OPENINGS.name: openings},
+        tables={
+            PAIRS.name: PAIRS.frame(rows).sort("pair_id"),
+            RAW.name: raw.done,
+            GAINS.name: gains,
+            OPENINGS.name: openings,
+        },
         figures=CandidateFigures(
             funnel=_funnel(rows),
             documents=len(texts),
@@ -103,7 +113,7 @@ def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[st
         _reverse_model(run),
         [Request(key, prompt("reverse").render(text=text.text)) for key, text in keys.items()],
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
-        RowLog.open(run.rows / OPENINGS.name, OPENINGS.schema, run.previous, OPENINGS.name),
+        run.row_log(OPENINGS),
         batch_rows=SCORED_ROWS,
         progress=run.progress,
         maximum_failed_share=settings.maximum_failed_share,
@@ -126,7 +136,7 @@ def _generate(run: StageRun, attempts: Sequence[Attempt]) -> Rows:
         _reverse_model(run),
         [attempt.request for attempt in attempts],
         run.settings.generation,
-        RowLog.open(run.rows / RAW.name, RAW.schema, run.previous, RAW.name),
+        run.row_log(RAW),
         run.progress,
     )
 
@@ -150,6 +160,25 @@ def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -
             status = "repeated"
         seen.add((attempt.text.doc_id, instruction))
         yield _row(run, attempt.text, model, attempt, answers[key]["raw_output"], instruction, status)
+
+
+def _choose_by_gain(run: StageRun, rows: Sequence[dict[str, Any]], model: str) -> pl.DataFrame:
+    """Write gain and status into the rows that are accepted so far: of every text those go on that gain most. The rows of GAINS."""
+    settings = run.settings.generation
+    accepted = {row["pair_id"]: row for row in rows if row["status"] == ACCEPTED and settings.chooses_by_gain}
+    gained = measure_gains(
+        _reverse_model(run),
+        model,
+        [(key, row["response"], row["instruction"]) for key, row in accepted.items()],
+        run.row_log(GAINS),
+        run.progress,
+    )
+    statuses = statuses_by_gain(gained.values, {key: row["doc_id"] for key, row in accepted.items()}, settings)
+    for key, status in statuses.items():
+        accepted[key].update(gain=gained.values[key], status=status)
+    for key, reason in gained.failed.items():
+        accepted[key].update(status="failed", detail=printable(reason))
+    return gained.rows
 
 
 def _flawed(run: StageRun, text: Text, model: str) -> dict[str, object]:
@@ -180,6 +209,7 @@ def _row(
         "model": model,
         "seed": run.settings.generation.seed,
         "raw_output": raw_output,
+        "gain": None,
         "status": status,
         "detail": detail,
     }

@@ -11,19 +11,19 @@ import polars as pl
 from xinstr_core.curation.ablation import ablate
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
-from xinstr_core.curation.generated import Generated, by_pair, generated_instructions
+from xinstr_core.curation.generated import Generated, Logs, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoders import encoder_identity
 from xinstr_core.engines.encoding import encode
-from xinstr_core.engines.resume import RowLog
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.evaluator import (
     EVALUATOR,
     GENERATED,
+    GENERATED_GAINS,
     GENERATED_RAW,
     HELD_OUT,
     SHUFFLED,
@@ -70,7 +70,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
 @stage(
     gives=EVALUATOR,
     takes=(SEED_PAIRS,),
-    version="11",
+    version="12",
     settings=("evaluator",),
     prompts=("reverse", "rating", "response_seed"),
     files=files,
@@ -78,17 +78,15 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
 def train_and_validate(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
-    generated, raw = GENERATED.schema.to_frame(), GENERATED_RAW.schema.to_frame()
+    generated = {table.name: table.schema.to_frame() for table in (GENERATED, GENERATED_RAW, GENERATED_GAINS)}
 
     def write(adapter: Path, pairs: Sequence[Pair]) -> Generated:
         """For the heads' pairs, and for those that validate."""
-        nonlocal generated, raw
-        rows = RowLog.open(run.rows / GENERATED_RAW.name, GENERATED_RAW.schema, run.previous, GENERATED_RAW.name)
+        logs = Logs(run.row_log(GENERATED_RAW), run.row_log(GENERATED_GAINS))
         asked = [*pairs, *seeds.held_out]
-        generated, raw = generated_instructions(
-            run.engines, adapter, asked, run.settings.generation, rows, run.progress
-        )
-        return by_pair(generated)
+        written = generated_instructions(run.engines, adapter, asked, run.settings.generation, logs, run.progress)
+        generated.update(written)
+        return by_pair(written[GENERATED.name])
 
     trained = train_evaluator(
         run.engines,
@@ -103,7 +101,9 @@ def train_and_validate(run: StageRun) -> StageOutput:
         progress=run.progress,
     )
     evaluator = trained.evaluator
-    seeds = replace(seeds, held_out_material=replace(seeds.held_out_material, instructions=by_pair(generated)))
+    seeds = replace(
+        seeds, held_out_material=replace(seeds.held_out_material, instructions=by_pair(generated[GENERATED.name]))
+    )
     rated, shuffled = rate_held_out(run, evaluator, seeds, log)
     validation = validate(rated, shuffled)
     first, *others = trained.trainings.values() or [NO_TRAINING]
@@ -112,8 +112,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
             HELD_OUT.name: rated,
             SHUFFLED.name: shuffled,
             WRITTEN.name: as_table(seeds.material.responses),
-            GENERATED.name: generated,
-            GENERATED_RAW.name: raw,
+            **generated,
             **evaluator.tables(),
             **log.tables,
         },

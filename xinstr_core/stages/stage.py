@@ -16,6 +16,7 @@ import polars as pl
 
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.history import remember
@@ -69,6 +70,10 @@ class StageRun:
     def figures(self, contract: Contract[Told]) -> Told:
         """The figures of an asset that the stage takes."""
         return self.inputs[contract.asset].read_figures(contract.figures)
+
+    def row_log(self, table: Table) -> RowLog:
+        """Where the rows of a table that the stage gives are kept, with those of the replaced partition."""
+        return RowLog.open(self.rows / table.name, table.schema, self.previous, table.name)
 
     def earlier(self, name: str) -> Earlier | None:
         """The training that the replaced partition holds under `name`, if it says what that learned from."""

@@ -10,19 +10,20 @@ import numpy
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.curation import generated as module
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.generated import Judged, by_pair, generated_instructions
+from xinstr_core.curation.generated import Judged, Logs, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set
-from xinstr_core.engines.base import Completion, Decoding, Request
+from xinstr_core.engines.base import Completion, Decoding, Request, TokenScores
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.progress import silent
-from xinstr_core.schemas.candidate_pairs import RAW
+from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.candidate_pairs import GAINS, RAW
 from xinstr_core.settings import GenerationSettings
 
 UGALI = Pair("u", "What is ugali?", "Ugali ni chakula cha unga wa mahindi.")
 TANGA = Pair("t", "Where is Tanga?", "Tanga ni mji wa pwani ya kaskazini mashariki.")
+EMPTY = prompt("reverse").render(text="")
 WRITTEN = {
     "u": ["What is the dish ugali?", "What is a guitar?", "What is the dish ugali?"],
     "t": ["Where is the port of Tanga?", "Tanga", "What is the largest town?"],
@@ -38,6 +39,7 @@ ANGLES = {  # from the seed's own instruction, degrees
 class Writer:
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.scored: list[str] = []
         self.die_after = -1
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
@@ -50,6 +52,18 @@ class Writer:
             self.asked.append(request.prompt)
             found.append(Completion(request.key, WRITTEN[pair][nth], 9, 3, True))
         return found
+
+    def score(self, requests: Sequence[Request]) -> list[TokenScores]:
+        """A text adds as many nats as the instruction has words, but nothing to what is asked of guitars."""
+        self.scored += [request.completion for request in requests]
+        return [
+            TokenScores(
+                one.key,
+                (0.0 if one.prompt == EMPTY else 0.0 if "guitar" in one.completion else len(one.completion.split()),),
+                0.0,
+            )
+            for one in requests
+        ]
 
 
 class StandIn:
@@ -79,10 +93,11 @@ def adapter(tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
-def generate(writer: Writer, adapter: Path, batch_rows: int = 2) -> Any:
-    engines, settings = cast(Engines, StandIn(writer)), GenerationSettings(batch_rows=batch_rows)
-    log = RowLog.open(adapter.parent / "rows", RAW.schema)
-    return generated_instructions(engines, adapter, [UGALI, TANGA], settings, log, silent)[0]
+def generate(writer: Writer, adapter: Path, pairs: Sequence[Pair] = (UGALI, TANGA), **generation: Any) -> Any:
+    settings = GenerationSettings(**{"batch_rows": 2, "candidates": 3, **generation})
+    logs = Logs(*(RowLog.open(adapter.parent / table.name, table.schema) for table in (RAW, GAINS)))
+    engines = cast(Engines, StandIn(writer))
+    return generated_instructions(engines, adapter, pairs, settings, logs, silent)["generated"]
 
 
 def test_the_level_is_how_near_an_instruction_comes_to_the_seeds_own(adapter: Path) -> None:
@@ -96,6 +111,29 @@ def test_the_level_is_how_near_an_instruction_comes_to_the_seeds_own(adapter: Pa
     assert table["similarity"].to_list() == [0.7193, 0.5, 0.9397, 0.1736]
 
 
+def test_what_several_people_asked_of_a_text_counts_alike_and_the_text_is_asked_once(adapter: Path) -> None:
+    """Of a text with two questions each instruction is held to the nearer one, and its rows have the key of the first."""
+    other = Pair("v", "What is the largest town?", f" {TANGA.response} ")
+    writer = Writer()
+    table = generate(writer, adapter, [other, UGALI, TANGA]).filter(pair_id="t")
+    assert table.select("instruction", "own", "similarity", "level").sort("instruction").rows() == [
+        ("What is the largest town?", "What is the largest town?", 1.0, "3"),
+        ("Where is the port of Tanga?", "What is the largest town?", 0.9613, "3"),
+    ]
+    assert len(writer.asked) == 3 * 2
+
+
+def test_they_are_chosen_as_candidates_are(adapter: Path) -> None:
+    """Of a text the one that gains most; and none that gains less than is wanted, whatever else the text has."""
+    writer = Writer()
+    two = generate(writer, adapter, chosen_candidates=1)
+    assert two["instruction"].to_list() == ["Where is the port of Tanga?", "What is the dish ugali?"]
+    assert sorted({one for one in writer.scored if one}) == sorted(ANGLES), (
+        "what repeats another or is none is not read"
+    )
+    assert set(generate(Writer(), adapter, minimum_gain=1)["instruction"]) == {*ANGLES} - {"What is a guitar?"}
+
+
 def test_killed_in_the_middle_it_goes_on(adapter: Path) -> None:
     writer = Writer()
     writer.die_after = 3
@@ -103,7 +141,7 @@ def test_killed_in_the_middle_it_goes_on(adapter: Path) -> None:
         generate(writer, adapter)
     writer.die_after = -1
     assert generate(writer, adapter).height == 4
-    assert len(writer.asked) <= module.SAMPLES * 2 + 1, "only the batch that was not finished is asked again"
+    assert len(writer.asked) <= 3 * 2 + 1, "only the batch that was not finished is asked again"
 
 
 def test_they_are_rows_of_the_rating_set_with_their_level_and_what_it_says_of_the_fit() -> None:

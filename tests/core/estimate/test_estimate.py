@@ -30,6 +30,10 @@ def workspace(tmp_path: Path, tiny_model_folder: Path) -> Workspace:
     return Workspace(tmp_path, base_model=str(tiny_model_folder))
 
 
+def generating(settings: Settings, **generation: Any) -> Settings:
+    return settings.model_copy(update={"generation": settings.generation.model_copy(update=generation)})
+
+
 def test_every_stage_of_the_line_has_a_workload() -> None:
     assert [*workloads(MATERIAL, Settings())] == [stage.name for stage in LINE]
 
@@ -41,12 +45,21 @@ def test_a_training_reads_every_row_in_every_epoch() -> None:
 
 
 def test_a_text_is_read_once_for_all_its_candidates() -> None:
-    settings = load_settings("modern")
-    one = settings.model_copy(update={"generation": settings.generation.model_copy(update={"candidates": 1})})
+    settings = generating(load_settings("modern"), chosen_candidates=0, minimum_gain=0.0)
+    one = generating(settings, candidates=1)
     few, many = (workloads(MATERIAL, chosen)["candidate_pairs"] for chosen in (one, settings))
     assert many.read_tokens == few.read_tokens
     assert (few.rows, many.rows) == (95 * 3, 95 * 6)
     assert many.written_tokens == 2 * few.written_tokens
+
+
+def test_what_gains_little_costs_a_reading_more_and_is_not_rated() -> None:
+    settings = generating(load_settings("small"), chosen_candidates=0, minimum_gain=0.0)
+    every, chosen = (workloads(MATERIAL, one) for one in (settings, generating(settings, chosen_candidates=3)))
+    asked = 8 * 0.9 * 2 * (10 + 20)  # accepted ones, after their text and alone
+    assert chosen["candidate_pairs"].read_tokens - every["candidate_pairs"].read_tokens == 95 * (200 + asked)
+    assert (every["refined_pairs"].rows, chosen["refined_pairs"].rows) == (round(95 * 8 * 0.9), 95 * 3)
+    assert chosen["evaluator"].read_tokens < every["evaluator"].read_tokens
 
 
 def test_every_arm_costs_a_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,46 @@ def test_the_same_instruction_again_for_a_text_is_repeated(build: Build, monkeyp
     assert partition.figures["funnel"] == {"taken": 9, "lost": {"repeated": 3}, "kept": 6}
 
 
+def test_only_what_gains_most_from_its_text_goes_on(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer's stand-in finds an instruction the less likely after a text of Tanga the longer it is."""
+    written = ["What is the first thing?", "What is that?", "What is the first thing?"]
+    monkeypatch.setattr(Writer, "answer", staticmethod(lambda request, nth: written[nth]))
+    partition = build({"d2": TEXTS["d2"]}, candidates=3, chosen_candidates=1)
+    assert set(pairs(partition).select("instruction", "gain", "status").rows()) == {
+        ("What is the first thing?", -23.0, "others_gain_more"),
+        ("What is that?", -12.0, "accepted"),
+        ("What is the first thing?", None, "repeated"),
+    }
+    assert partition.figures["funnel"] == {"taken": 3, "lost": {"others_gain_more": 1, "repeated": 1}, "kept": 1}
+
+
+def test_other_limits_of_gain_read_and_write_nothing_again(build: Build) -> None:
+    assert pairs(build(candidates=2))["gain"].to_list() == [None] * 6, "not read where nothing is chosen by it"
+    first = build(candidates=2, chosen_candidates=1)
+    assert first.figures["funnel"] == {"taken": 6, "lost": {"others_gain_more": 3}, "kept": 3}
+    read = len(Writer.scored)
+    assert build(candidates=2, minimum_gain=0.5).figures["funnel"]["lost"] == {"text_adds_little": 6}
+    assert len(Writer.scored) == read
+    assert len(Writer.generated) == 6
+
+
+def test_an_instruction_that_cannot_be_read_is_a_failed_row(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain_score = Writer.score
+
+    def score(self: Writer, requests: Sequence[Request]) -> list[TokenScores]:
+        if any("Tanga" in one.prompt for one in requests):
+            raise ValueError("no such letter")
+        return plain_score(self, requests)
+
+    monkeypatch.setattr(Writer, "score", score)
+    partition = build(chosen_candidates=1)
+    assert pairs(partition).select("doc_id", "status", "detail").rows() == [
+        ("d1", "accepted", None),
+        ("d2", "failed", "ValueError: no such letter"),
+        ("d3", "accepted", None),
+    ]
+
+
 def test_texts_that_open_in_the_middle_cost_no_generation(build: Build) -> None:
     texts = {**TEXTS, "d4": "lakini hii ni sehemu ya maandishi marefu.", "d5": ", na kadhalika, kama tulivyosema."}
     partition = build(texts, candidates=2, guided_candidates=1)

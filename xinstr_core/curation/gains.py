@@ -1,0 +1,81 @@
+"""What a text adds to the likelihood of an instruction, and which of its instructions go on for it.
+
+A reverse model's fluent mistakes are likely after every text; an instruction that this text answers is likelier after it
+than without. Of what costs little, that tells most about which are worth rating (docs/decisions/0013, 0016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy
+import polars as pl
+
+from xinstr_core.engines.base import SCORED_ROWS, Engine, Request, TokenScores
+from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
+from xinstr_core.identity import content_key
+from xinstr_core.progress import Progress
+from xinstr_core.prompts.render import prompt
+from xinstr_core.schemas.candidate_pairs import ACCEPTED, GAINS, LITTLE_GAIN, LOWER_GAIN
+from xinstr_core.settings import GenerationSettings
+
+
+def gain(given: TokenScores, alone: TokenScores) -> float:
+    """Nats a token that a text adds to the log-probability of an instruction: the mean of given minus alone."""
+    return float(numpy.mean(given.tokens) - numpy.mean(alone.tokens))
+
+
+@dataclass(frozen=True)
+class Gains:
+    """The gain of every instruction by its key, why others could not be read, and the rows of GAINS behind it."""
+
+    values: dict[str, float]
+    failed: dict[str, str]
+    rows: pl.DataFrame
+
+
+def measure_gains(
+    load: Load, model: str, asked: Iterable[tuple[str, str, str]], log: RowLog, progress: Progress
+) -> Gains:
+    """The gain of every (key, text, instruction). `model` identifies the model; what the `log` holds is not read again."""
+    reverse = prompt("reverse")
+    requests = {
+        key: Request(content_key("gain", model, text, instruction), reverse.render(text=text), instruction)
+        for key, text, instruction in asked
+    }
+
+    def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
+        empty = reverse.render(text="")
+        scores = engine.score([*batch, *(Request(f"alone {one.key}", empty, one.completion) for one in batch)])
+        by_key = {score.key: score for score in scores}
+        return GAINS.frame([{KEY: one.key, "gain": gain(by_key[one.key], by_key[f"alone {one.key}"])} for one in batch])
+
+    rows = run_rows(load, list(requests.values()), work, log, batch_rows=SCORED_ROWS, progress=progress)
+    found = dict(rows.done.iter_rows())
+    return Gains(
+        {key: found[request.key] for key, request in requests.items() if request.key in found},
+        {key: rows.failed[request.key] for key, request in requests.items() if request.key in rows.failed},
+        rows.done,
+    )
+
+
+def statuses_by_gain(
+    gained: Mapping[str, float], text_of: Mapping[str, str], settings: GenerationSettings
+) -> dict[str, str]:
+    """ACCEPTED, or why it does not go on, for each instruction whose gain is known; `text_of` names its text.
+
+    Of every text the `chosen_candidates` that gain most go on, and none that gains less than `minimum_gain`.
+    """
+    found: dict[str, str] = {}
+    taken: dict[str, int] = {}
+    for key in sorted(gained, key=lambda key: (-gained[key], key)):
+        place = taken.get(text_of[key], 0)
+        if settings.minimum_gain and gained[key] < settings.minimum_gain:
+            found[key] = LITTLE_GAIN
+        elif settings.chosen_candidates and place >= settings.chosen_candidates:
+            found[key] = LOWER_GAIN
+        else:
+            found[key] = ACCEPTED
+            taken[text_of[key]] = place + 1
+    return found
