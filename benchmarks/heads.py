@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy
 import polars as pl
+from found_by_gain import own_found
 from parallel_seeds import unseen, workspace
-from real import built, found_by_gain, gemma
+from real_languages import built, gemma
 
 from xinstr_core.curation.evaluator import Evaluator, near_of_rated, seen_by
 from xinstr_core.curation.generated import by_pair
@@ -96,7 +97,7 @@ def main() -> None:
                 print(f"level, {terms} {penalty:5}: {folded(level, names, LEVELS, products, penalty)}")
         for penalty in PENALTIES:
             print(f"right, signals  {penalty:5}: {folded(right, seen_by(RIGHT, names), (NO, YES), False, penalty)}")
-        found = found_by_gain(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
+        found = own_found(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
         print(f"own instruction by gain, of {len(pairs)} unseen pairs: {found}")
 
 

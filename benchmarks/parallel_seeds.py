@@ -13,7 +13,9 @@ import json
 from pathlib import Path
 
 import polars as pl
-from real import FOLDER, LANGUAGES, SET, build, built, found_by_gain, gemma, prepare, records, table, write_lines
+from found_by_gain import own_found
+from real import table
+from real_languages import FOLDER, LANGUAGES, SET, build, built, gemma, prepare, records, write_lines
 from real_models import GEMMA, MODELS
 from real_text import DATA
 
@@ -69,7 +71,7 @@ def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
         pairs, held_out = unseen(homes["parallel"], tag, settings)
         with Engines(settings, gemma()) as engines:
             evaluator = Evaluator.load(engines, built(home, EVALUATOR.asset, tag), settings.evaluator, language)
-            found = found_by_gain(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
+            found = own_found(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
             fit = rated_fit(evaluator, held_out, home / "fit")
         nearest = found["among its nearest"]
         texts = round(found["texts"])

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from parallel_seeds import workspace
-from real import built, gemma, records
+from real_languages import built, gemma, records
 
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator
