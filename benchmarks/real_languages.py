@@ -37,6 +37,8 @@ PROSE = {"news", "health", "news-window"}  # kinds of parallel documents with on
 SET = {
     "reverse_model.maximum_seed_pairs": "700",
     "diversity.encoder": json.dumps(str(MODELS / MINILM.name)),
+    "diversity.target_rows": "40",
+    "tuning.include_seeds": "false",
     "evaluation.maximum_prompts": "24",
     "evaluation.maximum_new_tokens": "96",
     "evaluation.arms": '["seed_only", "random", "uncurated", "bottom_half"]',
