@@ -84,7 +84,7 @@ class Round:
 @stage(
     gives=REFINED_PAIRS,
     takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
-    version="12",
+    version="13",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
     files=lambda workspace, language: {"audit": identity(audited_levels(workspace.home, language.tag))},
@@ -205,10 +205,17 @@ def _outcome(before: Round, after: Round, settings: Settings) -> tuple[str, bool
         return "discarded: no better than the round before", True
     if not after.validation.may_gate(settings.evaluator):
         return "discarded: not accurate enough to gate", True
+    if settings.curation.wanted_precision and _tells_right(after) < _tells_right(before):
+        return "discarded: tells right instructions of a model worse than the round before", True
     agreement = _agreement(before.ratings, after.ratings, settings.curation)
     said = f"used; keeps or drops {agreement:.3f} of the pairs as the round before"
     last = agreement >= settings.curation.stop_agreement
     return f"{said}: the last" if last else said, last
+
+
+def _tells_right(round_: Round) -> float:
+    """How well right instructions of a model are told from wrong ones; by chance where nothing is known of them."""
+    return round_.validation.areas.get("auc_generated", 0.5)
 
 
 def _folder(number: int, task: str) -> str:

@@ -341,6 +341,7 @@ def written(*rows: tuple[str, float], proved: float = 0.7) -> tuple[pl.DataFrame
             **dict(zip((*PROBABILITIES, *SCORES), GOOD, strict=True)),
             "construction": "generated",
             "level": level,
+            "fits": {"3": True, "1": False}.get(level),
             "right_instruction": p,
         }
         for number, (level, p) in enumerate(rows)
@@ -417,6 +418,21 @@ def test_rounds_are_compared_by_what_the_precision_keeps(refine: Refine) -> None
     partition = refine(Rounds(raters), rounds=2, wanted_precision=0.9)
     assert partition.figures["rounds"][1]["outcome"] == "used; keeps or drops 0.750 of the pairs as the round before"
     assert verdicts(partition)["b"] == "below_wanted_precision"
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome"),
+    [
+        (0.3, "used; keeps or drops 1.000 of the pairs as the round before: the last"),
+        (0.995, "discarded: tells right instructions of a model worse than the round before"),
+    ],
+)
+def test_a_round_may_not_tell_right_instructions_worse(refine: Refine, after: float, outcome: str) -> None:
+    """A wrong one passes for surer than the right ones after the second round, or does not."""
+    before, later = written(*RIGHT, ("1", 0.3)), written(*RIGHT, ("1", after), proved=0.9)
+    raters = [Rater("first", {}, held_out=before), Rater("second", {}, held_out=later)]
+    partition = refine(Rounds(raters), rounds=2, wanted_precision=0.9)
+    assert partition.figures["rounds"][1]["outcome"] == outcome
 
 
 MANY = candidates(*((f"p{number:02}", f"d{number:02}", 0) for number in range(24)))
