@@ -6,9 +6,9 @@ entry in `languages.toml`, and what is given for one run (`presets/`). Unknown k
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -177,6 +177,11 @@ class GenerationSettings(Section):
         ge=0,
         le=16,
         description="further instructions of each text that open as a real user's request opens: more kinds of requests than a reverse model asks by itself",
+    )
+    openings: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
+        default=(),
+        max_length=16,
+        description="a further instruction of each text for every one of these, that opens so: requests that a text of its kind answers whatever it is about",
     )
     chosen_candidates: int = Field(
         default=0,

@@ -70,7 +70,7 @@ def generated_instructions(
     model, load = f"{engines.base.fingerprint} {adapter_hash(adapter)}", engines.reverse(adapter)
     asked = _asked_by_people(pairs)
     texts = {key: of_text[0].response for key, of_text in asked.items()}
-    tried, raw = try_instructions(load, model, texts, settings.candidates, drawn, logs.raw, progress)
+    tried, raw = try_instructions(load, model, texts, drawn, logs.raw, progress)
     usable = list({(one.text, one.instruction): one for one in reversed(tried) if one.status == ACCEPTED}.values())
     gained = measure_gains(
         load,

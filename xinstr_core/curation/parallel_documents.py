@@ -90,7 +90,7 @@ def parallel_seeds(
     by_key = {document.key: document for document in documents}
     texts = {key: document.english for key, document in by_key.items()}
     log = RowLog.open(folder / RAW.name, RAW.schema)
-    tried, _ = try_instructions(load, model, texts, generation.candidates, generation, log, progress)
+    tried, _ = try_instructions(load, model, texts, generation, log, progress)
     accepted = [(one.key, texts[one.text], one.instruction) for one in tried if one.status == ACCEPTED]
     gained = measure_gains(load, model, accepted, RowLog.open(folder / GAINS.name, GAINS.schema), progress).values
     for name, of_document in groupby(tried, key=lambda one: one.text):

@@ -62,21 +62,23 @@ def try_instructions(
     load: Load,
     model: str,
     texts: Mapping[str, str],
-    samples: int,
     settings: GenerationSettings,
     log: RowLog,
     progress: Progress,
 ) -> tuple[list[Tried], pl.DataFrame]:
-    """(so many instructions of every text, failed ones too, sorted by text and sample; the raw answers). `model` identifies it."""
+    """(instructions of every text, failed ones too, sorted by text and sample; the raw answers). `model` identifies it.
+
+    Free ones as many as the settings have candidates, then one from each of their openings.
+    """
     decoding = str(decoding_of(settings))
     asked: dict[str, tuple[str, int]] = {}
     requests = []
     for name, text in texts.items():
         rendered = prompt("reverse").render(text=text)
-        for sample in range(samples):
-            key = content_key("tried", model, decoding, rendered, str(sample))
+        for sample, opening in enumerate([*[""] * settings.candidates, *settings.openings]):
+            key = content_key("tried", model, decoding, rendered, f"{opening}{sample}")
             asked[key] = name, sample
-            requests.append(reverse_request(key, text))
+            requests.append(reverse_request(key, text, opening))
     raw = write_raw_instructions(load, requests, settings, log, progress)
     tried = [Tried(key, *asked[key], "", "failed") for key in raw.failed]
     for row in raw.done.iter_rows(named=True):

@@ -89,7 +89,12 @@ class _Plan:
     @property
     def _asked(self) -> int:
         """Instructions that are tried for a text."""
-        return self.settings.generation.candidates + self.settings.generation.guided_candidates
+        return self._tried + self.settings.generation.guided_candidates
+
+    @property
+    def _tried(self) -> int:
+        """Those of them that are tried for a seed's text, too."""
+        return self.settings.generation.candidates + len(self.settings.generation.openings)
 
     @property
     def _pairs(self) -> int:
@@ -158,7 +163,7 @@ class _Plan:
         work = self._adapters(seeds - held_out - for_heads, settings.epochs, a_seed)
         rated = (held_out + for_heads) * a_seed + held_out
         if "generated" in settings.constructions:
-            texts, asked = held_out + for_heads, self.settings.generation.candidates
+            texts, asked = held_out + for_heads, self._tried
             rated += round(texts * (self._rated_of(asked) - 1))
             work += Workload(
                 read_tokens=texts * (self.material.responses.tokens + TEMPLATE_TOKENS),

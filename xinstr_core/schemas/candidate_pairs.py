@@ -35,9 +35,7 @@ PAIRS = Table(
         PAIR_ID,
         DOC_ID,
         SAMPLE,
-        Column(
-            "opening", pl.String, "a real request's first words, where it had to begin so; else null", nullable=True
-        ),
+        Column("opening", pl.String, "the first words that it had to begin with; else null", nullable=True),
         INSTRUCTION,
         RESPONSE,
         Column("prompt_version", pl.String, "version of the reverse prompt"),

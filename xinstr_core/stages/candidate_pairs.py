@@ -122,11 +122,11 @@ def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[st
 
 
 def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) -> Iterator[Attempt]:
-    """The instructions that are tried for a text: sampled freely, then from each opening."""
+    """The instructions that are tried for a text: sampled freely, then from each opening of seeds and of the settings."""
     settings = run.settings.generation
     asked = prompt("reverse").render(text=text.text)
     decoding = json.dumps(asdict(decoding_of(settings)))
-    for sample, opening in enumerate([*[""] * settings.candidates, *openings]):
+    for sample, opening in enumerate([*[""] * settings.candidates, *openings, *settings.openings]):
         key = content_key("generation", model, decoding, asked, opening, str(sample))
         yield Attempt(text, sample, opening, reverse_request(key, text.text, opening))
 

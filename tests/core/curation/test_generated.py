@@ -39,6 +39,7 @@ ANGLES = {  # from the seed's own instruction, degrees
 class Writer:
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.opened: list[str] = []
         self.scored: list[str] = []
         self.die_after = -1
 
@@ -50,6 +51,7 @@ class Writer:
             pair = "u" if UGALI.response in request.prompt else "t"
             nth = self.asked.count(request.prompt)
             self.asked.append(request.prompt)
+            self.opened.append(request.completion)
             found.append(Completion(request.key, WRITTEN[pair][nth], 9, 3, True))
         return found
 
@@ -121,6 +123,12 @@ def test_what_several_people_asked_of_a_text_counts_alike_and_the_text_is_asked_
         ("Where is the port of Tanga?", "What is the largest town?", 0.9613, "3"),
     ]
     assert len(writer.asked) == 3 * 2
+
+
+def test_they_open_as_candidates_do(adapter: Path) -> None:
+    writer = Writer()
+    assert generate(writer, adapter, candidates=1, openings=["Tell me about", "Explain"]).height == 4
+    assert sorted(writer.opened) == ["", "", "Explain", "Explain", "Tell me about", "Tell me about"]
 
 
 def test_they_are_chosen_as_candidates_are(adapter: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_training_reads_every_row_in_every_epoch() -> None:
 
 
 def test_a_text_is_read_once_for_all_its_candidates() -> None:
-    settings = generating(load_settings("modern"), chosen_candidates=0, minimum_gain=0.0)
+    settings = generating(load_settings("modern"), openings=(), chosen_candidates=0, minimum_gain=0.0)
     one = generating(settings, candidates=1)
     few, many = (workloads(MATERIAL, chosen)["candidate_pairs"] for chosen in (one, settings))
     assert many.read_tokens == few.read_tokens
@@ -54,7 +54,7 @@ def test_a_text_is_read_once_for_all_its_candidates() -> None:
 
 
 def test_what_gains_little_costs_a_reading_more_and_is_not_rated() -> None:
-    settings = generating(load_settings("small"), chosen_candidates=0, minimum_gain=0.0)
+    settings = generating(load_settings("small"), openings=(), chosen_candidates=0, minimum_gain=0.0)
     every, chosen = (workloads(MATERIAL, one) for one in (settings, generating(settings, chosen_candidates=3)))
     asked = 8 * 0.9 * 2 * (10 + 20)  # accepted ones, after their text and alone
     assert chosen["candidate_pairs"].read_tokens - every["candidate_pairs"].read_tokens == 95 * (200 + asked)

@@ -186,6 +186,18 @@ def test_a_text_is_asked_only_as_suits_it(build: Build, monkeypatch: pytest.Monk
     assert table["opening"].to_list() == ["How do I", "Tell me about", "What is the best"]
 
 
+def test_openings_of_the_settings_follow_all_others_and_cost_no_reading(build: Build) -> None:
+    table = pairs(build(candidates=1, openings=[" Tell me about ", "Write a story about"]))
+    assert table.select("sample", "opening").rows() == [(0, None), (1, "Tell me about"), (2, "Write a story about")] * 3
+    assert table["instruction"].to_list()[1:3] == [
+        "Tell me about the thing number 1?",
+        "Write a story about the thing number 2?",
+    ]
+    assert Writer.scored == []
+    build(candidates=1, openings=["Tell me about"])
+    assert len(Writer.generated) == 9, "what was written stays"
+
+
 def test_seeds_without_a_common_opening_guide_nothing(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "common_openings", lambda instructions: [])
     assert pairs(build(guided_candidates=2))["sample"].to_list() == [0, 0, 0]
