@@ -42,6 +42,7 @@ SMALLER = {
     **{f"{training}.learning_rate": "1e-4" for training in TRAININGS},
     "generation.maximum_new_tokens": "48",
     "generation.candidates": "2",  # each is written twice with guidance, and rated after its own text, near ones and halves
+    "generation.openings": '["Tell me about"]',
     "generation.minimum_gain": "0",  # ten steps teach a reverse model little of what a text adds
     "evaluation.maximum_new_tokens": "64",
     # A rater of 16 seeds proves nothing: whether it may decide what is kept must not be a matter of luck here.
