@@ -1,7 +1,7 @@
 """Seeds from parallel documents against English seeds alone: `python benchmarks/parallel_seeds.py id sw`.
 
-Builds each language twice up to its evaluator with Gemma 3 270M and preset `small`, as benchmarks/real.py does, once with
-the English pairs and the parallel documents and once with the English pairs alone. Both evaluators then read the same
+Builds seeds and evaluator of each language twice with Gemma 3 270M and preset `small`, once with the English pairs and 240
+parallel documents (`--documents`) and once with the English pairs alone. Both evaluators then read the same
 pairs in the language, which neither has learned from: how often is a text's own instruction the one that gains most, and
 how well does the rated fit tell a pair from a text under another's instruction? Writes benchmarks/parallel_seeds.md.
 """
@@ -17,13 +17,13 @@ from found_by_gain import own_found
 from real import table
 from real_languages import FOLDER, LANGUAGES, SET, build, built, gemma, prepare, records, write_lines
 from real_models import GEMMA, MODELS
-from real_text import DATA
 
 from xinstr_core.curation.constructions import OWN, Pair
 from xinstr_core.curation.evaluator import HEAD_DIGITS, Evaluator, near_of_rated, split_pairs
 from xinstr_core.curation.rating_set import RatedPair, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.engines.roles import Engines
+from xinstr_core.identity import content_key
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.settings import Settings
@@ -33,12 +33,15 @@ from xinstr_core.statistics import area_under_curve, share_interval
 from xinstr_core.store import write_text
 from xinstr_core.workspace import Workspace
 
-ENGLISH = "english"
+PARALLEL, ENGLISH = "parallel", "english"
+FOUND = "parallel_seeds.json"
+CORPUS = 40  # documents, of which nothing is built
+SETTINGS = SET | {"reverse_model.maximum_seed_pairs": "400"}  # what writes the instructions learns from as many
 
 
 def workspace(home: Path) -> Workspace:
     overrides: dict[str, dict[str, object]] = {}
-    for key, value in SET.items():
+    for key, value in SETTINGS.items():
         section, name = key.split(".")
         overrides.setdefault(section, {})[name] = json.loads(value)
     return Workspace(home, preset="small", overrides=overrides, base_model=str(MODELS / GEMMA.name))
@@ -68,7 +71,7 @@ def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
         of_home = workspace(home)
         language = of_home.language(tag)
         settings = of_home.settings(language)
-        pairs, held_out = unseen(homes["parallel"], tag, settings)
+        pairs, held_out = unseen(homes[PARALLEL], tag, settings)
         with Engines(settings, gemma()) as engines:
             evaluator = Evaluator.load(engines, built(home, EVALUATOR.asset, tag), settings.evaluator, language)
             found = own_found(engines.rater(evaluator.readers.adapters["instruction"])(), pairs)
@@ -91,24 +94,23 @@ def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("languages", nargs="*", default=["id", "sw"])
-    parser.add_argument("--documents", type=int, default=200)
+    parser.add_argument("--documents", type=int, default=240, help="parallel documents")
     for tag in (arguments := parser.parse_args()).languages:
-        parallel = prepare(tag, arguments.documents)
-        english = FOLDER / f"{tag}-{ENGLISH}"
-        english.mkdir(parents=True, exist_ok=True)
-        write_lines(english / "seeds.jsonl", records(DATA / LANGUAGES[tag][2]))
-        write_lines(english / "corpus.jsonl", records(parallel / "corpus.jsonl"))
-        entry = (parallel / "languages.toml").read_text("utf-8").splitlines()
+        homes = {PARALLEL: prepare(tag, CORPUS, f"{tag}-{PARALLEL}"), ENGLISH: prepare(tag, CORPUS, f"{tag}-{ENGLISH}")}
+        documents = sorted(records(homes[PARALLEL] / "parallel.jsonl"), key=lambda row: content_key(row["id"]))
+        write_lines(homes[PARALLEL] / "parallel.jsonl", documents[: arguments.documents])
+        registry = homes[ENGLISH] / "languages.toml"
+        entry = registry.read_text("utf-8").splitlines()
         entry = ['seeds = "seeds.jsonl"' if line.startswith("seeds") else line for line in entry]
-        write_text(english / "languages.toml", "\n".join(entry) + "\n")
-        homes = {"parallel": parallel, ENGLISH: english}
+        write_text(registry, "\n".join(entry) + "\n")
         for home in homes.values():
-            build(tag, home, EVALUATOR.asset)
-        write_text(parallel / "parallel_seeds.json", json.dumps(measure(tag, homes)))
+            build(tag, home, SEED_PAIRS.asset, settings=SETTINGS)
+            build(tag, home, EVALUATOR.asset, first=EVALUATOR.asset, settings=SETTINGS)
+        write_text(FOLDER / f"{tag}-{PARALLEL}" / FOUND, json.dumps(measure(tag, homes)))
     lines = ["# Seeds from parallel documents against English seeds alone", "", *(__doc__ or "").splitlines()[2:], ""]
-    for found in sorted(FOLDER.glob("*/parallel_seeds.json")):
+    for found in sorted(FOLDER.glob(f"*-{PARALLEL}/{FOUND}")):
         rows = pl.DataFrame(json.loads(found.read_text("utf-8")))
-        lines += [f"## {LANGUAGES[found.parent.name][0]}", "", *table(rows.rows(), rows.columns)]
+        lines += [f"## {LANGUAGES[found.parent.name.split('-')[0]][0]}", "", *table(rows.rows(), rows.columns)]
     write_text(Path(__file__).with_suffix(".md"), "\n".join(lines))
 
 

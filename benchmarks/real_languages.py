@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from real_text import DATA
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.precision import choose_precision
 from xinstr_core.identity import content_key, normalised
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.store import Partition, Store, write_text
 from xinstr_core.workspace import home_folder
 
@@ -59,13 +60,13 @@ def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def prepare(tag: str, documents: int) -> Path:
+def prepare(tag: str, documents: int, folder: str = "") -> Path:
     """The home of a language: corpus, the English sides that it has, seeds, gold and registry.
 
     Documents of the corpus make no seeds. Gold of languages without English instructions are native questions.
     """
     name, script, seeds, parallel = LANGUAGES[tag]
-    home = FOLDER / tag
+    home = FOLDER / (folder or tag)
     home.mkdir(parents=True, exist_ok=True)
     corpus = list(records(DATA / "corpus" / f"{tag}.jsonl"))[:documents]
     write_lines(home / "corpus.jsonl", corpus)
@@ -100,9 +101,11 @@ def as_running_text(row: dict[str, Any]) -> dict[str, Any]:
     return row | {side: row[side].replace("\n", " ") for side in ("text_en", "text")}
 
 
-def build(tag: str, home: Path, last: str) -> None:
-    options = [part for key, value in SET.items() for part in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "xinstr_dagster.cli", "build", tag, "--preset", "small", "--to", last]
+def build(tag: str, home: Path, last: str, *, first: str = RAW_CORPUS.asset, settings: Mapping[str, str] = SET) -> None:
+    """Build the stages of a language from the first to the last; what is built already stays."""
+    options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    stages = ["--from", first, "--to", last]
+    command = [sys.executable, "-m", "xinstr_dagster.cli", "build", tag, "--preset", "small", *stages]
     base = ["--base-model", str(MODELS / GEMMA.name)]
     # A stage that keeps nothing ends the build: that is a result, and the table shows how far it came.
     subprocess.run([*command, *base, *options], env={**os.environ, "XINSTR_HOME": str(home)}, check=False)
