@@ -141,13 +141,15 @@ def of_pairs(home: Path, store: Store, tag: str) -> Told:
     figures, best = refined.read_figures(REFINED_PAIRS.figures), surest(refined)
     told: Told = [("curated", figures.curated), ("kept", f"{figures.funnel.kept} of {figures.funnel.taken}")]
     if proof := figures.precision:
-        interval = f"{proof.precision} ({proof.low} to {proof.high})"
         told += [
-            ("texts with a pair that is as surely right as is wanted", surely_right(best, proof.wanted)),
+            ("texts with a pair that is as surely right as is wanted", taken(best["decides"].to_list(), proof.wanted)),
             ("held-out instructions kept", f"{proof.checked_kept} of {proof.checked}"),
-            ("right of them", interval),
-            ("wrong of them", proof.wrong),
         ]
+        if proof.precision is not None:
+            told += [
+                ("right of them", f"{proof.precision} ({proof.low} to {proof.high})"),
+                ("wrong of them", proof.wrong),
+            ]
     if found := read(home / ENGLISH):
         rows = best.filter(pl.col("pair_id").is_in([*found])).sort("decides", descending=True)
         half = len(rows) // 2
@@ -160,11 +162,6 @@ def of_pairs(home: Path, store: Store, tag: str) -> Told:
             for name, share, count in shares(rows, "half")
         ]
     return told
-
-
-def surely_right(best: pl.DataFrame, wanted: float) -> int:
-    """How many pairs a wanted precision takes, were the rating trusted."""
-    return taken(best["decides"].to_list(), wanted)
 
 
 def read(path: Path) -> dict[str, Any]:
