@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy
 import polars as pl
 
-from xinstr_core.engines.base import SCORED_ROWS, Engine, Request, TokenScores
+from xinstr_core.curation.token_scores import gain_signals
+from xinstr_core.engines.base import Engine, Request
 from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
@@ -20,10 +20,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import ACCEPTED, GAINS, LITTLE_GAIN, LOWER_GAIN
 from xinstr_core.settings import GenerationSettings
 
-
-def gain(given: TokenScores, alone: TokenScores) -> float:
-    """Nats a token that a text adds to the log-probability of an instruction: the mean of given minus alone."""
-    return float(numpy.mean(given.tokens) - numpy.mean(alone.tokens))
+TEXT_ROWS = 32  # instructions read between two shards: those of a text go together, and read it once
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,18 @@ class Gains:
 
 
 def measure_gains(
-    load: Load, model: str, asked: Iterable[tuple[str, str, str]], log: RowLog, progress: Progress
+    load: Load,
+    model: str,
+    asked: Iterable[tuple[str, str, str]],
+    log: RowLog,
+    progress: Progress,
+    *,
+    maximum_failed_share: float,
 ) -> Gains:
-    """The gain of every (key, text, instruction). `model` identifies the model; what the `log` holds is not read again."""
+    """The gain of every (key, text, instruction). `model` identifies the model; what the `log` holds is not read again.
+
+    Raises StageError where more than `maximum_failed_share` of them cannot be read.
+    """
     reverse = prompt("reverse")
     requests = {
         key: Request(content_key("gain", model, text, instruction), reverse.render(text=text), instruction)
@@ -49,9 +55,19 @@ def measure_gains(
         empty = reverse.render(text="")
         scores = engine.score([*batch, *(Request(f"alone {one.key}", empty, one.completion) for one in batch)])
         by_key = {score.key: score for score in scores}
-        return GAINS.frame([{KEY: one.key, "gain": gain(by_key[one.key], by_key[f"alone {one.key}"])} for one in batch])
+        return GAINS.frame(
+            [{KEY: one.key, "gain": gain_signals(by_key[one.key], by_key[f"alone {one.key}"], ())[0]} for one in batch]
+        )
 
-    rows = run_rows(load, list(requests.values()), work, log, batch_rows=SCORED_ROWS, progress=progress)
+    rows = run_rows(
+        load,
+        list(requests.values()),
+        work,
+        log,
+        batch_rows=TEXT_ROWS,
+        progress=progress,
+        maximum_failed_share=maximum_failed_share,
+    )
     found = dict(rows.done.iter_rows())
     return Gains(
         {key: found[request.key] for key, request in requests.items() if request.key in found},

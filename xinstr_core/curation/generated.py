@@ -2,9 +2,8 @@
 
 They look like nothing that constructions make: fluent questions about something else than the text ("What is a guitar?"),
 or about its subject and not answered by it. The evaluator's adapter has learned to write instructions from other seeds,
-so it writes some for the seeds of heads and of validation, which are chosen as candidates are; how near each comes in
-meaning to what people asked of the same text says how good it is. No signal of a pair knows that, so nothing here proves
-itself (docs/decisions/0013).
+so it writes some for the seeds of heads and of validation; how near each comes in meaning to what people asked of the
+same text says how good it is. No signal of a pair knows that, so nothing here proves itself (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.gains import measure_gains, statuses_by_gain
 from xinstr_core.curation.reverse import Tried, try_instructions
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import RowLog
@@ -24,9 +22,11 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import normalised
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.candidate_pairs import ACCEPTED
-from xinstr_core.schemas.evaluator import GENERATED, GENERATED_GAINS, GENERATED_RAW
+from xinstr_core.schemas.evaluator import GENERATED
 from xinstr_core.settings import GenerationSettings
 
+# Of a text, at random: what is chosen by its gain teaches a head nothing of gains (docs/decisions/0016).
+SAMPLES = 3
 # Cosine of sentence vectors from which on an instruction asks the same, and below which it asks something else. 139 that
 # Gemma 3 270M wrote of Finnish seeds were read beside the seeds' own (all-MiniLM-L6-v2): from 0.7 on five in six are
 # answered by the text and the others are about its subject, below 0.45 nearly none is answered.
@@ -45,44 +45,25 @@ class Judged:
 Generated = Mapping[str, Sequence[Judged]]  # by seed pair
 
 
-@dataclass(frozen=True)
-class Logs:
-    """Where what was written is kept, and what was read of it: rows of RAW and of GAINS."""
-
-    raw: RowLog
-    gains: RowLog
-
-
 def generated_instructions(
     engines: Engines,
     adapter: Path,
     pairs: Sequence[Pair],
     settings: GenerationSettings,
-    logs: Logs,
+    log: RowLog,
     progress: Progress,
-) -> dict[str, pl.DataFrame]:
-    """Instructions of every different text of the pairs, written and chosen as candidates are: GENERATED, and what it cost.
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """SAMPLES instructions of every different text of the pairs: (those that are some, as GENERATED; the raw answers).
 
-    That is GENERATED_RAW and GENERATED_GAINS. The rows of a text have the key of its first pair. `adapter` has not seen
-    the pairs. What the `logs` hold is neither written nor read again.
+    The rows of a text have the key of its first pair. `adapter` has not seen the pairs. What the `log` holds is not
+    written again.
     """
-    drawn = settings.model_copy(update={"seed": settings.seed + _DRAWN})
-    model, load = f"{engines.base.fingerprint} {adapter_hash(adapter)}", engines.reverse(adapter)
+    drawn = settings.model_copy(update={"seed": settings.seed + _DRAWN, "candidates": SAMPLES, "openings": ()})
+    model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
     asked = _asked_by_people(pairs)
     texts = {key: of_text[0].response for key, of_text in asked.items()}
-    tried, raw = try_instructions(load, model, texts, drawn, logs.raw, progress)
-    usable = list({(one.text, one.instruction): one for one in reversed(tried) if one.status == ACCEPTED}.values())
-    gained = measure_gains(
-        load,
-        model,
-        [(one.key, texts[one.text], one.instruction) for one in usable if settings.chooses_by_gain],
-        logs.gains,
-        progress,
-    )
-    if settings.chooses_by_gain:
-        statuses = statuses_by_gain(gained.values, {one.key: one.text for one in usable}, settings)
-        usable = [one for one in usable if statuses.get(one.key) == ACCEPTED]
-    alike = _nearest_to_people(engines, usable, asked)
+    tried, raw = try_instructions(engines.reverse(adapter), model, texts, drawn, log, progress)
+    accepted = [one for one in tried if one.status == ACCEPTED]
     rows = [
         {
             "pair_id": one.text,
@@ -92,10 +73,10 @@ def generated_instructions(
             "similarity": round(similarity, 4),
             "level": _level(similarity),
         }
-        for one, (own, similarity) in zip(usable, alike, strict=True)
+        for one, (own, similarity) in zip(accepted, _nearest_to_people(engines, accepted, asked), strict=True)
     ]
-    table = GENERATED.frame(rows).sort("pair_id", "sample")
-    return {GENERATED.name: table, GENERATED_RAW.name: raw, GENERATED_GAINS.name: gained.rows}
+    table = GENERATED.frame(rows).unique(["pair_id", "instruction"], keep="first", maintain_order=True)
+    return table.sort("pair_id", "sample"), raw
 
 
 def _asked_by_people(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:

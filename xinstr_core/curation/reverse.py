@@ -76,7 +76,7 @@ def try_instructions(
     for name, text in texts.items():
         rendered = prompt("reverse").render(text=text)
         for sample, opening in enumerate([*[""] * settings.candidates, *settings.openings]):
-            key = content_key("tried", model, decoding, rendered, f"{opening}{sample}")
+            key = content_key("tried", model, decoding, rendered, *([opening] if opening else []), str(sample))
             asked[key] = name, sample
             requests.append(reverse_request(key, text, opening))
     raw = write_raw_instructions(load, requests, settings, log, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from xinstr_core.curation.generated import SAMPLES
 from xinstr_core.curation.near_texts import NEAREST
 from xinstr_core.curation.signals import NEEDS_INSTRUCTIONS
 from xinstr_core.curation.written import DECODING as WRITTEN
@@ -89,22 +90,14 @@ class _Plan:
     @property
     def _asked(self) -> int:
         """Instructions that are tried for a text."""
-        return self._tried + self.settings.generation.guided_candidates
-
-    @property
-    def _tried(self) -> int:
-        """Those of them that are tried for a seed's text, too."""
-        return self.settings.generation.candidates + len(self.settings.generation.openings)
+        settings = self.settings.generation
+        return settings.candidates + settings.guided_candidates + len(settings.openings)
 
     @property
     def _pairs(self) -> int:
         """Candidates that are rated: what little gain refuses is not known beforehand."""
-        return round(self._texts * self._rated_of(self._asked))
-
-    def _rated_of(self, asked: int) -> float:
-        """How many of so many instructions of a text are accepted and chosen."""
-        accepted = asked * ACCEPTED
-        return min(accepted, self.settings.generation.chosen_candidates or accepted)
+        accepted = self._asked * ACCEPTED
+        return round(self._texts * min(accepted, self.settings.generation.chosen_candidates or accepted))
 
     def _gains(self, texts: int, asked: int, tokens: float) -> Workload:
         """What is read to know what texts of so many tokens add to their instructions."""
@@ -163,14 +156,13 @@ class _Plan:
         work = self._adapters(seeds - held_out - for_heads, settings.epochs, a_seed)
         rated = (held_out + for_heads) * a_seed + held_out
         if "generated" in settings.constructions:
-            texts, asked = held_out + for_heads, self._tried
-            rated += round(texts * (self._rated_of(asked) - 1))
+            texts = held_out + for_heads
+            rated += round(texts * (SAMPLES * ACCEPTED - 1))
             work += Workload(
                 read_tokens=texts * (self.material.responses.tokens + TEMPLATE_TOKENS),
-                written_tokens=texts * asked * self._copies * self.material.instructions.tokens,
+                written_tokens=texts * SAMPLES * self._copies * self.material.instructions.tokens,
                 longest=self.material.responses.longest + TEMPLATE_TOKENS + self.settings.generation.maximum_new_tokens,
             )
-            work += self._gains(texts, asked, self.material.responses.tokens)
         work += self._readings(rated, self.material.responses.tokens)
         if "base_response" in settings.constructions:
             work += self._written(seeds)

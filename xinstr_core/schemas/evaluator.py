@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from xinstr_core.schemas.candidate_pairs import GAINS, RAW
+from xinstr_core.schemas.candidate_pairs import RAW
 from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
 from xinstr_core.schemas.shared import (
     INSTRUCTION,
@@ -74,9 +74,6 @@ GENERATED = Table(
 )
 GENERATED_RAW = Table(
     ASSET, "generated_raw", "The raw answers behind them by row key: a later run takes those that serve.", RAW.columns
-)
-GENERATED_GAINS = Table(
-    ASSET, "generated_gains", "What its text adds to each for the adapter, by row key.", GAINS.columns
 )
 RARE_WORDS = Table(
     ASSET,
@@ -172,7 +169,6 @@ EVALUATOR = Contract(
         WRITTEN,
         GENERATED,
         GENERATED_RAW,
-        GENERATED_GAINS,
         RARE_WORDS,
         NEIGHBOURS,
         *map(head_table, HEADS),

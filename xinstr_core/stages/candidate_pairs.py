@@ -172,6 +172,7 @@ def _choose_by_gain(run: StageRun, rows: Sequence[dict[str, Any]], model: str) -
         [(key, row["response"], row["instruction"]) for key, row in accepted.items()],
         run.row_log(GAINS),
         run.progress,
+        maximum_failed_share=settings.maximum_failed_share,
     )
     statuses = statuses_by_gain(gained.values, {key: row["doc_id"] for key, row in accepted.items()}, settings)
     for key, status in statuses.items():

@@ -11,7 +11,7 @@ import polars as pl
 from xinstr_core.curation.ablation import ablate
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
-from xinstr_core.curation.generated import Generated, Logs, by_pair, generated_instructions
+from xinstr_core.curation.generated import Generated, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import validate
@@ -23,7 +23,6 @@ from xinstr_core.languages import Language
 from xinstr_core.schemas.evaluator import (
     EVALUATOR,
     GENERATED,
-    GENERATED_GAINS,
     GENERATED_RAW,
     HELD_OUT,
     SHUFFLED,
@@ -70,7 +69,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
 @stage(
     gives=EVALUATOR,
     takes=(SEED_PAIRS,),
-    version="12",
+    version="13",
     settings=("evaluator",),
     prompts=("reverse", "rating", "response_seed"),
     files=files,
@@ -78,15 +77,16 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
 def train_and_validate(run: StageRun) -> StageOutput:
     settings = run.settings.evaluator
     seeds, log = rating_seeds(run), SignalLog(run.rows / "signals", run.previous)
-    generated = {table.name: table.schema.to_frame() for table in (GENERATED, GENERATED_RAW, GENERATED_GAINS)}
+    generated, raw = GENERATED.schema.to_frame(), GENERATED_RAW.schema.to_frame()
 
     def write(adapter: Path, pairs: Sequence[Pair]) -> Generated:
         """For the heads' pairs, and for those that validate."""
-        logs = Logs(run.row_log(GENERATED_RAW), run.row_log(GENERATED_GAINS))
+        nonlocal generated, raw
         asked = [*pairs, *seeds.held_out]
-        written = generated_instructions(run.engines, adapter, asked, run.settings.generation, logs, run.progress)
-        generated.update(written)
-        return by_pair(written[GENERATED.name])
+        generated, raw = generated_instructions(
+            run.engines, adapter, asked, run.settings.generation, run.row_log(GENERATED_RAW), run.progress
+        )
+        return by_pair(generated)
 
     trained = train_evaluator(
         run.engines,
@@ -101,9 +101,7 @@ def train_and_validate(run: StageRun) -> StageOutput:
         progress=run.progress,
     )
     evaluator = trained.evaluator
-    seeds = replace(
-        seeds, held_out_material=replace(seeds.held_out_material, instructions=by_pair(generated[GENERATED.name]))
-    )
+    seeds = replace(seeds, held_out_material=replace(seeds.held_out_material, instructions=by_pair(generated)))
     rated, shuffled = rate_held_out(run, evaluator, seeds, log)
     validation = validate(rated, shuffled)
     first, *others = trained.trainings.values() or [NO_TRAINING]
@@ -112,7 +110,8 @@ def train_and_validate(run: StageRun) -> StageOutput:
             HELD_OUT.name: rated,
             SHUFFLED.name: shuffled,
             WRITTEN.name: as_table(seeds.material.responses),
-            **generated,
+            GENERATED.name: generated,
+            GENERATED_RAW.name: raw,
             **evaluator.tables(),
             **log.tables,
         },

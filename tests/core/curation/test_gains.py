@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from xinstr_core.curation.gains import measure_gains, statuses_by_gain
 from xinstr_core.engines.base import Request, TokenScores
 from xinstr_core.engines.resume import RowLog
+from xinstr_core.errors import StageError
 from xinstr_core.progress import silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import GAINS
@@ -61,7 +61,8 @@ def test_the_gain_is_given_minus_alone_and_is_read_once(tmp_path: Path) -> None:
     reader, asked = Reader(), [("a", "A text.", "What?"), ("b", "A text.", "fail"), ("c", "Another.", "Why?")]
 
     def measured() -> Any:
-        return measure_gains(lambda: reader, "model", asked, RowLog.open(tmp_path, GAINS.schema), silent)  # type: ignore[arg-type, return-value]
+        log = RowLog.open(tmp_path, GAINS.schema)
+        return measure_gains(lambda: reader, "model", asked, log, silent, maximum_failed_share=0.5)  # type: ignore[arg-type, return-value]
 
     gains = measured()
     assert {key: round(value, 6) for key, value in gains.values.items()} == {"a": 0.5, "c": 0.5}
@@ -70,4 +71,7 @@ def test_the_gain_is_given_minus_alone_and_is_read_once(tmp_path: Path) -> None:
     before = reader.read
     assert measured().values == gains.values
     assert reader.read - before == 2 * 1 + 2, "only what failed is read again, and one that is known to be good"
-    assert math.isclose(gains.rows["gain"].sum(), 1.0)
+    with pytest.raises(StageError, match="may fail"):
+        measure_gains(
+            lambda: reader, "other", asked, RowLog.open(tmp_path / "o", GAINS.schema), silent, maximum_failed_share=0.1
+        )  # type: ignore[arg-type, return-value]

@@ -10,20 +10,19 @@ import numpy
 import pytest
 
 from tests.core.conftest import Killed
+from xinstr_core.curation import generated as module
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.generated import Judged, Logs, by_pair, generated_instructions
+from xinstr_core.curation.generated import Judged, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set
-from xinstr_core.engines.base import Completion, Decoding, Request, TokenScores
+from xinstr_core.engines.base import Completion, Decoding, Request
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.progress import silent
-from xinstr_core.prompts.render import prompt
-from xinstr_core.schemas.candidate_pairs import GAINS, RAW
+from xinstr_core.schemas.candidate_pairs import RAW
 from xinstr_core.settings import GenerationSettings
 
 UGALI = Pair("u", "What is ugali?", "Ugali ni chakula cha unga wa mahindi.")
 TANGA = Pair("t", "Where is Tanga?", "Tanga ni mji wa pwani ya kaskazini mashariki.")
-EMPTY = prompt("reverse").render(text="")
 WRITTEN = {
     "u": ["What is the dish ugali?", "What is a guitar?", "What is the dish ugali?"],
     "t": ["Where is the port of Tanga?", "Tanga", "What is the largest town?"],
@@ -40,7 +39,6 @@ class Writer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.opened: list[str] = []
-        self.scored: list[str] = []
         self.die_after = -1
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
@@ -54,18 +52,6 @@ class Writer:
             self.opened.append(request.completion)
             found.append(Completion(request.key, WRITTEN[pair][nth], 9, 3, True))
         return found
-
-    def score(self, requests: Sequence[Request]) -> list[TokenScores]:
-        """A text adds as many nats as the instruction has words, but nothing to what is asked of guitars."""
-        self.scored += [request.completion for request in requests]
-        return [
-            TokenScores(
-                one.key,
-                (0.0 if one.prompt == EMPTY else 0.0 if "guitar" in one.completion else len(one.completion.split()),),
-                0.0,
-            )
-            for one in requests
-        ]
 
 
 class StandIn:
@@ -96,10 +82,9 @@ def adapter(tmp_path: Path) -> Path:
 
 
 def generate(writer: Writer, adapter: Path, pairs: Sequence[Pair] = (UGALI, TANGA), **generation: Any) -> Any:
-    settings = GenerationSettings(**{"batch_rows": 2, "candidates": 3, **generation})
-    logs = Logs(*(RowLog.open(adapter.parent / table.name, table.schema) for table in (RAW, GAINS)))
-    engines = cast(Engines, StandIn(writer))
-    return generated_instructions(engines, adapter, pairs, settings, logs, silent)["generated"]
+    settings = GenerationSettings(**{"batch_rows": 2, **generation})
+    log = RowLog.open(adapter.parent / "rows", RAW.schema)
+    return generated_instructions(cast(Engines, StandIn(writer)), adapter, pairs, settings, log, silent)[0]
 
 
 def test_the_level_is_how_near_an_instruction_comes_to_the_seeds_own(adapter: Path) -> None:
@@ -125,21 +110,12 @@ def test_what_several_people_asked_of_a_text_counts_alike_and_the_text_is_asked_
     assert len(writer.asked) == 3 * 2
 
 
-def test_they_open_as_candidates_do(adapter: Path) -> None:
+def test_what_chooses_candidates_does_not_choose_them(adapter: Path) -> None:
+    """What is chosen by its gain teaches nothing of gains: three free ones of each text, whatever candidates get."""
     writer = Writer()
-    assert generate(writer, adapter, candidates=1, openings=["Tell me about", "Explain"]).height == 4
-    assert sorted(writer.opened) == ["", "", "Explain", "Explain", "Tell me about", "Tell me about"]
-
-
-def test_they_are_chosen_as_candidates_are(adapter: Path) -> None:
-    """Of a text the one that gains most; and none that gains less than is wanted, whatever else the text has."""
-    writer = Writer()
-    two = generate(writer, adapter, chosen_candidates=1)
-    assert two["instruction"].to_list() == ["Where is the port of Tanga?", "What is the dish ugali?"]
-    assert sorted({one for one in writer.scored if one}) == sorted(ANGLES), (
-        "what repeats another or is none is not read"
-    )
-    assert set(generate(Writer(), adapter, minimum_gain=1)["instruction"]) == {*ANGLES} - {"What is a guitar?"}
+    table = generate(writer, adapter, candidates=8, openings=["Tell me about"], chosen_candidates=1, minimum_gain=9)
+    assert table.height == 4
+    assert writer.opened == [""] * module.SAMPLES * 2
 
 
 def test_killed_in_the_middle_it_goes_on(adapter: Path) -> None:
@@ -149,7 +125,7 @@ def test_killed_in_the_middle_it_goes_on(adapter: Path) -> None:
         generate(writer, adapter)
     writer.die_after = -1
     assert generate(writer, adapter).height == 4
-    assert len(writer.asked) <= 3 * 2 + 1, "only the batch that was not finished is asked again"
+    assert len(writer.asked) <= module.SAMPLES * 2 + 1, "only the batch that was not finished is asked again"
 
 
 def test_they_are_rows_of_the_rating_set_with_their_level_and_what_it_says_of_the_fit() -> None:

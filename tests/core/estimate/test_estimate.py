@@ -59,7 +59,6 @@ def test_what_gains_little_costs_a_reading_more_and_is_not_rated() -> None:
     asked = 8 * 0.9 * 2 * (10 + 20)  # accepted ones, after their text and alone
     assert chosen["candidate_pairs"].read_tokens - every["candidate_pairs"].read_tokens == 95 * (200 + asked)
     assert (every["refined_pairs"].rows, chosen["refined_pairs"].rows) == (round(95 * 8 * 0.9), 95 * 3)
-    assert chosen["evaluator"].read_tokens < every["evaluator"].read_tokens
 
 
 def test_every_arm_costs_a_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,7 +184,6 @@ def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[.
         "written",
         "generated",
         "generated_raw",
-        "generated_gains",
         "rare_words",
         "neighbours",
         *heads,
