@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -40,9 +41,9 @@ CORPUS = 40  # documents, of which nothing is built
 SETTINGS = SET | {"reverse_model.maximum_seed_pairs": "400", "evaluator.maximum_seed_pairs": "160"}
 
 
-def workspace(home: Path) -> Workspace:
+def workspace(home: Path, of_build: Mapping[str, str] = SET) -> Workspace:
     overrides: dict[str, dict[str, object]] = {}
-    for key, value in SETTINGS.items():
+    for key, value in of_build.items():
         section, name = key.split(".")
         overrides.setdefault(section, {})[name] = json.loads(value)
     return Workspace(home, preset="small", overrides=overrides, base_model=str(MODELS / GEMMA.name))
@@ -69,7 +70,7 @@ def rated_fit(evaluator: Evaluator, pairs: list[Pair], folder: Path) -> float:
 def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
     rows = []
     for name, home in homes.items():
-        of_home = workspace(home)
+        of_home = workspace(home, SETTINGS)
         language = of_home.language(tag)
         settings = of_home.settings(language)
         pairs, held_out = unseen(homes[PARALLEL], tag, settings)

@@ -44,7 +44,7 @@ HEAD = [
     "`python benchmarks/real.py`: Gemma 3 270M, preset `small`, 200 documents a language. Finnish seeds were translated by a machine from people's English ones; Hindi, Thai, Turkish and Vietnamese responses are XQuAD paragraphs that people translated (so XQuAD is not to be reported for these models);",
     "Indonesian and Swahili have English pairs and parallel documents.",
     "",
-    f"- Own instruction by gain: of {ASKED} instructions of gold pairs, how often is the one that a text has its own by what it gains from the text, over all of them, and over the {ASKED - 1} gold texts that are most like it. Chance is 0.03.",
+    f"- Own instruction by gain: of {ASKED} instructions of gold pairs, how often is the one that a text has its own by what it gains from the text, over all of them, and over the {ASKED - 1} gold texts that are most like it (not for Indonesian and Swahili). Chance is 0.03.",
     "- Gold pairs, which nothing was trained on: a fifth of the seeds' responses with all their questions; for Indonesian and Swahili native questions and paragraphs (TyDi QA).",
     f"- Find their English text: of documents that people translated, how often does the surest instruction gain most from that document's English side, among those of all (at most {FOUND}), for SmolLM2-135M-Instruct, which rated nothing. The surer half by the rating against the other.",
     "- Minutes are those of a stage's last run: one that was stopped, or that found its rows read, has fewer.",
@@ -112,7 +112,10 @@ def of_instructions(home: Path, store: Store, tag: str) -> Told:
     if candidates:
         funnel = candidates.read_figures(CANDIDATE_PAIRS.figures).funnel
         usable = funnel.kept + sum(funnel.lost.get(status, 0) for status in (LITTLE_GAIN, LOWER_GAIN))
-        told += [("instructions that are some", f"{usable} of {funnel.taken}"), ("chosen to be rated", funnel.kept)]
+        told += [
+            ("instructions accepted before choosing", f"{usable} of {funnel.taken}"),
+            ("chosen to be rated", funnel.kept),
+        ]
     return told
 
 
@@ -142,7 +145,7 @@ def of_pairs(home: Path, store: Store, tag: str) -> Told:
     told: Told = [("curated", figures.curated), ("kept", f"{figures.funnel.kept} of {figures.funnel.taken}")]
     if proof := figures.precision:
         told += [
-            ("texts with a pair that is as surely right as is wanted", taken(best["decides"].to_list(), proof.wanted)),
+            ("texts with a pair that is as surely right as is wanted", surely_right(best, proof.wanted)),
             ("held-out instructions kept", f"{proof.checked_kept} of {proof.checked}"),
         ]
         if proof.precision is not None:
@@ -162,6 +165,11 @@ def of_pairs(home: Path, store: Store, tag: str) -> Told:
             for name, share, count in shares(rows, "half")
         ]
     return told
+
+
+def surely_right(best: pl.DataFrame, wanted: float) -> int:
+    """How many pairs a wanted precision takes, were the rating trusted: none where nothing is known to be right."""
+    return taken(best[RIGHT].to_list(), wanted) if RIGHT in best.columns else 0
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -13,10 +13,12 @@ _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _COPIED_RUN = 8  # words: no instruction of ours or of the published sets quotes eight words of its answer
 
 
-def instruction_status(raw: str, response: str, *, finished: bool, maximum_characters: int) -> tuple[str, str]:
-    """(the instruction, ACCEPTED or the reason against it) for what a reverse model wrote about `response`."""
+def instruction_status(
+    raw: str, response: str, *, finished: bool, maximum_characters: int, opening: str = ""
+) -> tuple[str, str]:
+    """(the instruction, ACCEPTED or the reason against it) for what a reverse model wrote about `response`, from an `opening` on."""
     instruction = raw.strip()
-    if not instruction:
+    if instruction in ("", opening.strip()):
         return instruction, "empty"
     if not is_storable(instruction) or "\ufffd" in instruction:  # the mark of bytes that are no character
         return instruction.replace("\x00", "\ufffd"), "not_text"

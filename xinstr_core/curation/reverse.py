@@ -71,25 +71,26 @@ def try_instructions(
     Free ones as many as the settings have candidates, then one from each of their openings.
     """
     decoding = str(decoding_of(settings))
-    asked: dict[str, tuple[str, int]] = {}
+    asked: dict[str, list[tuple[str, int, str]]] = {}  # equal texts share a row
     requests = []
     for name, text in texts.items():
         rendered = prompt("reverse").render(text=text)
         for sample, opening in enumerate([*[""] * settings.candidates, *settings.openings]):
             key = content_key("tried", model, decoding, rendered, *([opening] if opening else []), str(sample))
-            asked[key] = name, sample
+            asked.setdefault(key, []).append((name, sample, opening))
             requests.append(reverse_request(key, text, opening))
     raw = write_raw_instructions(load, requests, settings, log, progress)
-    tried = [Tried(key, *asked[key], "", "failed") for key in raw.failed]
+    tried = [Tried(key, name, sample, "", "failed") for key in raw.failed for name, sample, _ in asked[key]]
     for row in raw.done.iter_rows(named=True):
-        name, sample = asked[row[KEY]]
-        found = instruction_status(
-            row["raw_output"],
-            texts[name],
-            finished=row["finished"],
-            maximum_characters=settings.maximum_instruction_characters,
-        )
-        tried.append(Tried(row[KEY], name, sample, *found))
+        for name, sample, opening in asked[row[KEY]]:
+            found = instruction_status(
+                row["raw_output"],
+                texts[name],
+                finished=row["finished"],
+                maximum_characters=settings.maximum_instruction_characters,
+                opening=opening,
+            )
+            tried.append(Tried(row[KEY], name, sample, *found))
     return sorted(tried, key=lambda one: (one.text, one.sample)), raw.done
 
 

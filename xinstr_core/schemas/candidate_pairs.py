@@ -51,7 +51,7 @@ PAIRS = Table(
             "gain",
             pl.Float64,
             "what the text adds to the mean log-probability of the instruction's tokens for the reverse model; null where "
-            "nothing is chosen by it",
+            "it was not measured",
             unit=NATS_A_TOKEN,
             nullable=True,
         ),

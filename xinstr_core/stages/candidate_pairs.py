@@ -155,6 +155,7 @@ def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -
             attempt.text.text,
             finished=answers[key]["finished"],
             maximum_characters=run.settings.generation.maximum_instruction_characters,
+            opening=attempt.opening,
         )
         if status == ACCEPTED and (attempt.text.doc_id, instruction) in seen:
             status = "repeated"

@@ -1,7 +1,8 @@
 """refined_pairs: every accepted pair rated, over rounds of label, keep and retrain. All rated rows stay; `kept` decides.
 
 A round's evaluator goes on from the one before it, and learns from the pairs which that one rated best too. It counts
-only if it is better on the held-out seeds and may still gate; else it is discarded, and the figures say so.
+only if it is better on the held-out seeds, may still gate and, where a precision is wanted, tells right instructions of
+a model no worse; else it is discarded, and the figures say so.
 """
 
 from __future__ import annotations

@@ -31,13 +31,19 @@ from xinstr_core.workspace import Workspace
 def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
     settings, parallel = workspace.settings(language), workspace.parallel_file(language)
     translator = settings.seeds.translator
-    writing = {"reverse_model": settings.reverse_model, "generation": settings.generation}
+    # Of a document's instructions the one that gains most is taken, whatever is chosen of candidates.
+    writing = {
+        "reverse_model": settings.reverse_model.model_dump(),
+        "generation": settings.generation.model_dump(
+            exclude={"chosen_candidates", "minimum_gain", "guided_candidates"}
+        ),
+    }
     return {
         "seeds": workspace.seeds_file(language),
         "translator": translator_identity(translator) if translator else None,
         "parallel": parallel,
         # How instructions of parallel documents are written, where there are any.
-        "writing": fingerprint({name: one.model_dump() for name, one in writing.items()}) if parallel else None,
+        "writing": fingerprint(writing) if parallel else None,
     }
 
 

@@ -45,6 +45,12 @@ def test_nothing_but_white_space_is_empty(raw: str) -> None:
     assert status(raw) == "empty"
 
 
+def test_an_opening_after_which_nothing_comes_is_empty() -> None:
+    for raw, expected in ((" Tell me about", "empty"), ("Tell me about ugali.", ACCEPTED)):
+        made = instruction_status(raw, UGALI, finished=True, maximum_characters=400, opening="Tell me about")
+        assert made == (raw.strip(), expected)
+
+
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\n\n", "\r", "\u2028", "\x0b"], ids=ascii)
 def test_several_lines_are_no_instruction_however_they_are_broken(line_break: str) -> None:
     assert status(f"How is ugali cooked?{line_break}### Rating: 3") == "several_lines"

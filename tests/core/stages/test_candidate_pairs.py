@@ -196,6 +196,8 @@ def test_openings_of_the_settings_follow_all_others_and_cost_no_reading(build: B
     assert Writer.scored == []
     build(candidates=1, openings=["Tell me about"])
     assert len(Writer.generated) == 9, "what was written stays"
+    last = pairs(build({"d1": TEXTS["d1"]}, candidates=1, guided_candidates=1, openings=["Write a story about"]))
+    assert last["opening"].to_list() == [None, "How do I", "Write a story about"]
 
 
 def test_seeds_without_a_common_opening_guide_nothing(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,24 @@ def test_each_translation_answers_the_instruction_that_gains_most_from_the_engli
     assert {request.prompt.count("Mkulima") for request in Writer.generated} == {0}
 
 
+def test_two_translations_of_one_text_are_two_seeds_with_one_instruction(build: Build) -> None:
+    """Their English side is asked once."""
+    other = {
+        "text_en": MAIZE,
+        "text": "Asubuhi mkulima alipanda mahindi; jioni kijiji kizima kilikula na familia yake.",
+    }
+    found = build(documents=[DOCUMENTS[0], other]).read(SEEDS.name).filter(origin="parallel")
+    assert set(found["response"]) == {DOCUMENTS[0]["text"], other["text"]}
+    assert set(found["instruction"]) == {"What did they do in the morning?"}
+    assert len(Writer.generated) == 3
+
+
+def test_what_chooses_candidates_makes_no_seed_anew(build: Build) -> None:
+    first = build()
+    assert build(chosen_candidates=1, minimum_gain=2.0).version == first.version
+    assert len(Writer.generated) == 6
+
+
 def test_a_document_whose_instructions_are_all_unusable_is_refused_with_what_was_wrong(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
