@@ -41,7 +41,7 @@ Told = list[tuple[str, Any]]
 HEAD = [
     "# Proof on real text",
     "",
-    "`python benchmarks/real.py`: Gemma 3 270M, preset `small`, 200 documents a language. Finnish seeds were translated by a machine from people's English ones; Hindi, Thai, Turkish and Vietnamese responses are XQuAD paragraphs that people translated (so XQuAD is not to be reported for these models);",
+    "`python benchmarks/real.py`: Gemma 3 270M, preset `small`. Finnish seeds were translated by a machine from people's English ones; Hindi, Thai, Turkish and Vietnamese responses are XQuAD paragraphs that people translated (so XQuAD is not to be reported for these models);",
     "Indonesian and Swahili have English pairs and parallel documents.",
     "",
     f"- Own instruction by gain: of {ASKED} instructions of gold pairs, how often is the one that a text has its own by what it gains from the text, over all of them, and over the {ASKED - 1} gold texts that are most like it (not for Indonesian and Swahili). Chance is 0.03.",
@@ -110,7 +110,8 @@ def of_instructions(home: Path, store: Store, tag: str) -> Told:
     own, candidates = read(home / OWN), store.get(CANDIDATE_PAIRS.asset, tag)
     told: Told = [(f"own instruction by gain, {name}", value) for name, value in own.items()]
     if candidates:
-        funnel = candidates.read_figures(CANDIDATE_PAIRS.figures).funnel
+        figures = candidates.read_figures(CANDIDATE_PAIRS.figures)
+        funnel = figures.funnel
         usable = funnel.kept + sum(funnel.lost.get(status, 0) for status in (LITTLE_GAIN, LOWER_GAIN))
         told += [
             ("instructions accepted before choosing", f"{usable} of {funnel.taken}"),
