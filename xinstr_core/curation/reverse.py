@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import polars as pl
 
@@ -20,6 +20,11 @@ from xinstr_core.settings import GenerationSettings
 def decoding_of(settings: GenerationSettings) -> Decoding:
     """How instructions are decoded."""
     return Decoding(settings.maximum_new_tokens, settings.temperature, settings.top_p, settings.seed, settings.guidance)
+
+
+def written_by(settings: GenerationSettings) -> dict[str, object]:
+    """What decides how one instruction is written and what passes for one: for fingerprints of those that write few."""
+    return {**asdict(decoding_of(settings)), "maximum_characters": settings.maximum_instruction_characters}
 
 
 def reverse_request(key: str, text: str, opening: str = "") -> Request:

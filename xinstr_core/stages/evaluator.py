@@ -13,6 +13,7 @@ from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
 from xinstr_core.curation.generated import Generated, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
+from xinstr_core.curation.reverse import written_by
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
@@ -63,7 +64,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
     if "generated" not in settings.evaluator.constructions:
         return {"generated": None}
     encoder = encoder_identity(settings.diversity.encoder, workspace.model(language))
-    return {"generated": fingerprint({"encoder": encoder, "generation": settings.generation.model_dump()})}
+    return {"generated": fingerprint({"encoder": encoder, "written": written_by(settings.generation)})}
 
 
 @stage(

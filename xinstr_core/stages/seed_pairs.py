@@ -11,6 +11,7 @@ from typing import Any
 from xinstr_core.corpus.readers import Reject
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.parallel_documents import ParallelDocument, parallel_seeds, read_parallel_documents
+from xinstr_core.curation.reverse import written_by
 from xinstr_core.engines.translators import (
     ENGLISH,
     Translator,
@@ -34,9 +35,8 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     # Of a document's instructions the one that gains most is taken, whatever is chosen of candidates.
     writing = {
         "reverse_model": settings.reverse_model.model_dump(),
-        "generation": settings.generation.model_dump(
-            exclude={"chosen_candidates", "minimum_gain", "guided_candidates"}
-        ),
+        "instruction": written_by(settings.generation),
+        "tried": [settings.generation.candidates, *settings.generation.openings],
     }
     return {
         "seeds": workspace.seeds_file(language),

@@ -18,7 +18,7 @@ from xinstr_core.identity import content_key
 from xinstr_core.progress import silent
 from xinstr_core.schemas.evaluator import GENERATED, EvaluatorFigures
 from xinstr_core.stages import evaluator as module
-from xinstr_core.stages.evaluator import ENOUGH, RatingSeeds, rating_seeds, train_and_validate
+from xinstr_core.stages.evaluator import ENOUGH, RatingSeeds, files, rating_seeds, train_and_validate
 from xinstr_core.stages.stage import StageRun, run_stage
 from xinstr_core.store import Partition, StageOutput
 from xinstr_core.workspace import Workspace
@@ -235,3 +235,17 @@ def test_an_evaluator_is_taken_as_it_is_while_nothing_changes(workspace: Callabl
     again = run_stage(workspace(signals=["grounding"], held_out_share=0.3), train_and_validate, "sw", inputs)
     assert not again.reused
     assert again.partition.version != first.partition.version
+
+
+def test_what_chooses_candidates_trains_no_rater_anew(tmp_path: Path, tiny_model: ModelReference) -> None:
+    """Only how one instruction is written decides what the rating set gets of a model."""
+    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
+
+    def identity(**generation: Any) -> dict[str, str | None]:
+        sections = {"generation": generation, "evaluator": {"constructions": ["cut_off", "generated"]}}
+        sections["diversity"] = {"encoder": "BAAI/bge-m3"}
+        workspace = Workspace(tmp_path, overrides=sections, base_model=str(tiny_model.path))
+        return files(workspace, workspace.language("sw"))
+
+    assert identity(candidates=9, openings=["Tell me about"], chosen_candidates=1, minimum_gain=2.0) == identity()
+    assert identity(guidance=1.0) != identity() != identity(maximum_instruction_characters=50)
