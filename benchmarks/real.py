@@ -114,6 +114,7 @@ def of_instructions(home: Path, store: Store, tag: str) -> Told:
         funnel = figures.funnel
         usable = funnel.kept + sum(funnel.lost.get(status, 0) for status in (LITTLE_GAIN, LOWER_GAIN))
         told += [
+            ("documents", figures.documents),
             ("instructions accepted before choosing", f"{usable} of {funnel.taken}"),
             ("chosen to be rated", funnel.kept),
         ]

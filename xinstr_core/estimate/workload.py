@@ -99,12 +99,13 @@ class _Plan:
         accepted = self._asked * ACCEPTED
         return round(self._texts * min(accepted, self.settings.generation.chosen_candidates or accepted))
 
-    def _gains(self, texts: int, asked: int, tokens: float) -> Workload:
-        """What is read to know what texts of so many tokens add to their instructions."""
+    @property
+    def _gains(self) -> Workload:
+        """What is read to know what texts add to their instructions."""
         if not self.settings.generation.chooses_by_gain:
             return Workload()
-        instructions = 2 * asked * ACCEPTED * (self.material.instructions.tokens + TEMPLATE_TOKENS)
-        return Workload(read_tokens=texts * (tokens + instructions))
+        instructions = 2 * self._asked * ACCEPTED * (self.material.instructions.tokens + TEMPLATE_TOKENS)
+        return Workload(read_tokens=self._texts * (self.material.documents.tokens + instructions))
 
     @property
     def _copies(self) -> int:
@@ -137,7 +138,7 @@ class _Plan:
 
     def candidate_pairs(self) -> Workload:
         settings, asked = self.settings.generation, self._asked
-        # A text is read once for all its candidates, and once more where openings are tried.
+        # A text is read once for all its candidates, and once more where openings of seeds are tried.
         readings = 1 + bool(settings.guided_candidates)
         written = Workload(
             rows=self._texts * asked,
@@ -145,7 +146,7 @@ class _Plan:
             written_tokens=self._texts * asked * self._copies * self.material.instructions.tokens,
             longest=self.material.documents.longest + TEMPLATE_TOKENS + settings.maximum_new_tokens,
         )
-        return written + self._gains(self._texts, asked, self.material.documents.tokens)
+        return written + self._gains
 
     def evaluator(self) -> Workload:
         settings = self.settings.evaluator
