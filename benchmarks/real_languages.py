@@ -35,7 +35,7 @@ LANGUAGES = {
 }
 BEGINNING = 120  # characters
 PROSE = {"news", "health", "news-window"}  # kinds of parallel documents with one sentence a line
-# What 45 minutes a language allow: forty pairs for each arm, and no seeds beside them, so that an arm is its pairs alone.
+# To bring 45 minutes a language within reach: forty pairs for each arm, and no seeds beside them, so that an arm is its pairs alone.
 SET = {
     "reverse_model.maximum_seed_pairs": "700",
     "diversity.encoder": json.dumps(str(MODELS / MINILM.name)),
