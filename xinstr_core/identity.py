@@ -39,9 +39,12 @@ def line_hash(source: str, line: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{source}\x1f{normalised(line)}".encode(), digest_size=8).digest())
 
 
-def pair_key(doc_id: str, prompt_version: str, model: str, sample: int) -> str:
-    """`model` is the fingerprint of the reverse model: another model or prompt makes another pair."""
-    return content_key("pair", doc_id, prompt_version, model, str(sample))
+def pair_key(doc_id: str, prompt_version: str, asked: str) -> str:
+    """`asked` is the key under which the instruction is generated: another model, decoding, opening or sample, another pair.
+
+    So a label that a person gave to a pair is never taken for one of an instruction that came in its place.
+    """
+    return content_key("pair", doc_id, prompt_version, asked)
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

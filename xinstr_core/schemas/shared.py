@@ -8,7 +8,9 @@ from xinstr_core.schemas.declaration import Column, Declared, figure
 
 LANGUAGE = Column("language", pl.String, "key of the language, as in languages.toml")
 PAIR_ID = Column(
-    "pair_id", pl.String, "key of the pair: follows from document, prompt, reverse model and sample number"
+    "pair_id",
+    pl.String,
+    "key of the pair: follows from document, prompt, reverse model, decoding, opening and sample number",
 )
 SEED_ID = Column("pair_id", pl.String, "key of the seed pair: follows from language, instruction and response")
 DOC_ID = Column(

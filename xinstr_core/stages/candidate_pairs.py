@@ -59,7 +59,7 @@ class Attempt:
 @stage(
     gives=CANDIDATE_PAIRS,
     takes=(RAW_CORPUS, SEED_PAIRS, REVERSE_MODEL),
-    version="5",
+    version="6",
     settings=("generation",),
     prompts=("reverse",),
 )
@@ -197,13 +197,12 @@ def _row(
     status: str = "",
     detail: str | None = None,
 ) -> dict[str, object]:
-    sample = attempt.sample if attempt else 0
     version = prompt("reverse").version
     return {
         "language": run.language.tag,
-        "pair_id": pair_key(text.doc_id, version, model, sample),
+        "pair_id": pair_key(text.doc_id, version, attempt.request.key if attempt else model),
         "doc_id": text.doc_id,
-        "sample": sample,
+        "sample": attempt.sample if attempt else 0,
         "opening": (attempt.opening if attempt else "") or None,
         "instruction": instruction,
         "response": text.text,

@@ -134,7 +134,12 @@ def test_each_text_gets_one_instruction_and_stays_byte_for_byte(build: Build) ->
     assert [request.prompt for request in sorted(Writer.generated, key=lambda r: r.prompt)] == sorted(
         prompt("reverse").render(text=text) for text in TEXTS.values()
     )
-    assert table["pair_id"].to_list() == [pair_key(doc_id, "reverse-1", table["model"][0], 0) for doc_id in TEXTS]
+    assert set(table["pair_id"]) == {
+        pair_key(doc_id, "reverse-1", request.key)
+        for doc_id, text in TEXTS.items()
+        for request in Writer.generated
+        if request.prompt == prompt("reverse").render(text=text)
+    }
     assert (table["opening"].to_list(), table["detail"].to_list()) == ([None] * 3, [None] * 3)
     assert partition.figures["funnel"] == {"taken": 3, "lost": {}, "kept": 3}
 
@@ -156,6 +161,15 @@ def test_several_candidates_are_as_many_rows_with_keys_of_their_own(build: Build
         of_text = table.filter(doc_id=doc_id)
         assert set(of_text["instruction"]) == {f"What is thing number {n}?" for n in range(4)}
         assert set(of_text["status"]) == {"accepted"}
+
+
+def test_another_opening_or_decoding_in_the_same_place_is_another_pair(build: Build) -> None:
+    """Else what a person said of one instruction would count for the other."""
+    settings: list[dict[str, Any]] = [{}, {"openings": ["Write about"]}, {"temperature": 0.5}, {"seed": 5}]
+    keys = [pairs(build(**{"candidates": 1, "openings": ["Tell me about"], **one}))["pair_id"] for one in settings]
+    free, led = zip(*(key.to_list()[:2] for key in keys), strict=True)
+    assert [free.index(key) for key in free] == [0, 0, 2, 3]
+    assert [led.index(key) for key in led] == [0, 1, 2, 3]
 
 
 def test_guided_candidates_begin_as_seeds_begin_and_follow_the_free_ones(build: Build) -> None:
