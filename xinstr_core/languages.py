@@ -29,7 +29,7 @@ class CorpusSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1, description="file, folder, pattern or URL; with reader = 'hub' the dataset's id")
-    reader: Literal["jsonl", "parquet", "text", "html", "warc", "hub"] | None = Field(
+    reader: Literal["jsonl", "json", "csv", "parquet", "text", "html", "warc", "hub"] | None = Field(
         default=None, description="the format; the files' names tell it unless named"
     )
     text: str = Field(default="text", description="the field with the text")

@@ -1,8 +1,7 @@
 """Seed pairs: (English instruction, response), checked, with where each came from.
 
-Two layouts are read, each record told by its fields: `instruction` and `response`; and that of the Aya data
-(Singh et al. 2024, arXiv 2402.06619), `inputs` and `targets` with `language`, `language_code` and `annotation_type`,
-where people wrote both in one language. Which side is in which language is found out, not believed.
+They are read in the layouts of `seed_layouts`. Which side is in which language is found out, not believed; of a request it
+is what is asked that counts: the text that it is asked about stays as it is, in whatever language.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from typing import Literal
 import regex
 
 from xinstr_core.corpus.identification import UNKNOWN, identify, knows, shares_group
-from xinstr_core.corpus.readers import Record, Reject, read_records
+from xinstr_core.corpus.readers import Reject, read_records
+from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.engines.translators import Translation
 from xinstr_core.identity import content_key, normalised
 from xinstr_core.schemas.seed_pairs import Origin
+from xinstr_core.seed_layouts import Exchange, exchanges
 from xinstr_core.text import ENGLISH_FUNCTION_WORDS, is_storable
-
-EXCERPT_CHARACTERS = 200
 
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _ENGLISH_SHARE = 0.2  # of function words among the words of an instruction; measured by tests/core/test_seeds.py
@@ -45,18 +44,18 @@ class SeedPair:
 
 @dataclass(frozen=True)
 class Untranslated:
-    """A pair of which one part has to be translated: an instruction into English, or a response into the language."""
+    """A pair of which one part has to be translated: what is asked into English, or the response into the language."""
 
-    place: str
-    instruction: str
-    response: str
-    source: str
-    licence: str
+    exchange: Exchange
     part: Literal["instruction", "response"]
 
     @property
+    def place(self) -> str:
+        return self.exchange.place
+
+    @property
     def text(self) -> str:
-        return self.instruction if self.part == "instruction" else self.response
+        return self.exchange.request if self.part == "instruction" else self.exchange.response
 
 
 def read_seeds(
@@ -69,18 +68,20 @@ def read_seeds(
     """
     names = {name.casefold() for name in (language, *called)}
     seen: dict[str, str] = {}
-    for record in read_records(path):
-        fields = record if isinstance(record, Reject) else _fields(record, language, names)
-        if isinstance(fields, Reject):
-            yield fields
+    for found in exchanges(read_records(path)):
+        if isinstance(found, Reject):
+            yield found
             continue
-        key = _content(language, fields.instruction, fields.response)
+        if found.said and not _is_called(found.said, names):
+            yield Reject(found.place, "other_language", "", found.said[:EXCERPT_CHARACTERS], language)
+            continue
+        key = _content(language, found.asked(), found.response)
         if key in seen:
-            yield Reject(record.place, "duplicate", fields.instruction[:EXCERPT_CHARACTERS], key, seen[key])
+            yield Reject(found.place, "duplicate", found.request[:EXCERPT_CHARACTERS], key, seen[key])
             continue
-        outcome = _judged(fields, language, translate_responses)
+        outcome = _judged(found, language, translate_responses)
         if not isinstance(outcome, Reject):  # what was refused may stand once more, with what it lacked
-            seen[key] = record.place
+            seen[key] = found.place
         yield outcome
 
 
@@ -112,74 +113,46 @@ def untranslated(pending: Untranslated, language: str) -> Reject:
     )
 
 
-@dataclass(frozen=True)
-class _Fields:
-    """What a record says, in either layout. `is_labelled`: it names its language, and it is this one."""
-
-    place: str
-    instruction: str
-    response: str
-    source: str
-    licence: str
-    is_labelled: bool
-
-
-def _fields(record: Record, language: str, names: set[str]) -> _Fields | Reject:
-    # By what has a value: tables put together from both layouts have all four columns.
-    aya = not any(record.values.get(field) for field in ("instruction", "response"))
-    aya = aya and bool(record.values.keys() & {"inputs", "targets"})
-    wanted = ("inputs", "targets") if aya else ("instruction", "response")
-    values = [_text(record, field) for field in (*wanted, "source", "licence", "annotation_type")]
-    if not all(is_storable(value) for value in values):
-        return Reject(record.place, "not_text", "", "NUL or lone surrogate")
-    instruction, response, source, licence, annotation = values
-    said = (_text(record, "language_code") or _text(record, "language")) if aya else ""
-    if said and not _is_called(said, names):
-        shown = said[:EXCERPT_CHARACTERS] if is_storable(said) else ""
-        return Reject(record.place, "other_language", "", shown, language)
-    if not instruction or not response:
-        missing = "instruction" if not instruction else "response"
-        return Reject(record.place, f"no_{missing}", _excerpt(record))
-    return _Fields(record.place, instruction, response, source or annotation, licence or "unknown", bool(said))
-
-
-def _judged(fields: _Fields, language: str, translate_responses: bool) -> SeedPair | Untranslated | Reject:
-    place, instruction, response = fields.place, fields.instruction, fields.response
+def _judged(found: Exchange, language: str, translate_responses: bool) -> SeedPair | Untranslated | Reject:
+    place, request, response = found.place, found.request, found.response
     answered = response_language(response, language)
-    if answered == UNKNOWN and fields.is_labelled:
+    if answered == UNKNOWN and found.said:
         answered = language  # of an answer of one word or number there is only what the record says
     if answered not in (language, "en"):
         return Reject(place, "wrong_language", response[:EXCERPT_CHARACTERS], answered, f"{language} or en")
-    asked = _instruction_language(instruction, language)
+    asked = _instruction_language(request, language)
     if asked not in ("en", answered):
         wanted = "en" if answered == "en" else f"en or {language}"
-        return Reject(place, "wrong_language", instruction[:EXCERPT_CHARACTERS], f"instruction in {asked}", wanted)
+        return Reject(place, "wrong_language", request[:EXCERPT_CHARACTERS], f"instruction in {asked}", wanted)
     native = answered == language
     if asked != "en":
-        return Untranslated(place, instruction, response, fields.source, fields.licence, "instruction")
+        return Untranslated(found, "instruction")
     if not native and translate_responses:
-        return Untranslated(place, instruction, response, fields.source, fields.licence, "response")
-    key = _content(language, instruction, response)
+        return Untranslated(found, "response")
     origin: Origin = "native" if native else "english"
-    return SeedPair(key, instruction, response, fields.source, fields.licence, native, origin)
+    return _pair(_content(language, found.asked(), response), found, found.asked(), response, origin)
+
+
+def _pair(key: str, found: Exchange, instruction: str, response: str, origin: Origin, **translated: str) -> SeedPair:
+    native = origin in ("native", "native_instruction_translated")
+    return SeedPair(key, instruction, response, found.source, found.licence or "unknown", native, origin, **translated)
 
 
 def _translated(one: Untranslated, translation: Translation, language: str, translator: str) -> SeedPair | Reject:
     text = translation.text.strip()
     if reason := _fault(one, translation, text, language):
         return Reject(one.place, reason[0], one.text[:EXCERPT_CHARACTERS], *reason[1:])
-    instruction, response = (text, one.response) if one.part == "instruction" else (one.instruction, text)
-    native = one.part == "instruction"
-    return SeedPair(
+    of_instruction = one.part == "instruction"
+    instruction = one.exchange.asked(text if of_instruction else None)
+    response = one.exchange.response if of_instruction else text
+    return _pair(
         content_key("seed", language, normalised(instruction), normalised(response), translator),
+        one.exchange,
         instruction,
         response,
-        one.source,
-        one.licence,
-        native,
-        "native_instruction_translated" if native else "response_translated",
-        one.text,
-        translator,
+        "native_instruction_translated" if of_instruction else "response_translated",
+        original=one.text,
+        translator=translator,
     )
 
 
@@ -233,13 +206,3 @@ def _is_called(said: str, names: set[str]) -> bool:
 
 def _content(language: str, instruction: str, response: str) -> str:
     return content_key("seed", language, normalised(instruction), normalised(response))
-
-
-def _excerpt(record: Record) -> str:
-    excerpt = str(record.values)[:EXCERPT_CHARACTERS]
-    return excerpt if is_storable(excerpt) else ""
-
-
-def _text(record: Record, field: str) -> str:
-    value = record.values.get(field)
-    return value.strip() if isinstance(value, str) else ""

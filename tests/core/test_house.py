@@ -68,6 +68,7 @@ FLOORS = (
     {"reporting", "workspace"},
     {"curation", "diversity", "evaluation"},
     {"seeds"},
+    {"seed_layouts"},
     {"corpus"},
     {"pocket"},
     {"training"},

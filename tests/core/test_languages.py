@@ -124,7 +124,7 @@ def test_a_missing_registry_says_where_it_belongs(tmp_path: Path) -> None:
             r"\[sw\] corpus.readr: Extra inputs are not permitted; known: path, reader, text, source, ",
         ),
         (
-            '[sw]\nname = "x"\nscript = "Latn"\ncorpus = { path = "a", reader = "csv" }\n',
+            '[sw]\nname = "x"\nscript = "Latn"\ncorpus = { path = "a", reader = "xlsx" }\n',
             r"\[sw\] corpus.reader: .*'warc'",
         ),
         ('[sw]\nname = "x"\nscript = "Latn"\ncorpus = 5\n', r"\[sw\] corpus"),

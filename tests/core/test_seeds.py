@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -12,6 +12,7 @@ from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Reject
 from xinstr_core.engines.translators import Translation
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
+from xinstr_core.seed_layouts import Exchange
 from xinstr_core.seeds import (
     SeedPair,
     Untranslated,
@@ -38,6 +39,18 @@ def seeds_of(
     path = folder / "seeds.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return list(read_seeds(path, language, called, translate_responses=translate_responses))
+
+
+def waiting(
+    place: str,
+    request: str,
+    response: str,
+    source: str,
+    licence: str,
+    part: Literal["instruction", "response"],
+    **more: str,
+) -> Untranslated:
+    return Untranslated(Exchange(place, request, response, source=source, licence=licence, **more), part)
 
 
 def test_a_response_in_the_language_is_a_native_seed(tmp_path: Path) -> None:
@@ -143,7 +156,7 @@ def test_an_empty_file_has_no_seeds(tmp_path: Path) -> None:
 
 
 def test_a_seed_file_of_unknown_kind_is_an_input_error(tmp_path: Path) -> None:
-    path = tmp_path / "seeds.csv"
+    path = tmp_path / "seeds.docx"
     path.write_text("instruction,response\n", "utf-8")
     with pytest.raises(InputError, match=r"cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt"):
         list(read_seeds(path, "sw"))
@@ -152,7 +165,7 @@ def test_a_seed_file_of_unknown_kind_is_an_input_error(tmp_path: Path) -> None:
 def test_an_instruction_in_the_language_needs_translation_and_the_response_stays(tmp_path: Path) -> None:
     row = {"instruction": f" {QUESTION}", "response": f"{SWAHILI} ", "source": "forum", "licence": "CC0"}
     (found,) = seeds_of(tmp_path, row)
-    assert found == Untranslated("seeds.jsonl:1", QUESTION, SWAHILI, "forum", "CC0", "instruction")
+    assert found == waiting("seeds.jsonl:1", QUESTION, SWAHILI, "forum", "CC0", "instruction")
     assert found.text == QUESTION
     assert untranslated(found, "sw") == Reject(
         "seeds.jsonl:1", "needs_translation", QUESTION, "instruction in sw", "seeds.translator is not set"
@@ -161,15 +174,15 @@ def test_an_instruction_in_the_language_needs_translation_and_the_response_stays
 
 def test_a_record_in_the_aya_layout_needs_translation_and_names_its_kind(tmp_path: Path) -> None:
     row = {"inputs": QUESTION, "targets": SWAHILI, "annotation_type": "original-annotations"}
-    labels: list[dict[str, str]] = [
-        {},
-        {"language_code": "swa"},
-        {"language_code": "swh_Latn", "language": "English"},
-        {"language": "swahili"},
+    labels: list[tuple[dict[str, str], str]] = [
+        ({}, ""),
+        ({"language_code": "swa"}, "swa"),
+        ({"language_code": "swh_Latn", "language": "English"}, "swh_Latn"),
+        ({"language": "swahili"}, "swahili"),
     ]
-    for label in labels:
+    for label, said in labels:
         assert seeds_of(tmp_path, row | label) == [
-            Untranslated("seeds.jsonl:1", QUESTION, SWAHILI, "original-annotations", "unknown", "instruction")
+            waiting("seeds.jsonl:1", QUESTION, SWAHILI, "original-annotations", "", "instruction", said=said)
         ]
 
 
@@ -179,7 +192,6 @@ def test_a_record_in_the_aya_layout_needs_translation_and_names_its_kind(tmp_pat
         ({"language_code": "fin"}, "fin"),
         ({"language": "English", "language_code": "eng"}, "eng"),
         ({"language": "Finnish"}, "Finnish"),
-        ({"language_code": "\ud800"}, ""),
     ],
 )
 def test_an_aya_record_of_another_language_is_counted_whatever_it_says(
@@ -207,13 +219,13 @@ def test_a_label_decides_where_a_response_says_nothing_of_its_language(tmp_path:
         {"inputs": QUESTION, "targets": "1964", "language_code": "swa"},
         {"instruction": ASKED, "response": "1964"},
     )
-    assert labelled == Untranslated("seeds.jsonl:1", QUESTION, "1964", "", "unknown", "instruction")
+    assert labelled == waiting("seeds.jsonl:1", QUESTION, "1964", "", "", "instruction", said="swa")
     assert plain == Reject("seeds.jsonl:2", "wrong_language", "1964", "und", "sw or en")
 
 
 def test_an_english_pair_whose_response_is_to_be_translated(tmp_path: Path) -> None:
     (found,) = seeds_of(tmp_path, {"instruction": ASKED, "response": ENGLISH}, translate_responses=True)
-    assert found == Untranslated("seeds.jsonl:1", ASKED, ENGLISH, "", "unknown", "response")
+    assert found == waiting("seeds.jsonl:1", ASKED, ENGLISH, "", "", "response")
     assert found.text == ENGLISH
 
 
@@ -253,8 +265,8 @@ def test_repeats_are_found_across_layouts(tmp_path: Path) -> None:
     assert (second.reason, second.threshold) == ("duplicate", "seeds.jsonl:1")
 
 
-PENDING = Untranslated("a:1", QUESTION, SWAHILI, "forum", "CC0", "instruction")
-ENGLISH_PENDING = Untranslated("a:2", ASKED, ENGLISH, "dolly", "CC0", "response")
+PENDING = waiting("a:1", QUESTION, SWAHILI, "forum", "CC0", "instruction")
+ENGLISH_PENDING = waiting("a:2", ASKED, ENGLISH, "dolly", "CC0", "response")
 
 
 def test_a_translated_instruction_makes_a_native_pair_with_its_original(tmp_path: Path) -> None:
@@ -328,7 +340,7 @@ def test_a_response_that_came_out_in_another_language_is_rejected() -> None:
 def test_what_translation_makes_alike_is_a_duplicate_of_what_was_there(tmp_path: Path) -> None:
     (kept,) = seeds_of(tmp_path, {"instruction": ASKED, "response": SWAHILI})
     assert isinstance(kept, SeedPair)
-    again = Untranslated("a:3", "Haki za binadamu nchini ni zipi?", FINNISH, "", "unknown", "instruction")
+    again = waiting("a:3", "Haki za binadamu nchini ni zipi?", FINNISH, "", "", "instruction")
     pending = [PENDING, again, again]
     first, second, third = translated_seeds(pending, [Translation(ASKED)] * 3, [kept], "sw", "m")
     assert first == Reject("a:1", "duplicate", ASKED, kept.pair_id)
@@ -336,10 +348,10 @@ def test_what_translation_makes_alike_is_a_duplicate_of_what_was_there(tmp_path:
     assert third == Reject("a:3", "duplicate", ASKED, second.pair_id)
 
 
-@pytest.mark.parametrize("field", ["inputs", "targets", "annotation_type"])
+@pytest.mark.parametrize("field", ["inputs", "targets", "annotation_type", "language_code"])
 @pytest.mark.parametrize("bad", ["\x00", "\ud800"])
 def test_what_cannot_be_stored_never_reaches_a_table(tmp_path: Path, field: str, bad: str) -> None:
-    row = {"inputs": QUESTION, "targets": SWAHILI, "annotation_type": "re-annotations"}
+    row = {"inputs": QUESTION, "targets": SWAHILI, "annotation_type": "re-annotations", "language_code": "sw"}
     (found,) = seeds_of(tmp_path, row | {field: f"{row[field]}{bad}"})
     assert found == Reject("seeds.jsonl:1", "not_text", "", "NUL or lone surrogate")
 
@@ -356,7 +368,7 @@ def test_a_byte_order_mark_and_long_fields_are_no_error(tmp_path: Path) -> None:
     rows = [{"inputs": QUESTION, "targets": long}, {"inputs": QUESTION, "targets": long * 2}]
     path.write_bytes(b"\xef\xbb\xbf" + "".join(json.dumps(row) + "\n" for row in rows).encode())
     whole, cut = read_seeds(path, "sw")
-    assert whole == Untranslated("seeds.jsonl:1", QUESTION, long.strip(), "", "unknown", "instruction")
+    assert whole == waiting("seeds.jsonl:1", QUESTION, long.strip(), "", "", "instruction")
     assert isinstance(cut, Reject)
     assert (cut.reason, cut.threshold) == ("line_too_long", f"{MAXIMUM_LINE_BYTES} bytes")
 

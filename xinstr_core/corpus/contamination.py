@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import regex
 
@@ -33,7 +33,7 @@ class EvaluationIndex(Protocol):
 
 @dataclass(frozen=True)
 class RunIndex:
-    """Runs of words of every text field of the evaluation files; the evaluation text's own language only."""
+    """Runs of words of every text of the evaluation files; the evaluation text's own language only."""
 
     files: tuple[Path, ...]
     script: str
@@ -63,7 +63,16 @@ def _texts(path: Path) -> Iterator[str]:
             raise InputError(
                 f"evaluation set {record.place}: {record.reason} {record.value}: it must be readable whole"
             )
-        yield from (value for value in record.values.values() if isinstance(value, str))
+        yield from _texts_in(record.values)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Every text of a record, those of conversations too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(part)
 
 
 def _runs(text: str, script: str) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Readers: JSONL, Parquet, text, HTML and WARC, streamed as records or as rejects with a reason.
+"""Readers: JSONL, JSON, CSV, Parquet, text, HTML and WARC, streamed as records or as rejects with a reason.
 
 A reader takes the address of one file (a path or any URL that fsspec knows; .gz, .zst, .bz2 and .xz are unpacked) and
 holds one record at a time. What breaks in the middle of a file costs the rest of that file, and is told.
@@ -18,11 +18,14 @@ from email.message import Message
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from xinstr_core.corpus.json_values import Fault, json_values
+from xinstr_core.corpus.separated_values import separated_rows
 from xinstr_core.errors import InputError
 
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _PARQUET_ROWS = 1000
+_PIECE_BYTES = 1 << 16
 BROKEN_FILE = "broken_file"
 
 
@@ -137,6 +140,43 @@ def _read_jsonl(address: str, name: str) -> Iterator[Record | Reject]:
             yield Reject(place, "not_a_record", line[:200], type(values).__name__, "object")
 
 
+def _read_json(address: str, name: str) -> Iterator[Record | Reject]:
+    number = 0
+    with _opened(address) as stream:
+        pieces = codecs.iterdecode(iter(lambda: stream.read(_PIECE_BYTES), b""), "utf-8-sig", "surrogateescape")
+        try:
+            for number, value in enumerate(json_values(pieces, MAXIMUM_LINE_BYTES), 1):
+                place = f"{name}:{number}"
+                if isinstance(value, dict):
+                    yield Record(place, value)
+                elif isinstance(value, Fault):
+                    yield Reject(place, BROKEN_FILE if value.ends else value.reason, value.excerpt, value.value)
+                else:
+                    yield Reject(place, "not_a_record", str(value)[:200], type(value).__name__, "object")
+        except _DAMAGED as error:
+            yield _broken(f"{name}:{number + 1}", error)
+
+
+def _read_csv(address: str, name: str) -> Iterator[Record | Reject]:
+    """Records by the names that the first row gives; cells without a name are left out."""
+    names: list[str] = []
+    for place, cells in separated_rows(_lines(address, name)):
+        if isinstance(cells, list) and not names:
+            names = [cell.strip() for cell in cells]
+            if twice := sorted({one for one in names if one and names.count(one) > 1}):
+                yield Reject(place, BROKEN_FILE, "", f"more than one column {', '.join(twice)}")
+                return
+        elif isinstance(cells, list) and not any(cells[len(names) :]):
+            yield Record(place, {one: cell for one, cell in zip(names, cells, strict=False) if one})
+        elif isinstance(cells, list):
+            yield Reject(place, "not_a_record", "", f"{len(cells)} cells", f"{len(names)} columns")
+        elif names:
+            yield cells if isinstance(cells, Reject) else Reject(place, "not_csv", "", str(cells))
+        else:  # what columns there are nobody knows
+            yield Reject(place, BROKEN_FILE, "", cells.reason if isinstance(cells, Reject) else str(cells))
+            return
+
+
 def _read_text(address: str, name: str) -> Iterator[Record | Reject]:
     block: list[str] = []
     start = ""
@@ -237,6 +277,8 @@ MAXIMUM_PAGE_BYTES = 5_000_000  # larger ones are dumps and lists; the extractor
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 READERS: dict[str, Callable[[str, str], Iterator[Record | Reject]]] = {
     "jsonl": _read_jsonl,
+    "json": _read_json,
+    "csv": _read_csv,
     "parquet": _read_parquet,
     "text": _read_text,
     "html": _read_html,
@@ -244,5 +286,6 @@ READERS: dict[str, Callable[[str, str], Iterator[Record | Reject]]] = {
 }
 _FORMAT_OF_SUFFIX = {
     ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "text", ".ndjson": "jsonl", ".html": "html", ".htm": "html", ".warc": "warc",
+    ".json": "json", ".csv": "csv", ".tsv": "csv",
 }  # fmt: skip
 SUFFIXES = tuple(_FORMAT_OF_SUFFIX)

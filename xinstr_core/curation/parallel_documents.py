@@ -14,6 +14,7 @@ from pathlib import Path
 
 from xinstr_core.corpus.identification import UNKNOWN
 from xinstr_core.corpus.readers import Record, Reject, read_records
+from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.gains import measure_gains
 from xinstr_core.curation.reverse import try_instructions
@@ -25,7 +26,7 @@ from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import ACCEPTED, GAINS, RAW
-from xinstr_core.seeds import EXCERPT_CHARACTERS, SeedPair, response_language
+from xinstr_core.seeds import SeedPair, response_language
 from xinstr_core.settings import GenerationSettings, ReverseModelSettings
 from xinstr_core.text import is_storable
 from xinstr_core.training.adapter import train_adapter

@@ -23,6 +23,7 @@ from xinstr_core.prompts.render import Prompt
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.eval_report import REPLY_COLUMNS
 from xinstr_core.schemas.metrics import IDENTIFIED_CHARACTERS
+from xinstr_core.seed_layouts import UnusableRecord, material_of
 from xinstr_core.settings import EvaluationSettings
 
 ENGLISH = "en"
@@ -40,7 +41,7 @@ class EvaluationPrompt:
 
 
 def read_prompts(path: Path) -> list[EvaluationPrompt]:
-    """Prompts from JSONL records with id, instruction and prompt_language. InputError names a record without them."""
+    """Prompts from records with id, instruction and prompt_language, and what they are about. InputError names a record without them."""
     prompts = []
     for record in read_records(path):
         if isinstance(record, Reject):
@@ -50,7 +51,12 @@ def read_prompts(path: Path) -> list[EvaluationPrompt]:
             raise InputError(
                 f"{record.place}: an evaluation prompt needs id, instruction and prompt_language; got {json.dumps(record.values)[:120]}"
             )
-        prompts.append(EvaluationPrompt(*map(str, values)))
+        try:
+            material = material_of(record.values).values()
+        except UnusableRecord as error:
+            raise InputError(f"{record.place}: {' '.join(error.args)}: what a prompt is about must be text") from None
+        key, instruction, language = map(str, values)
+        prompts.append(EvaluationPrompt(key, "\n\n".join((instruction, *material)), language))
     return prompts
 
 

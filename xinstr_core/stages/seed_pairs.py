@@ -55,7 +55,7 @@ def has_parallel(workspace: Workspace, language: Language) -> bool:
 @stage(
     gives=SEED_PAIRS,
     takes=(),
-    version="3",
+    version="4",
     settings=("seeds",),
     prompts=("reverse",),
     files=files,
@@ -142,7 +142,8 @@ def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> Sta
     if not seeds:
         advice = "; set seeds.translator to a translation model" if reasons["needs_translation"] else ""
         raise InputError(
-            f"{path} gave no seed pair ({dict(reasons)}): records need instruction and response, or inputs and targets{advice}"
+            f"{path} gave no seed pair ({dict(reasons)}): records need instruction and response, or another layout that "
+            f"README.md lists{advice}"
         )
     origins = Counter(str(seed["origin"]) for seed in seeds)
     return StageOutput(

@@ -196,7 +196,7 @@ def test_a_parquet_row_that_is_not_utf8_does_not_end_the_file(tmp_path: Path) ->
     ]
 
 
-@pytest.mark.parametrize("name", ["sw.csv", "sw", "sw.jsonl.lz4"])
+@pytest.mark.parametrize("name", ["sw.xlsx", "sw", "sw.jsonl.lz4"])
 def test_a_file_of_unknown_kind_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         InputError, match=rf"{name}: cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt"

@@ -63,7 +63,7 @@ def test_a_folder_named_like_a_file_is_no_input(tmp_path: Path) -> None:
         files_of(source(tmp_path), "sw")
 
 
-@pytest.mark.parametrize(("name", "shown"), [("sw.csv", r"\.csv"), ("sw", "a file without suffix")])
+@pytest.mark.parametrize(("name", "shown"), [("sw.xlsx", r"\.xlsx"), ("sw", "a file without suffix")])
 def test_a_file_whose_name_tells_no_format_needs_a_reader(tmp_path: Path, name: str, shown: str) -> None:
     path = write(tmp_path / name, {"text": "a"})
     with pytest.raises(InputError, match=rf"cannot read {shown}; known: \.jsonl, \.parquet, \.txt"):

@@ -82,10 +82,10 @@ def test_gold_pairs_leave_out_what_was_trained_on_and_responses_that_recur(tmp_p
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"prompt": "What?", "response": "Ndiyo."}', "needs instruction and response"),
+        ('{"asked": "What?", "response": "Ndiyo."}', "needs instruction and response"),
         ('{"instruction": "What?", "response": " "}', "needs instruction and response"),
         ('{"instruction": "What?", "response": 3}', "needs instruction and response"),
-        ("not json", "gold pairs must all be readable"),
+        ("not json", "not_json"),
     ],
 )
 def test_a_gold_record_without_its_fields_is_one_line_that_names_it(tmp_path: Path, line: str, said: str) -> None:
