@@ -146,7 +146,7 @@ def _turns(values: Mapping[str, Any]) -> list[Any]:
     asked, answered = values.get("prompt"), values.get("completion")
     if isinstance(asked, list) and isinstance(answered, list):
         return [*asked, *answered]
-    turns: Any = next((turns for name in CONVERSATIONS if (turns := values.get(name))), [])
+    turns: Any = next((values[name] for name in CONVERSATIONS if values.get(name)), [])
     if isinstance(turns, str):
         try:
             turns = json.loads(turns)
