@@ -38,6 +38,8 @@ def by_prompts(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def verdict(gap: Estimate, better: str) -> str:
+    if gap.low is None or gap.high is None:
+        return "-"
     low, high = (gap.low, gap.high) if better == "higher" else (-gap.high, -gap.low)
     return "yes" if low > 0 else "**worse**" if high < 0 else "**not shown**"
 
@@ -54,7 +56,8 @@ def gap_rows(cases: pl.DataFrame, tags: list[str]) -> list[str]:
             groups = [one.filter(pl.col("language") == tag)["difference"].to_list() for tag in tags]
             gap = mean_over_groups([group for group in groups if group], SAMPLES, seed=0)
             alone = " | ".join(f"{sum(group) / len(group):+.3f}" if group else "-" for group in groups)
-            pooled = f"{gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
+            interval = "no interval" if gap.low is None else f"[{gap.low:+.4f}, {gap.high:+.4f}]"
+            pooled = f"{gap.value:+.4f} {interval}"
             rows.append(
                 f"| {reference} | {arm} | {metric} ({better} is better) | {asked} | {pooled} | {verdict(gap, better)} | {gap.n} | {alone} |"
             )

@@ -107,9 +107,15 @@ def comparison_rows(table: pl.DataFrame, tags: list[str]) -> list[str]:
     )
     for row in pairs.sort("metric", "prompts", "language").iter_rows(named=True):
         higher = row["better"] == "higher"
-        apart = row["low_right"] > row["high"] if higher else row["high_right"] < row["low"]
-        base = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        tuned = f"{row['value_right']:.3f} [{row['low_right']:.3f}, {row['high_right']:.3f}]"
+        known = row["low"] is not None and row["low_right"] is not None
+        apart = known and (row["low_right"] > row["high"] if higher else row["high_right"] < row["low"])
+        base, tuned = (
+            f"{value:.3f} [{low:.3f}, {high:.3f}]" if known else f"{value:.3f}"
+            for value, low, high in (
+                (row["value"], row["low"], row["high"]),
+                (row["value_right"], row["low_right"], row["high_right"]),
+            )
+        )
         rows.append(
             f"| {row['metric']} | {row['language']} | {row['prompts']} | {base} | {tuned} | {'yes' if apart else '**no**'} |"
         )

@@ -406,6 +406,11 @@ class EvaluationSettings(Section):
     maximum_prompts: int = Field(default=96, ge=1, description="prompts per kind; 96 give about +-0.05 at 0.95")
     maximum_new_tokens: int = Field(default=512, ge=1, description="per reply")
     bootstrap_samples: int = Field(default=1000, ge=100, description="resamples of a 95 % percentile interval")
+    minimum_cases: int = Field(
+        default=20,
+        ge=2,
+        description="of fewer nothing is concluded, and a mean that is no share has no interval: a bootstrap one of 20 holds the truth in 0.92 of cases for normal and 0.90 for exponential values, of 10 in 0.88",
+    )
     batch_rows: int = Field(default=32, ge=1, description="prompts per forward pass")
     arms: tuple[Arm, ...] = Field(
         default=(),

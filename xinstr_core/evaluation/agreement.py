@@ -11,7 +11,7 @@ import polars as pl
 
 from xinstr_core.schemas.shared import PROBABILITIES
 from xinstr_core.settings import EvaluationSettings, Settings
-from xinstr_core.statistics import area_under_curve
+from xinstr_core.statistics import area_under_curve, share_interval
 
 # What a person says, the score that means to say the same, and the setting with the score's threshold.
 _SCORED = (
@@ -22,13 +22,13 @@ _SCORED = (
 
 @dataclass(frozen=True)
 class Agreement:
-    """One measure of one aspect over `n` labelled rows, with its 95 % interval."""
+    """One measure of one aspect over `n` labelled rows, with its 95 % interval where the rows tell one."""
 
     aspect: str
     measure: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
 
 
@@ -76,7 +76,7 @@ def agreement_between(first: pl.DataFrame, second: pl.DataFrame, settings: Setti
         result
         for aspect in aspects
         for result in (
-            *measure(aspect, "same label of two raters", _same, pl.col(aspect, f"{aspect} again").to_physical()),
+            *measure.share(aspect, "same label of two raters", pl.col(aspect) == pl.col(f"{aspect} again")),
             *measure(
                 aspect,
                 "kappa of two raters",
@@ -108,26 +108,37 @@ class _Measure:
     rows: pl.DataFrame
     settings: EvaluationSettings
 
-    def __call__(
-        self, aspect: str, name: str, statistic: Callable[..., float], *columns: pl.Expr, among: bool | None = None
-    ) -> list[Agreement]:
-        """`statistic` of the columns, on rows that have them all (of those, the kept or dropped ones if told).
+    def share(self, aspect: str, name: str, counts: pl.Expr, among: bool | None = None) -> list[Agreement]:
+        """How many rows count of those where it is known (of those, the kept or dropped ones if told), with Wilson's interval."""
+        rows = self.rows if among is None else self.rows.filter(pl.col("kept") == among)
+        known = rows.select(counts.alias("counts"))["counts"].drop_nulls()
+        if known.is_empty():
+            return []
+        count = int(known.sum())
+        return [Agreement(aspect, name, count / len(known), *share_interval(count, len(known)), len(known))]
+
+    def __call__(self, aspect: str, name: str, statistic: Callable[..., float], *columns: pl.Expr) -> list[Agreement]:
+        """`statistic` of the columns, on rows that have them all.
 
         The interval is the percentile bootstrap (Efron 1979), resampled within kept and within dropped as they were
-        drawn; resamples in which the statistic is not defined are left out. No row where it is not defined at all.
+        drawn; resamples in which the statistic is not defined are left out. None for fewer than
+        `evaluation.minimum_cases` rows, and where all resamples say the same. No row where it is not defined at all.
         """
-        rows = self.rows if among is None else self.rows.filter(pl.col("kept") == among)
-        known = rows.select("kept", *columns).drop_nulls()
+        known = self.rows.select("kept", *columns).drop_nulls()
         kept, *values = (known[column].to_numpy() for column in known.columns)
         value = statistic(*values) if len(known) else float("nan")
         if numpy.isnan(value):
             return []
+        if len(known) < self.settings.minimum_cases:
+            return [Agreement(aspect, name, float(value), None, None, len(known))]
         random = numpy.random.default_rng(self.settings.seed)
         strata = [places for places in (numpy.flatnonzero(kept), numpy.flatnonzero(~kept)) if len(places)]
         resampled = []
         for _ in range(self.settings.bootstrap_samples):
             picks = numpy.concatenate([random.choice(places, len(places)) for places in strata])
             resampled.append(statistic(*(column[picks] for column in values)))
+        if numpy.nanmin(resampled) == numpy.nanmax(resampled):
+            return [Agreement(aspect, name, float(value), None, None, len(known))]
         low, high = numpy.nanpercentile(resampled, [2.5, 97.5])
         return [Agreement(aspect, name, float(value), float(low), float(high), len(known))]
 
@@ -136,7 +147,7 @@ def _levels(measure: _Measure) -> list[Agreement]:
     columns = pl.col("level").to_physical(), pl.concat_list(PROBABILITIES).list.arg_max().alias("likeliest")
     rated = _Measure(measure.rows.drop_nulls(PROBABILITIES), measure.settings)
     return [
-        *rated("level", "same level", _same, *columns),
+        *rated.share("level", "same level", columns[0] == columns[1]),
         *rated("level", "kappa (linear weights)", _kappa_of(_answers(measure.rows, "level")), *columns),
     ]
 
@@ -147,17 +158,17 @@ def _scores(measure: _Measure, settings: Settings) -> list[Agreement]:
         if score in measure.rows.columns:
             limit = float(getattr(settings.curation, threshold))
             yes = (pl.col(aspect) == "yes").alias("yes")
-            above = (pl.col(score) >= limit).alias("above")
+            above = pl.col(score) >= limit
             results += measure(aspect, f"AUC of {score}", _area, pl.col(score), yes)
-            results += measure(aspect, f"same answer of {score} >= {limit:g}", _same, above, yes)
+            results += measure.share(aspect, f"same answer of {score} >= {limit:g}", above == yes)
     return results
 
 
 def _naturalness(measure: _Measure) -> list[Agreement]:
     yes = pl.col("natural") == "yes"
     return [
-        *measure("natural", "share of kept pairs", _share, yes, among=True),
-        *measure("natural", "share of dropped pairs", _share, yes, among=False),
+        *measure.share("natural", "share of kept pairs", yes, among=True),
+        *measure.share("natural", "share of dropped pairs", yes, among=False),
     ]
 
 
@@ -172,7 +183,7 @@ def _keeping(measure: _Measure, kept: int, dropped: int) -> list[Agreement]:
         return float(right_kept / right) if right else float("nan")
 
     return [
-        *measure("kept", "precision (level 3 of what was kept)", _share, best, among=True),
+        *measure.share("kept", "precision (level 3 of what was kept)", best, among=True),
         *measure("kept", "recall (kept of level 3)", recall, best, pl.col("kept").alias("in_kept")),
     ]
 
@@ -185,14 +196,6 @@ def _answers(labels: pl.DataFrame, aspect: str) -> int:
 
 def _kappa_of(categories: int) -> Callable[[Any, Any], float]:
     return lambda first, second: weighted_kappa(first, second, categories)
-
-
-def _same(first: Any, second: Any) -> float:
-    return float((first == second).mean())
-
-
-def _share(values: Any) -> float:
-    return float(values.mean())
 
 
 def _area(scores: Any, positive: Any) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from xinstr_core.evaluation.arms import ARMS, SELECTED
-from xinstr_core.evaluation.intervals import paired_difference
+from xinstr_core.evaluation.intervals import UNKNOWN, paired_difference
 from xinstr_core.settings import Arm, EvaluationSettings
 
 # (an arm, the one it is compared with): what the selection is worth, and what the ratings are.
@@ -19,7 +19,10 @@ COMPARED: tuple[tuple[Arm, Arm], ...] = (
 
 @dataclass(frozen=True)
 class Gap:
-    """An arm (`reference`) minus another (`arm`) on the same cases of one measure, with the difference's interval."""
+    """An arm (`reference`) minus another (`arm`) on the same cases of one measure.
+
+    The difference has its interval, and none of fewer than `evaluation.minimum_cases`: then nothing is concluded.
+    """
 
     language: str
     reference: str
@@ -27,26 +30,29 @@ class Gap:
     metric: str
     prompts: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
     better: str
 
     @property
-    def advantage(self) -> tuple[float, float, float]:
+    def advantage(self) -> tuple[float, float | None, float | None]:
         """(difference, low, high) with the sign by which more than 0 speaks for the reference."""
-        if self.better == "higher":
-            return self.difference, self.low, self.high
+        if self.better == "higher" or self.low is None or self.high is None:
+            return self.difference if self.better == "higher" else -self.difference, self.low, self.high
         return -self.difference, -self.high, -self.low
 
     @property
     def clear(self) -> bool:
         """Whether the reference is better and the interval holds no zero."""
-        return self.advantage[1] > 0
+        low = self.advantage[1]
+        return low is not None and low > 0
 
     @property
     def verdict(self) -> str:
         """What a reader may conclude."""
+        if self.low is None or self.high is None:
+            return "no verdict: too few cases, or none that differ"
         if self.clear:
             return f"{self.reference} is better"
         if self.low <= 0 <= self.high:
@@ -71,9 +77,8 @@ def gaps(scores: pl.DataFrame, settings: EvaluationSettings) -> list[Gap]:
     found = []
     by = ["language", "reference", "arm", "metric", "prompts", "better"]
     for cases in paired_cases(scores).partition_by(by, maintain_order=True):
-        estimate = paired_difference(
-            cases["reference_value"].to_list(), cases["value"].to_list(), settings.bootstrap_samples, settings.seed
-        )
+        estimate = paired_difference(cases["reference_value"].to_list(), cases["value"].to_list(), settings)
+        low, high = (estimate.low, estimate.high) if estimate.n >= settings.minimum_cases else UNKNOWN
         of_gap = cases.select(by).row(0, named=True)
-        found.append(Gap(**of_gap, difference=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n))
+        found.append(Gap(**of_gap, difference=estimate.value, low=low, high=high, n=estimate.n))
     return found

@@ -20,15 +20,15 @@ NO_PROMPTS = "-"  # of a measure for which nobody was asked
 
 @dataclass(frozen=True)
 class Measure:
-    """A measured mean. `model` is what was measured, `prompts` the language asked in, `better`: higher, lower, or neither (None)."""
+    """A measured mean, with its interval where there is one. `model` is what was measured, `prompts` the language asked in, `better`: higher, lower, or neither (None)."""
 
     language: str
     metric: str
     model: str
     prompts: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
     better: str | None
 
@@ -48,10 +48,10 @@ class Measures:
         return pl.concat(self._scores)
 
     def add(self, metric: Metric, model: str, values: Mapping[str, float], *, prompts: str = NO_PROMPTS) -> None:
-        """The mean of the values by case, with its bootstrap interval; no row where there is nothing to average."""
+        """The mean of the values by case, with its interval; no row where there is nothing to average."""
         if not values:
             return
-        estimate = mean_with_interval(list(values.values()), self._settings.bootstrap_samples, self._settings.seed)
+        estimate = mean_with_interval(list(values.values()), self._settings)
         self.rows.append(Measure(self._language, metric.name, model, prompts, **asdict(estimate), better=metric.better))
         of_all = {
             "language": self._language,
@@ -71,22 +71,35 @@ def by_case(rows: pl.DataFrame, column: str, case: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Base against tuned on one measure. `clear` is True when the tuned model is better and the intervals are apart."""
+    """Base against tuned on one measure. `clear` is True when the tuned model is better and the intervals are apart.
+
+    Nothing is concluded of fewer than `minimum_cases`, nor where there is no interval.
+    """
 
     metric: str
     prompts: str
     base: Measure
     tuned: Measure
+    minimum_cases: int
 
     @property
     def clear(self) -> bool:
-        if self.base.better == "higher":
-            return self.tuned.low > self.base.high
-        return self.tuned.high < self.base.low
+        worse, better = (self.base, self.tuned) if self.base.better == "higher" else (self.tuned, self.base)
+        if self._too_few or worse.high is None or better.low is None:
+            return False
+        return better.low > worse.high
+
+    @property
+    def _too_few(self) -> bool:
+        return min(self.base.n, self.tuned.n) < self.minimum_cases
 
     @property
     def verdict(self) -> str:
         """What a reader may conclude."""
+        if self._too_few:
+            return f"no verdict: fewer than {self.minimum_cases} cases"
+        if self.base.low is None or self.tuned.low is None:
+            return "no verdict: without an interval"
         if self.clear:
             return "yes, intervals apart"
         gain = self.tuned.value - self.base.value
@@ -94,11 +107,11 @@ class Comparison:
         return "not shown: intervals overlap" if ahead else "no: the base model is as good or better"
 
 
-def compare(rows: Sequence[Measure]) -> list[Comparison]:
+def compare(rows: Sequence[Measure], settings: EvaluationSettings) -> list[Comparison]:
     """Every measure that both models have and of which one way is better, in the order of the base model's."""
     tuned = {(row.metric, row.prompts): row for row in rows if row.model == TUNED}
     return [
-        Comparison(row.metric, row.prompts, row, tuned[row.metric, row.prompts])
+        Comparison(row.metric, row.prompts, row, tuned[row.metric, row.prompts], settings.minimum_cases)
         for row in rows
         if row.model == BASE and row.better and (row.metric, row.prompts) in tuned
     ]

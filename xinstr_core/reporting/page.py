@@ -81,12 +81,13 @@ def write_page(
         seeds=_figures(inputs, SEED_PAIRS),
         evaluator=_figures(inputs, EVALUATOR),
         refined=_figures(inputs, REFINED_PAIRS),
+        selection=_figures(inputs, DIVERSIFIED_SET),
         diversity=_figures(inputs, DIVERSIFIED_SET).diversity,
         tuned=_figures(inputs, TUNED_MODEL),
         scores=_scores(_figures(inputs, EVALUATOR)),
         of_rounds=declarations(RoundFigures),
         of_arms=declarations(ArmFigures),
-        **_measured(language, findings),
+        **_measured(language, settings, findings),
         **_plots(inputs),
         pairs=inputs[REFINED_PAIRS.asset].read(PAIRS.name).filter(KEPT).sort("pair_id").head(SAMPLES).to_dicts(),
         replies=findings.replies.sort("prompt_id", "model").head(2 * SAMPLES).to_dicts(),
@@ -98,9 +99,9 @@ def write_page(
     return folder
 
 
-def _measured(language: Language, findings: Findings) -> dict[str, Any]:
+def _measured(language: Language, settings: Settings, findings: Findings) -> dict[str, Any]:
     """What the page says of models: base and tuned, both kinds of prompts, arms, gold."""
-    comparisons = compare(findings.measures)
+    comparisons = compare(findings.measures, settings.evaluation)
     models = {BASE, TUNED, *ARMS}
     points = [
         {"label": f"{c.metric} ({c.prompts})", **_point(m)}

@@ -27,6 +27,9 @@ TRAIN: Split = "train"
 HELD_OUT: Split = "heldout"
 IS_FOR_TRAINING = pl.col("split") == TRAIN
 IS_HELD_OUT = pl.col("split") == HELD_OUT
+# What a measure says of the selection beside random draws.
+MORE_VARIED, AS_RANDOM, LESS_VARIED = "more varied than every draw", "no better than random", "worse than every draw"
+ALL_THERE_IS = "all there is"
 
 SELECTED = Table(
     ASSET,
@@ -115,6 +118,34 @@ class DiversityFigures(Declared):
 
     selected: DiversityMeasures = figure("selected", "measures of the selection")
     random: dict[str, RandomMeasure] = figure("as many at random", "each measure over 20 draws from the same pool")
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """What each measure says of the selection. One that is better than all of 20 draws is so by chance once in 21 times."""
+        found = {}
+        for one, value in self.selected.told():
+            random, sign = self.random[one.name], 1 if one.better == "higher" else -1
+            worst, best = sorted((sign * random.low, sign * random.high))
+            beside = MORE_VARIED if sign * value > best else LESS_VARIED if sign * value < worst else AS_RANDOM
+            found[one.name] = ALL_THERE_IS if self.is_all else beside
+        return found
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every draw is the selection itself: there was nothing to choose from."""
+        return all(one.low == one.high == getattr(self.selected, name) for name, one in self.random.items())
+
+    @property
+    def warning(self) -> str:
+        """In a sentence where the selection is no better than random; empty where it is better by every measure."""
+        if self.is_all:
+            return "All pairs that could be selected were: the selection cannot be more varied than random pairs."
+        labels = {one.name: one.label for one, _ in self.selected.told()}
+        not_better = [labels[name] for name, verdict in self.verdicts.items() if verdict != MORE_VARIED]
+        if not not_better:
+            return ""
+        by = "every measure" if len(not_better) == len(labels) else ", ".join(not_better)
+        return f"The selection is no more varied than as many pairs at random by {by}."
 
 
 class SelectionFigures(Advises, Figures):

@@ -16,8 +16,8 @@ PROMPTS = Column("prompts", pl.String, "language of the prompts; - where there a
 BETTER = Column(
     "better", pl.String, "which way is better; null where neither is", values=get_args(Better), nullable=True
 )
-LOW = Column("low", pl.Float64, "lower end of the 95 % interval")
-HIGH = Column("high", pl.Float64, "upper end of the 95 % interval")
+LOW = Column("low", pl.Float64, "lower end of the 95 % interval; null where the cases tell none", nullable=True)
+HIGH = Column("high", pl.Float64, "upper end of the 95 % interval; null where the cases tell none", nullable=True)
 CASES = Column("n", pl.Int64, "cases that it is a mean of", minimum=1)
 
 MEASURES = Table(
@@ -101,7 +101,7 @@ class ReportFigures(TrainedOn, Figures):
     measures: dict[str, float] = figure("measures", "every measured mean, as metric | model | prompts")
     clearly_better: int = figure(
         "clearly better than base",
-        "measures on which the tuned model is better and the intervals are apart",
+        "measures of evaluation.minimum_cases or more on which the tuned model is better and the intervals are apart",
         better="higher",
     )
     compared: int = figure("compared", "measures that base and tuned model both have")

@@ -34,6 +34,7 @@ from xinstr_core.store import ShardLog, StageOutput
 from xinstr_core.workspace import Workspace
 
 HELD_OUT_SHARE_AT_MOST = 0.1  # of the kept pairs: a small language needs its rows for tuning
+FEW = 50  # selected pairs: two steps of the usual 32 rows, and a share among them is known to about +-0.14
 
 
 def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
@@ -43,7 +44,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-@stage(gives=DIVERSIFIED_SET, takes=(REFINED_PAIRS,), version="4", settings=("diversity",), files=files)
+@stage(gives=DIVERSIFIED_SET, takes=(REFINED_PAIRS,), version="5", settings=("diversity",), files=files)
 def select(run: StageRun) -> StageOutput:
     settings = run.settings.diversity
     encoder = encoder_identity(settings.encoder, run.model)
@@ -90,7 +91,7 @@ def select(run: StageRun) -> StageOutput:
             funnel=_funnel(len(kept), len(rejected), len(held_out), len(pool), selection),
             clusters=count,
             topics=_shares(selection.rows["topic"].drop_nulls()),
-            advice=_advice(selection, len(pool), settings),
+            advice=" ".join(filter(None, (_few(len(selection.rows)), _advice(selection, len(pool), settings)))),
             embeddings_computed=embeddings.computed,
             diversity=compare_with_random(selection.rows, pool, embeddings.vectors, count, settings.seed),
         ),
@@ -147,6 +148,15 @@ def _funnel(kept: int, rejected: int, held_out: int, pool: int, selection: Selec
     rest = pool - len(selection.rows) - selection.near_duplicates - selection.of_full_topics
     lost = {**{reason: n for reason, n in passed_over.items() if n}, "not selected": rest}
     return SelectionFunnel(taken=kept, lost=lost, kept=len(selection.rows))
+
+
+def _few(selected: int) -> str:
+    if selected >= FEW:
+        return ""
+    return (
+        f"Only {selected} pair{'s were' if selected != 1 else ' was'} selected: a model tuned on fewer than {FEW} shows that the line runs, and not what "
+        "its pairs are worth; give a larger corpus, or see in refined_pairs what was dropped for what."
+    )
 
 
 def _advice(selection: Selection, pool: int, settings: DiversitySettings) -> str:

@@ -37,6 +37,7 @@ from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.reverse_model import ADAPTER, REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL
+from xinstr_core.settings import EvaluationSettings
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
@@ -65,7 +66,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
         DIVERSIFIED_SET,
         TUNED_MODEL,
     ),
-    version="5",
+    version="6",
     settings=("evaluation", "generation", "tuning", "curation"),
     prompts=("response_web", "response_seed", "reverse"),
     files=files,
@@ -96,14 +97,20 @@ def evaluate(run: StageRun) -> StageOutput:
             REPLIES.name: replies,
         },
         folders={REPORT.name: page, **{arm.folder: arm.adapter for arm in kept}},
-        figures=_figures(measures, arms, found, taught, foreign, kept),
+        figures=_figures(run.settings.evaluation, measures, arms, found, taught, foreign, kept),
     )
 
 
 def _figures(
-    measures: Measures, arms: list[ArmModel], found: list[Gap], taught: int, foreign: int, kept: list[ArmModel]
+    settings: EvaluationSettings,
+    measures: Measures,
+    arms: list[ArmModel],
+    found: list[Gap],
+    taught: int,
+    foreign: int,
+    kept: list[ArmModel],
 ) -> ReportFigures:
-    comparisons = compare(measures.rows)
+    comparisons = compare(measures.rows, settings)
     return ReportFigures(
         measures={f"{row.metric} | {row.model} | {row.prompts}": round(row.value, 4) for row in measures.rows},
         clearly_better=sum(c.clear for c in comparisons),

@@ -52,6 +52,40 @@ def test_a_random_selection_of_all_rows_is_the_selection_of_all_rows() -> None:
     }
 
 
+def told(entropy: float, distance: float, top: float = 0.1) -> DiversityFigures:
+    """A selection with 9 verb-object pairs where random ones have 5 to 7, and the given other measures."""
+    selected = DiversityMeasures(
+        verb_object_pairs=9, top_verb_share=top, cluster_entropy=entropy, neighbour_distance=distance
+    )
+    random = {"verb_object_pairs": (5, 7), "top_verb_share": (0.2, 0.4), "cluster_entropy": (0.8, 0.9)}
+    draws = {**random, "neighbour_distance": (0.1, 0.2)}
+    return DiversityFigures(
+        selected=selected,
+        random={name: RandomMeasure(mean=(low + high) / 2, low=low, high=high) for name, (low, high) in draws.items()},
+    )
+
+
+def test_a_selection_that_is_no_better_than_random_is_said_so() -> None:
+    better, unclear, worse = told(0.95, 0.3), told(0.892, 0.2), told(0.7, 0.3, top=0.5)
+    assert better.warning == ""
+    assert unclear.verdicts == {
+        "verb_object_pairs": "more varied than every draw",
+        "top_verb_share": "more varied than every draw",
+        "cluster_entropy": "no better than random",
+        "neighbour_distance": "no better than random",
+    }
+    assert unclear.warning == (
+        "The selection is no more varied than as many pairs at random by cluster entropy, nearest-neighbour distance."
+    )
+    assert [worse.verdicts[name] for name in ("top_verb_share", "cluster_entropy")] == ["worse than every draw"] * 2
+
+
+def test_where_all_is_selected_there_was_nothing_to_choose() -> None:
+    found = compared(FOUR, FOUR)
+    assert set(found.verdicts.values()) == {"all there is"}
+    assert found.warning.startswith("All pairs that could be selected were")
+
+
 def test_random_selections_have_a_range_and_depend_on_the_seed_not_on_the_order() -> None:
     rows = pool(*((f"{i:02}", i % 5, f"Write about town {i % 7}.") for i in range(40)))
     vectors = numpy.random.default_rng(0).normal(size=(40, 8)).astype(numpy.float32)

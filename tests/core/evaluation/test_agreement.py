@@ -36,7 +36,7 @@ def pairs(levels: Sequence[int], kept: Sequence[bool] | None = None, **scores: S
 
 def value(rows: Sequence[Agreement], aspect: str, measure: str) -> tuple[float, int]:
     (row,) = [row for row in rows if row.aspect == aspect and row.measure.startswith(measure)]
-    assert row.low <= row.value <= row.high
+    assert row.low is None or row.high is None or row.low <= row.value <= row.high
     return row.value, row.n
 
 
@@ -141,12 +141,23 @@ def test_intervals_are_those_of_a_share() -> None:
     assert (row.low, row.high) == (pytest.approx(0.72, abs=0.015), pytest.approx(0.88, abs=0.015))
 
 
-def test_resampling_keeps_the_halves_as_they_were_drawn() -> None:
-    """All kept pairs are labelled alike with their level, no dropped one is: no resample can say other than half."""
+def test_what_no_resample_can_say_otherwise_has_no_interval() -> None:
+    """All pairs are labelled with the best level: recall is the share of kept ones whatever is drawn within the halves."""
     kept = [True] * 10 + [False] * 10
     found = agreement(labels(*[{"level": "3"}] * 20), pairs([3] * 10 + [1] * 10, kept), SETTINGS)
     (row,) = [row for row in found if row.measure == "same level"]
-    assert (row.value, row.low, row.high) == (0.5, 0.5, 0.5)
+    assert (row.value, row.low, row.high) == (0.5, pytest.approx(0.299, abs=0.001), pytest.approx(0.701, abs=0.001))
+    (row,) = [row for row in found if row.measure.startswith("recall")]
+    assert (row.value, row.low, row.high) == (0.5, None, None)
+
+
+def test_a_kappa_of_few_rows_has_no_interval() -> None:
+    said, rated = labels(*({"level": str(p)} for p in PERSON)), pairs(RATED)
+    few = agreement(said, rated, SETTINGS)
+    enough = agreement(said, rated, Settings.model_validate({"evaluation": {"minimum_cases": 10}}))
+    for found, known in ((few, False), (enough, True)):
+        (row,) = [row for row in found if row.measure.startswith("kappa")]
+        assert (row.n, row.low is not None, row.high is not None) == (10, known, known)
 
 
 def test_the_order_of_rows_changes_no_bit() -> None:

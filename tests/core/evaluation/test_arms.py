@@ -158,7 +158,7 @@ def test_a_gap_pairs_the_cases_whatever_their_order() -> None:
         ),
         EvaluationSettings(),
     )
-    assert found == [Gap("sw", "selected", "random", "a rate", "en", -1.0, -1.0, -1.0, 3, "lower")]
+    assert found == [Gap("sw", "selected", "random", "a rate", "en", -1.0, None, None, 3, "lower")]
     assert {"language", "reference", "arm", "metric", "prompts", "difference", "low", "high", "n", "better"} == set(
         Gap.__dataclass_fields__
     )
@@ -204,6 +204,7 @@ BETTER, UNCLEAR, WORSE = "selected is better", "not shown: the interval holds ze
 def test_a_gap_is_clear_when_the_selected_arm_is_better_and_zero_is_outside(
     interval: tuple[float, float], better: str, verdict: str
 ) -> None:
+    assert Gap("sw", "selected", "random", "a rate", "en", 0.5, None, None, 19, better).verdict.startswith("no verdict")
     gap = Gap("sw", "selected", "random", "a rate", "en", sum(interval) / 2, *interval, 96, better)
     found: Any = (gap.verdict, gap.clear)
     assert found == (verdict, verdict == BETTER)

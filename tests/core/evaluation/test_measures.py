@@ -16,13 +16,18 @@ BETTER, OVERLAP, WORSE = (
 )
 
 
-def comparison(base: tuple[float, float, float], tuned: tuple[float, float, float], better: str) -> Comparison:
+def comparison(
+    base: tuple[float, float | None, float | None],
+    tuned: tuple[float, float | None, float | None],
+    better: str,
+    cases: int = 20,
+) -> Comparison:
     """Value, low and high of both models."""
     one, other = (
-        Measure("sw", "a rate", model, "en", value, low, high, 96, better)
+        Measure("sw", "a rate", model, "en", value, low, high, cases, better)
         for model, (value, low, high) in (("base", base), ("tuned", tuned))
     )
-    return Comparison("a rate", "en", one, other)
+    return Comparison("a rate", "en", one, other, 20)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,13 @@ def test_the_verdict_tells_better_from_unclear_from_worse(
     base: tuple[float, float, float], tuned: tuple[float, float, float], better: str, verdict: str
 ) -> None:
     assert comparison(base, tuned, better).verdict == verdict
+
+
+def test_too_few_cases_and_missing_intervals_give_no_verdict() -> None:
+    few = comparison((0.1, 0.0, 0.2), (0.5, 0.3, 0.7), "higher", cases=19)
+    without = comparison((-7.21, None, None), (-3.0, None, None), "higher")
+    assert (few.verdict, few.clear) == ("no verdict: fewer than 20 cases", False)
+    assert (without.verdict, without.clear) == ("no verdict: without an interval", False)
 
 
 def test_a_measure_keeps_the_value_of_every_case() -> None:

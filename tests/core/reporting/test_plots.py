@@ -26,6 +26,12 @@ def test_gaps_lie_on_the_side_that_they_speak_for() -> None:
     assert "x: 0" in found
 
 
+def test_a_gap_without_an_interval_is_a_point() -> None:
+    found = labels(gap_plot([Gap("sw", "selected", "random", "a rate", "en", 0.25, None, None, 9, "higher")]))
+    assert "value: 0.25; measure: a rate (en); arm: selected - random" in found
+    assert not [label for label in found if "high:" in label]
+
+
 def test_the_reliability_plot_shows_every_bin_with_its_rows() -> None:
     found = labels(reliability_plot([[0.6, 0.5, 10], [0.9, 0.95, 30]]))
     assert "mean confidence: 0.6; share right: 0.5; rows: 10" in found

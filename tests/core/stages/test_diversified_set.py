@@ -158,14 +158,21 @@ def test_near_duplicates_are_counted_and_topics_named(home: Path, tiny_model: Mo
 
 
 def test_a_selection_that_topics_made_smaller_says_so(home: Path, tiny_model: ModelReference) -> None:
-    assert build(home, tiny_model, pairs()).figures["advice"] == ""
     starved = build(home, tiny_model, pairs(), maximum_topic_share=0.01)
     topics = len(starved.figures["topics"])
     assert starved.figures["funnel"]["kept"] == topics < 24
-    assert starved.figures["advice"] == (
-        f"At most 0.01 of the selection for a topic, which {topics} topics cannot have, so {topics} pairs were selected "
+    assert starved.figures["advice"].endswith(
+        f" At most 0.01 of the selection for a topic, which {topics} topics cannot have, so {topics} pairs were selected "
         "where 24 could be: raise diversity.maximum_topic_share for more."
     )
+
+
+def test_a_selection_of_few_pairs_is_warned_of(home: Path, tiny_model: ModelReference) -> None:
+    few, enough = build(home, tiny_model, pairs(10)), build(home, tiny_model, pairs(80), target_rows=60)
+    assert few.figures["advice"].startswith(
+        "Only 9 pairs were selected: a model tuned on fewer than 50 shows that the "
+    )
+    assert (enough.figures["funnel"]["kept"], enough.figures["advice"]) == (60, "")
 
 
 def test_no_kept_pairs_give_empty_tables(home: Path, tiny_model: ModelReference) -> None:

@@ -287,7 +287,10 @@ def test_the_page_holds_everything_and_runs_nothing(with_arms: Partition) -> Non
     for part in (
         "What the selection is worth",
         "none: the seeds repeated",
-        "not shown: the interval holds zero",
+        "no verdict: fewer than 20 cases",
+        "no verdict: too few cases, or none that differ",
+        "(no interval)",
+        "The selection is no more varied than",
         "Prompts in Swahili",
         "all 7 were English",
         "confidence and how often it is right",

@@ -22,7 +22,6 @@ from xinstr_dagster.cli.output import console, plain
 
 commands = CommandGroup(Panel.LABEL, "audit", "Pairs that a person labels blind in a spreadsheet, in audit/.")
 Tag = Annotated[str, typer.Argument(help="language key, e.g. sw")]
-FEW = 30  # labels: under that a bootstrap sees too few answers that differ
 _SHOWN_KEYS = 5
 
 
@@ -61,8 +60,10 @@ def read_file(tag: Tag, preset: Preset = "", override: Overrides = None) -> None
     console.print(
         "Of the labelled rows as they were drawn, half of them kept pairs; the [bold]recall[/] alone weighs kept and dropped as all rated pairs have them."
     )
-    if first.labelled < FEW:
-        console.print(f"Fewer than {FEW} labels: the intervals are narrower than what is known.")
+    if any(row.low is None for row in results):
+        console.print(
+            f"No interval where fewer than evaluation.minimum_cases ({settings.evaluation.minimum_cases}) rows are labelled, or none of them differ."
+        )
 
 
 def _workspace(preset: str, override: list[str] | None) -> Workspace:
@@ -97,6 +98,6 @@ def _read(path: Path, pairs: pl.LazyFrame) -> LabelledAudit:
 def _print_results(results: Sequence[Agreement]) -> None:
     table = Table("aspect", "measure", "value", "rows")
     for row in results:
-        shown = f"{row.value:.3f} [dim]({row.low:.3f} to {row.high:.3f})[/]"
-        table.add_row(row.aspect, row.measure, shown, str(row.n))
+        interval = "no interval" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(row.aspect, row.measure, f"{row.value:.3f} [dim]({interval})[/]", str(row.n))
     console.print(table)
