@@ -27,6 +27,18 @@ def positions(mask: Any) -> Any:
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def padded_length(tokens: int) -> int:
-    """The next multiple of LENGTH_STEP."""
-    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+def maximum_positions(config: Any) -> int | None:
+    """The tokens that a model of this configuration can take in a row; None where nothing limits them.
+
+    Beyond them, tables of positions (GPT-2, OPT), of angles (GPT-J, CodeGen) or of distances (MPT, which has its own name
+    for the setting) have no entry.
+    """
+    own = config.get_text_config(decoder=True)
+    positions = getattr(own, "max_position_embeddings", None) or getattr(own, "max_seq_len", None)
+    return positions if positions and positions > 0 else None  # XLNet says -1
+
+
+def padded_length(tokens: int, positions: int | None = None) -> int:
+    """The next multiple of LENGTH_STEP, but no more than a model has positions: padding takes one too."""
+    padded = -(-tokens // LENGTH_STEP) * LENGTH_STEP
+    return padded if positions is None else max(tokens, min(padded, positions))

@@ -83,6 +83,9 @@ def _quiet() -> None:
 
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    warnings.filterwarnings(
+        "ignore", message="fan_in_fan_out is set to", category=UserWarning
+    )  # peft knows, and mends it
     warnings.filterwarnings("ignore", message="Could not find a config file", category=UserWarning)
 
 
@@ -91,13 +94,23 @@ def check_model(reference: ModelReference) -> None:
     config, what = read_config(reference), f"base model {reference.name!r}"
     check_layers(weight_shapes(reference.path, what), config, what)
     tokenizer = load_tokenizer(reference)
+    check_ends(reference, tokenizer, config.vocab_size)
     # Control tokens that no text gives may lie beyond the embeddings: Gemma 3's mark of an image does.
-    added = tokenizer.added_tokens_decoder.keys() - {tokenizer.bos_token_id, tokenizer.eos_token_id}
-    highest = max(set(tokenizer.get_vocab().values()) - added)
+    control = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    highest = max(set(tokenizer.get_vocab().values()) - (control - {tokenizer.bos_token_id}))
     if highest >= config.vocab_size:
         raise InputError(
             f"base model {reference.name!r}: its tokenizer gives ids up to {highest}, and it has embeddings for "
             f"{config.vocab_size} tokens: tokenizer and weights are of different models"
+        )
+
+
+def check_ends(reference: ModelReference, tokenizer: Any, embedded: int) -> None:
+    """InputError where texts end or are padded with a token that is not among the `embedded` ones of the weights."""
+    if max(tokenizer.pad_token_id, tokenizer.eos_token_id) >= embedded:
+        raise InputError(
+            f"base model {reference.name!r}: its tokenizer ends or pads texts with a token that is not among the "
+            f"{embedded} of its weights: tokenizer and weights are of different models"
         )
 
 

@@ -6,11 +6,13 @@ branch. No tensor holds the vocabulary for more than a few positions.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xinstr_core.engines.encoding import padded_length, positions
+from xinstr_core.engines.encoding import maximum_positions, padded_length, positions
+from xinstr_core.errors import InputError
 
 # Numbers in one piece of logits, 128 MiB in float32: 128 positions of a vocabulary of 262,144.
 _LOGITS = 2**25
@@ -46,7 +48,8 @@ def can_share(model: Any) -> bool:
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
     kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
-    return not model._is_stateful and kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
+    keeps = "past_key_values" in inspect.signature(model.base_model.forward).parameters  # the first GPT keeps nothing
+    return keeps and not model._is_stateful and kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
 
 
 def worth_sharing(rows: Sequence[Row]) -> bool:
@@ -58,13 +61,21 @@ def worth_sharing(rows: Sequence[Row]) -> bool:
     return 2 * len(prompts) <= len(rows) and max(map(len, prompts)) > _BRANCH_STEP
 
 
+def has_room(model: Any, rows: Sequence[Row], after: int) -> bool:
+    """Whether the model has positions for the rows' prompts as `read_shared` pads them, and so many tokens after."""
+    places = maximum_positions(model.config)
+    prompts = max(len(row.prompt) for row in rows) - 1
+    return places is None or padded_length(prompts, places) + after <= places
+
+
 def read_shared(model: Any, rows: Sequence[Row], pad: int) -> Shared:
     """Read every different prompt of the rows once, up to its last token, from which a row goes on."""
     import torch
     from transformers import DynamicCache
 
     number = {prompt: index for index, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
-    ids, mask = left_padded([prompt[:-1] for prompt in number], pad, model.device)
+    places = maximum_positions(model.config)
+    ids, mask = left_padded([prompt[:-1] for prompt in number], pad, model.device, places)
     cache = DynamicCache(config=model.config)
     with torch.inference_mode():
         model.base_model(
@@ -82,10 +93,11 @@ def last_states(model: Any, rows: Sequence[Row], pad: int) -> list[Any]:
     """
     import torch
 
-    shared = read_shared(model, rows, pad) if can_share(model) and worth_sharing(rows) else None
+    branch = -(-max(1 + len(row.following) for row in rows) // _BRANCH_STEP) * _BRANCH_STEP
+    shares = can_share(model) and worth_sharing(rows) and has_room(model, rows, branch)
+    shared = read_shared(model, rows, pad) if shares else None
     unread = [((*row.prompt[-1:], *row.following) if shared else (*row.prompt, *row.following)) for row in rows]
-    longest = max(map(len, unread))
-    longest = -(-longest // _BRANCH_STEP) * _BRANCH_STEP if shared else padded_length(longest)
+    longest = branch if shared else padded_length(max(map(len, unread)), maximum_positions(model.config))
     ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in unread], device=model.device)
     if shared is None:
         kept = {"use_cache": False}
@@ -123,11 +135,11 @@ def log_probabilities(model: Any, states: Any, tokens: Any) -> Any:
     return together
 
 
-def left_padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:
-    """Ids and mask, both (rows, padded length): the last column is the last token of every row."""
+def left_padded(rows: Sequence[Sequence[int]], pad: int, device: Any, places: int | None = None) -> tuple[Any, Any]:
+    """Ids and mask, both (rows, padded length up to `places`): the last column is the last token of every row."""
     import torch
 
-    longest = padded_length(max(map(len, rows)))
+    longest = padded_length(max(map(len, rows)), places)
     ids = torch.tensor([[*[pad] * (longest - len(row)), *row] for row in rows], device=device)
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
     return ids, mask
@@ -142,17 +154,29 @@ def _logits(model: Any, states: Any) -> Any:
     """Logits (positions, vocabulary) of last states.
 
     What stands between the two is a model's own (a cap, a scale), so its own forward is asked, with the states in the
-    place of what its layers would give.
+    place of what its layers would give. InputError for a model that would not use them.
     """
     import torch
 
-    layers = model.base_model
-    layers.forward = lambda *_, **__: _LastStates(states.unsqueeze(0))
+    asked: list[Any] = []
+
+    def given(*_: Any, **__: Any) -> _LastStates:
+        asked.append(states)
+        return _LastStates(states.unsqueeze(0))
+
+    # OPT's forward passes its base model by and asks the decoder in it.
+    layers = {id(one): one for one in (model.base_model, model.get_decoder())}.values()
+    for one in layers:
+        one.forward = given
     try:
         ids = torch.zeros((1, len(states)), dtype=torch.long, device=states.device)
-        return model(input_ids=ids, use_cache=False).logits[0]
+        logits = model(input_ids=ids, use_cache=False).logits[0]
     finally:
-        del layers.forward
+        for one in layers:
+            del one.forward
+    if not asked:
+        raise InputError(f"{type(model).__name__} makes its logits in a way that is not known: use another base model")
+    return logits
 
 
 class _LastStates:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.engines.batches import packed
-from xinstr_core.engines.encoding import encode, encode_prompt, padded_length
+from xinstr_core.engines.encoding import encode, encode_prompt, maximum_positions, padded_length
 from xinstr_core.engines.memory import TokenBudget, unless_out_of_memory
 from xinstr_core.engines.models import (
     ModelReference,
     adapter_hash,
+    check_ends,
     load_causal_model,
     load_tokenizer,
     load_trained_model,
@@ -20,6 +21,7 @@ from xinstr_core.engines.models import (
 from xinstr_core.engines.reading import (
     Row,
     can_share,
+    has_room,
     last_states,
     left_padded,
     log_probabilities,
@@ -27,7 +29,6 @@ from xinstr_core.engines.reading import (
     worth_sharing,
 )
 from xinstr_core.engines.sampling import token_chooser
-from xinstr_core.errors import InputError
 from xinstr_core.identity import fingerprint
 
 Made = TypeVar("Made")
@@ -53,13 +54,10 @@ class TransformersEngine:
         self.model: Any = model
         self._pad: int = self._tokenizer.pad_token_id
         self._embedded: int = model.get_input_embeddings().weight.shape[0]
+        self._places = maximum_positions(model.config)
         self._budget = budget or TokenBudget()
         self.fingerprint = fingerprint({"base": base.fingerprint, "adapter": adapter and adapter_hash(adapter)})
-        if max(self._pad, self._tokenizer.eos_token_id) >= self._embedded:
-            raise InputError(
-                f"base model {base.name!r}: its tokenizer ends or pads texts with a token that is not among the "
-                f"{self._embedded} of its weights"
-            )
+        check_ends(base, self._tokenizer, self._embedded)
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         rows = [self._row(request.prompt, encode(self._tokenizer, request.completion)) for request in requests]
@@ -80,8 +78,9 @@ class TransformersEngine:
 
         led_away = zip(requests, asked, strict=True) if decoding.guidance else ()
         rows = [*asked, *(self._row(request.against, row.following) for request, row in led_away)]
-        shares = can_share(self.model) and worth_sharing(rows)
-        longest = max(len(row.following) for row in rows) if shares else 0
+        longest = max(len(row.following) for row in rows)
+        after = 1 + longest + decoding.maximum_new_tokens
+        shares = can_share(self.model) and worth_sharing(rows) and has_room(self.model, rows, after)
         with torch.inference_mode():
             if shares:
                 shared = read_shared(self.model, rows, self._pad)
@@ -91,12 +90,14 @@ class TransformersEngine:
                 chooser = token_chooser(requests, decoding, [row.following for row in asked])
                 kept = {"past_key_values": shared.cache}
             else:
-                ids, mask = left_padded([row.prompt + row.following for row in rows], self._pad, self.model.device)
+                places = None if self._places is None else self._places - decoding.maximum_new_tokens
+                read = [row.prompt + row.following for row in rows]
+                ids, mask = left_padded(read, self._pad, self.model.device, places)
                 chooser, kept = token_chooser(requests, decoding), {}
             output = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                max_new_tokens=decoding.maximum_new_tokens + longest,
+                max_new_tokens=decoding.maximum_new_tokens + (longest if shares else 0),
                 do_sample=False,
                 logits_processor=[chooser],
                 **kept,
@@ -199,13 +200,12 @@ class TransformersEngine:
             shares=lambda place: rows[place].prompt,
             length=lambda place: len(rows[place]),
             name=lambda place: place,
-            fits=lambda count, longest: copies * count * (padded_length(longest) + written) <= limit,
+            fits=lambda count, longest: copies * count * (padded_length(longest, self._places) + written) <= limit,
         )
 
     def _check(self, row: Row, written: int) -> None:
-        places = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-        if places is not None and len(row) + written > places:
-            raise ValueError(f"{len(row)} tokens and {written} to be written: the model has {places} positions")
+        if self._places is not None and len(row) + written > self._places:
+            raise ValueError(f"{len(row)} tokens and {written} to be written: the model has {self._places} positions")
         if max((*row.prompt, *row.following)) >= self._embedded:
             raise ValueError(f"a token of this row is not among the {self._embedded} of the model's weights")
 

@@ -270,7 +270,7 @@ class _SequenceTranslator:
         longest, limit = max(map(len, rows)), self._places or _RELATIVE_PLACES
         if longest > limit:
             raise ValueError(f"{longest} tokens, and the model takes {limit}")
-        width = min(padded_length(longest), limit)
+        width = padded_length(longest, limit)
         ids = torch.tensor([row + [self._pad] * (width - len(row)) for row in rows], device=self._model.device)
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self._model.device)
         most = min(maximum_new_tokens, self._places - 1) if self._places else maximum_new_tokens

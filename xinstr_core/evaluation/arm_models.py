@@ -17,8 +17,8 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.eval_report import ArmFigures
 from xinstr_core.schemas.shared import SEED, WEB
 from xinstr_core.settings import Arm, TuningSettings
-from xinstr_core.training.adapter import Earlier, train_adapter
-from xinstr_core.training.rows import Example, build_rows
+from xinstr_core.training.adapter import Earlier, train_adapter, trainable_rows
+from xinstr_core.training.rows import Example
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ArmTraining:
             )
             for key, instruction, response, tag in rows.iter_rows()
         ]
-        rejected = {row.key for row in build_rows(self.engines.tokenizer, examples, self.settings.maximum_tokens)[1]}
+        rejected = {row.key for row in trainable_rows(self.engines, examples, self.settings)[1]}
         usable = [example for example in examples if example.key not in rejected]
         if not usable:
             raise StageError(

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.models import ModelReference, adapter_hash, read_config, training_method
+from xinstr_core.engines.encoding import maximum_positions
+from xinstr_core.engines.models import ModelReference, adapter_hash, check_ends, read_config, training_method
 from xinstr_core.engines.roles import Engines
-from xinstr_core.errors import StageError
+from xinstr_core.errors import InputError, StageError
 from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
 from xinstr_core.schemas.shared import TrainingFigures
@@ -21,7 +22,7 @@ from xinstr_core.store import write_text
 from xinstr_core.training.batches import training_steps
 from xinstr_core.training.budget import kept_budget
 from xinstr_core.training.loss import check_head
-from xinstr_core.training.rows import Example, RejectedRow, build_rows
+from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
 from xinstr_core.training.steps import Training
 
 SUMMARY = "training.json"
@@ -84,9 +85,8 @@ def train_adapter(
     import torch
 
     tokenizer = engines.tokenizer
-    positions = getattr(read_config(engines.base), "max_position_embeddings", None)
-    maximum_tokens = min(settings.maximum_tokens, positions or settings.maximum_tokens)
-    rows, rejected = build_rows(tokenizer, examples, maximum_tokens)
+    positions = maximum_positions(read_config(engines.base))
+    rows, rejected = trainable_rows(engines, examples, settings)
     if not rows:
         advice = (
             f"the base model has positions for {positions} tokens alone: take another one, or shorter texts"
@@ -115,6 +115,19 @@ def train_adapter(
     _save(model, engines.base, settings, summary, folder)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return TrainedAdapter(folder, **summary, identity=identity)
+
+
+def trainable_rows(
+    engines: Engines, examples: Sequence[Example], settings: TrainingSettings
+) -> tuple[list[TrainingRow], list[RejectedRow]]:
+    """Rows that the base model can take, and the examples of which it can take none (build_rows()).
+
+    InputError where the tokenizer ends or pads texts with a token that the model does not have.
+    """
+    config = read_config(engines.base)
+    check_ends(engines.base, engines.tokenizer, config.vocab_size)
+    maximum_tokens = min(settings.maximum_tokens, maximum_positions(config) or settings.maximum_tokens)
+    return build_rows(engines.tokenizer, examples, maximum_tokens, config.vocab_size)
 
 
 def training_identity(
@@ -158,10 +171,16 @@ def _with_adapter(model: Any, settings: TrainingSettings) -> Any:
     from peft import LoraConfig, get_peft_model
 
     # alpha = 2 x rank and all linear layers: the setting that LoRA studies find least sensitive to the rank
-    return get_peft_model(
-        model,
-        LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM"),
+    adapter = LoraConfig(
+        r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM"
     )
+    try:
+        return get_peft_model(model, adapter)
+    except ValueError as error:
+        raise InputError(
+            f"LoRA knows no layers that it can adapt in {type(model).__name__}, of which this base model is: set "
+            'method = "full" in reverse_model, evaluator and tuning, or take another base model'
+        ) from error
 
 
 def _save(model: Any, base: ModelReference, settings: TrainingSettings, summary: dict[str, Any], folder: Path) -> None:

@@ -64,11 +64,14 @@ def padded_tokens(rows: Sequence[TrainingRow]) -> int:
     return len(rows) * padded_length(max(len(row.input_ids) for row in rows))
 
 
-def collate(pad_token: int, rows: Sequence[TrainingRow]) -> dict[str, Any]:
-    """Right-padded `input_ids` and `labels`, both (rows, padded length): a causal model's row sees nothing of the padding behind it."""
+def collate(pad_token: int, rows: Sequence[TrainingRow], positions: int | None = None) -> dict[str, Any]:
+    """Right-padded `input_ids` and `labels`, both (rows, padded length), for a model with so many positions.
+
+    A causal model's row sees nothing of the padding behind it.
+    """
     import torch
 
-    longest = padded_length(max(len(row.input_ids) for row in rows))
+    longest = padded_length(max(len(row.input_ids) for row in rows), positions)
 
     def padded(values: list[int], filler: int) -> list[int]:
         return values + [filler] * (longest - len(values))

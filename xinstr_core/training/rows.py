@@ -40,11 +40,12 @@ class RejectedRow:
 
 
 def build_rows(
-    tokenizer: Any, examples: Sequence[Example], maximum_tokens: int
+    tokenizer: Any, examples: Sequence[Example], maximum_tokens: int, embedded: int | None = None
 ) -> tuple[list[TrainingRow], list[RejectedRow]]:
     """Rows with response-only labels, the end token included, so that the model learns to stop.
 
-    An example without a trainable token, or longer than `maximum_tokens`, is rejected, never cut.
+    An example without a trainable token, longer than `maximum_tokens`, or with a token that is not among the `embedded`
+    ones of the weights is rejected, never cut.
     """
     rows: list[TrainingRow] = []
     rejected: list[RejectedRow] = []
@@ -59,6 +60,8 @@ def build_rows(
             rejected.append(RejectedRow(example.key, "no_trainable_token", total))
         elif total > maximum_tokens:
             rejected.append(RejectedRow(example.key, "too_many_tokens", total))
+        elif embedded is not None and max(*prompt_ids, *completion_ids) >= embedded:
+            rejected.append(RejectedRow(example.key, "token_without_embedding", total))
         else:
             completion_ids = [*completion_ids, tokenizer.eos_token_id]
             rows.append(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.engines.encoding import maximum_positions
 from xinstr_core.engines.memory import unless_out_of_memory
 from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress
@@ -33,6 +34,7 @@ class Training:
         self._settings = settings
         self._dtype = dtype
         self._pad_token = pad_token
+        self._positions = maximum_positions(model.config)
         self.budget = budget
         self._checkpoints = checkpoints
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -116,7 +118,8 @@ class Training:
         checkpoint_activations(self._model, self._checkpointed(batch, tokens))
 
         def summed_loss(rows: Sequence[TrainingRow]) -> float:
-            tensors = {name: made.to(self._model.device) for name, made in collate(self._pad_token, rows).items()}
+            made = collate(self._pad_token, rows, self._positions)
+            tensors = {name: tensor.to(self._model.device) for name, tensor in made.items()}
             return float(backward(self._model, **tensors, weight=share, dtype=self._dtype))
 
         return unless_out_of_memory(summed_loss, batch)
