@@ -84,13 +84,14 @@ def test_a_file_is_written_filled_in_and_read_back(rated: CommandLine) -> None:
     assert lines[2] == "  not counted: 1 pairs are not among the rated ones (rated anew since?): gone"
     assert lines[3] == f"{path.with_name('sw.second.csv')}: 15 of 16 pairs labelled"
     table = printed(done.stdout)
-    sure = "1.000 (1.000 to 1.000)"
+    sure, of_fifteen = "1.000 (no interval)", "1.000 (0.796 to 1.000)"
     assert table["level", "kappa (linear weights)"] == (sure, "15")
     assert table["instruction_clear", "AUC of instruction_quality"] == (sure, "14")
-    assert table["answers", "same answer of pair_fit >= 0.5"] == (sure, "15")
-    assert table["kept", "precision (level 3 of what was kept)"][0] == sure
+    assert table["answers", "same answer of pair_fit >= 0.5"] == (of_fifteen, "15")
+    assert table["kept", "precision (level 3 of what was kept)"] == ("1.000 (0.646 to 1.000)", "7")
     assert table["kept", "recall (kept of level 3)"] == (sure, "15")
     assert table["level", "kappa of two raters"] == (sure, "15")
+    assert "No interval where fewer than evaluation.minimum_cases (20) rows are labelled" in " ".join(done.stdout.split())
 
 
 def test_labels_are_not_lost_by_writing_again(rated: CommandLine) -> None:

@@ -146,7 +146,7 @@ def test_every_other_record_is_a_reject_with_its_reason(build: Build) -> None:
         5: ("other_language", "fin", "sw"),
         6: ("duplicate", first, ""),
         7: ("translation_wrong_language", f"fi: {FINNISH}", "sw"),
-        8: ("no_response", "", ""),
+        8: ("no_response", "fields: instruction", ""),
         9: ("translation_empty", "", ""),
         10: ("translation_cut_off", "11 characters written", "seeds.maximum_new_tokens"),
         11: ("translation_wrong_language", "sw: Eleza tu maana ya uhuru wetu sisi", "en"),
