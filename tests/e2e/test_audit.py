@@ -91,7 +91,9 @@ def test_a_file_is_written_filled_in_and_read_back(rated: CommandLine) -> None:
     assert table["kept", "precision (level 3 of what was kept)"] == ("1.000 (0.646 to 1.000)", "7")
     assert table["kept", "recall (kept of level 3)"] == (sure, "15")
     assert table["level", "kappa of two raters"] == (sure, "15")
-    assert "No interval where fewer than evaluation.minimum_cases (20) rows are labelled" in " ".join(done.stdout.split())
+    assert "No interval where fewer than evaluation.minimum_cases (20) rows are labelled" in " ".join(
+        done.stdout.split()
+    )
 
 
 def test_labels_are_not_lost_by_writing_again(rated: CommandLine) -> None:
