@@ -18,6 +18,7 @@ import polars as pl
 
 from xinstr_core.corpus.duplicates import PERMUTATIONS, DuplicateSearch
 from xinstr_core.corpus.overlaps import Overlap, OverlapSearch
+from xinstr_core.corpus.personal_data import shown
 from xinstr_core.corpus.recurring import recurring_lines, recurring_shares
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.identity import KEY_LENGTH
@@ -192,11 +193,12 @@ def _reasons(
 
 def _refused(documents: pl.DataFrame, reasons: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
     """Rows of `rejected` for documents with their (reason, value, threshold)."""
+    excerpts = [shown(text[:EXCERPT_CHARACTERS], EXCERPT_CHARACTERS) for text in documents["text"]]
     columns = zip(
         ("reason", "value", "threshold"), zip(*reasons, strict=True) if reasons else ((), (), ()), strict=True
     )
     return (
-        documents.select("language", "place", excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS))
+        documents.select("language", "place", excerpt=pl.Series(excerpts, dtype=pl.String))
         .with_columns(pl.Series(name, values, dtype=pl.String) for name, values in columns)
         .select(REJECTED.schema.names())
     )

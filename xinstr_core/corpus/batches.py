@@ -12,7 +12,7 @@ from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.quality import lines_of
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import Document
+from xinstr_core.corpus.rows import Document, reject_row
 from xinstr_core.identity import line_hash
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
@@ -70,7 +70,7 @@ class BatchJudge:
         return rows.with_columns(pl.Series("signature", digests, dtype=_SIGNATURE))
 
     def _rejects(self, rejects: list[Reject]) -> pl.DataFrame:
-        return REJECTED.frame([{"language": self.filter.language.tag, **vars(reject)} for reject in rejects])
+        return REJECTED.frame([reject_row(self.filter.language.tag, reject) for reject in rejects])
 
 
 def _lines(document: Document) -> dict[str, object]:

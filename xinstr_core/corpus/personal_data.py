@@ -6,61 +6,40 @@ where the number carries a check (cards: Luhn; network addresses: their ranges).
 
 from __future__ import annotations
 
+import html
 import ipaddress
 import re
 from collections.abc import Iterator
 
-# No pattern may take more than linear time: lines of a megabyte come. So of the name before an at sign one character is
-# looked at. 5kg@12.50 is a price; the sign is often written out against crawlers, as in matti(at)yritys.fi.
-_EMAIL = re.compile(
-    r"[\w.+-](?:@|&#64;|[ ]?[\[(]at[\])][ ]?)[\w-]{1,63}(?:\.[\w-]{2,63})*(?:\.|[ ]?[\[(]dot[\])][ ]?)[^\W\d_][\w-]{1,62}",
-    re.IGNORECASE,
-)
-# With a country's code, a leading zero and groups, or an area code in brackets; not a bare run of digits, unless it stands
-# behind the word for telephone. In one line.
-_PHONE = re.compile(
-    r"(?<![\w.,/-])(?:(?:\+ ?|00)\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,3}"
-    r"|\((?:0\d{1,4}|\d{3})\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}"
-    r"|0[ ]?\(\d{2,4}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}"
-    r"|0[ -]\d{4}[ -]\d{4}"
-    r"|0\d{1,3}(?:[ .-]\d{2,4}){2,3}"
-    r"|0\d{1,4}[ -]\d{5,8}"
-    r"|0\d{9,11})(?!\w|[.,]\d|/\d{3})"
-)
-_NAMED = re.compile(
-    r"(?:\btel\b|telp|telefon|phone|mobile|whatsapp|wa\.me|\bsimu\b|\bpuh\b|điện thoại|\bđt\b|hotline|โทร|फ़?ोन|मोबाइल|ফোন|মোবাইল|தொலைபேசி|فون|موبائل)"
-    r"[^\d\n]{0,15}?(\d{7,13})(?!\w|[.,]\d)",
-    re.IGNORECASE,
-)
-# Dates, with the time that may follow, and rows of pairs; rows of numbers that are all filled up with zeros.
-_NO_PHONE = re.compile(
-    r"\d{1,2}[.-]\d{1,2}[.-](?:1[5-9]|2[0-5])\d\d(?:[ .-].*)?"
-    r"|(?:\d\d[ -])+(?:\d\d|1[5-9]\d\d|20\d\d)|0\d{0,3}(?:[ -]0\d{0,3})+"
-)
-_BOOK = re.compile(r"ISBN[^\w\n]*(?:1[03][^\w\n]*)?\Z", re.IGNORECASE)
+from xinstr_core.corpus.email_addresses import has_email_address, without_email_addresses
+from xinstr_core.corpus.telephone_numbers import has_telephone_number
+
 _CARD = re.compile(
-    r"(?<![\w.,-])(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{1,7}|\d{4}[ .-]\d{6}[ .-]\d{5})(?![\w-]|[.,]\d)"
+    r"(?<![\w.,/=-])(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{1,7}|\d{4}[ .-]\d{6}[ .-]\d{5})(?![\w-]|[.,]\d)"
 )
 _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])",
     re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[nrtbf/\"'\\])")
+_BEGINNING = re.compile(r"\S*@\S*\Z|[+(]?\d(?:[ .()/-]{0,3}\d){4,}[ .()/-]*\Z")
 _NUMBER = re.compile(r"\d(?:[^\w\n]{0,3}\d){5}")  # six digits: the shortest network address
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of Bengali, Devanagari, Thai and so on
 # Lines that say whose number it is stand right above or below it: a name, an office, an address. No more of them, or a
 # poem with one number would go whole.
 _CONTACT_CHARACTERS = 80
 _CONTACT_LINES = 2
-_TELLING = re.compile(r"(?<!\S)\S+(?:@|&#64;|[ ]?[\[(]at[\])][ ]?)\S+|\d", re.IGNORECASE)
 # What keeps a number from being seen, and other forms of the signs that are looked for.
 _SAME = str.maketrans(
-    dict.fromkeys("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", "")
+    dict.fromkeys(
+        "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff",
+        "",
+    )
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\uff0d", "-")
     | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
-    | {"\uff0b": "+", "\uff20": "@"}
+    | {"\uff08": "(", "\uff09": ")", "\uff0b": "+", "\uff0e": ".", "\uff20": "@"}
 )
-# ITU-T E.164: at most 15. Of eight digits are dates, a zero and seven digits are the shortest numbers that are told from them.
-_LEAST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 8, 15
 
 
 def personal_data(text: str) -> str | None:
@@ -105,13 +84,32 @@ def first_line(text: str) -> str:
 
 def masked(text: str) -> str:
     """A text with its digits and addresses made unreadable: for what is shown of a refused one."""
-    return _TELLING.sub("#", text.translate(_SAME))
+    return _DIGIT.sub("#", without_email_addresses(text.translate(_SAME)))
+
+
+def shown(excerpt: str, longest: int) -> str:
+    """An excerpt as a table may show it: masked where it holds personal data, escapes of JSON and HTML read.
+
+    Where it is of `longest` characters it was cut, and what may be the beginning of a number or an address is masked too.
+    """
+    read = html.unescape(_ESCAPE.sub(_unescaped, excerpt))
+    if personal_data(read):
+        return masked(read)[:longest]
+    if len(excerpt) >= longest and (beginning := _BEGINNING.search(excerpt)):
+        return excerpt[: beginning.start()] + masked(beginning.group())
+    return excerpt
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    code = escape[1] or escape[2]
+    character = chr(int(code, 16)) if code else escape[0][1]
+    return character if character.isprintable() and (code or character in "\"'/\\") else " "
 
 
 def _found(text: str) -> Iterator[str]:
     if not text.isascii():
         text = text.translate(_SAME)
-    if ("@" in text or "&#64;" in text or "at)" in text or "at]" in text) and _EMAIL.search(text):
+    if has_email_address(text):
         yield "email"
     if not _NUMBER.search(text) and "::" not in text:
         return
@@ -120,27 +118,12 @@ def _found(text: str) -> Iterator[str]:
         yield "card"
     if any(_is_public(match.group()) for match in _ADDRESS.finditer(text)):
         yield "network_address"
-    if any(_is_phone(match) for match in _PHONE.finditer(text)) or any(map(_is_named_phone, _NAMED.findall(text))):
+    if has_telephone_number(text):
         yield "phone"
 
 
 def _digits(text: str) -> list[int]:
     return [int(character) for character in text if character.isdigit()]
-
-
-def _is_named_phone(digits: str) -> bool:
-    """A run behind the word for telephone, unless somebody masked it."""
-    return len(set(digits.lstrip("0"))) > 1
-
-
-def _is_phone(match: re.Match[str]) -> bool:
-    digits = _digits(match.group())
-    return (
-        _LEAST_PHONE_DIGITS <= len(digits) <= _MOST_PHONE_DIGITS
-        and len(set(digits[digits[0] == 0 :])) > 1  # 088-888-8888 was masked by somebody
-        and not _NO_PHONE.fullmatch(match.group())
-        and not _BOOK.search(match.string[max(0, match.start() - 12) : match.start()])
-    )
 
 
 def _is_card(digits: list[int]) -> bool:

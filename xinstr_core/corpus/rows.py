@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xinstr_core.corpus.personal_data import shown
 from xinstr_core.corpus.quality import Features
+from xinstr_core.corpus.readers import Reject
 
 EXCERPT_CHARACTERS = 200  # of a reject: enough to see what it was
 
@@ -31,3 +33,9 @@ class Document:
         """The document as a row of the table DOCUMENTS."""
         values = {name: value for name, value in vars(self).items() if name != "features"}
         return {"language": language, **values, **{name: round(v, 4) for name, v in vars(self.features).items()}}
+
+
+def reject_row(language: str, reject: Reject) -> dict[str, object]:
+    """The reject as a row of a table of REJECT_COLUMNS, whoever refused it: no personal data is shown."""
+    texts = {name: shown(getattr(reject, name), EXCERPT_CHARACTERS) for name in ("excerpt", "value")}
+    return {"language": language, **vars(reject), **texts}

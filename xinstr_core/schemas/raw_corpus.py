@@ -68,7 +68,7 @@ REJECT_COLUMNS = (
     Column("reason", pl.String, "why it was refused"),
     Column("value", pl.String, "what was measured, or what it repeats"),
     Column("threshold", pl.String, "the limit that it broke"),
-    Column("excerpt", pl.String, "its first 200 characters; of documents masked where they hold personal data"),
+    Column("excerpt", pl.String, "its first 200 characters, masked where they hold personal data"),
 )
 REJECTED = Table(
     ASSET,

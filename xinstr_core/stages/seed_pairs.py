@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.corpus.readers import Reject
+from xinstr_core.corpus.rows import reject_row
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.parallel_documents import ParallelDocument, parallel_seeds, read_parallel_documents
 from xinstr_core.curation.reverse import written_by
@@ -137,7 +138,7 @@ def _of_parallel_documents(run: StageRun, outcomes: list[SeedPair | Reject]) -> 
 def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> StageOutput:
     tag = {"language": run.language.tag}
     seeds: list[dict[str, Any]] = [tag | asdict(one) for one in outcomes if isinstance(one, SeedPair)]
-    rejects: list[dict[str, Any]] = [tag | asdict(one) for one in outcomes if isinstance(one, Reject)]
+    rejects = [reject_row(run.language.tag, one) for one in outcomes if isinstance(one, Reject)]
     reasons = Counter(str(reject["reason"]) for reject in rejects)
     if not seeds:
         advice = "; set seeds.translator to a translation model" if reasons["needs_translation"] else ""
