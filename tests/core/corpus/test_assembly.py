@@ -150,3 +150,11 @@ def test_memory_grows_by_less_than_a_signature_with_each_document(build: Assembl
 
     small, large = peak(500), peak(2500)
     assert large - small < 2000 * 300
+
+
+def test_a_document_that_is_refused_for_another_one_shows_no_personal_data(build: Assemble) -> None:
+    texts = [f"Tel. 0712 345 678, {TEXTS[0]}"] * 2
+    settings = SETTINGS.model_copy(update={"refuse_personal_data": False})
+    rejected = table(build(records(texts), settings=settings), "rejected")
+    assert rejected["reason"].to_list() == ["exact_duplicate"]
+    assert rejected["excerpt"][0].startswith("Tel. #### ### ###, ")

@@ -171,3 +171,21 @@ def test_a_judge_in_another_process_leaves_the_same_bytes(judge: BatchJudge, tmp
     sent: BatchJudge = pickle.loads(pickle.dumps(replace(judge, **logs)))
     assert sent((0, BATCH)) == key
     assert files(sent, key) == files(judge, key)
+
+
+def test_no_reject_shows_personal_data_whether_a_reader_refused_it_or_the_filter(judge: BatchJudge) -> None:
+    found: list[Record | Reject] = [
+        Reject("wo.jsonl:1", "not_a_record", '["0712 345 678, juma@example.tz"]', "list", "object"),
+        Reject("wo.jsonl:2", "not_json", '{"text": "Tel\\n0712 345 678', "juma@example.tz"),
+        Record("wo.jsonl:3", {"text": None, "email": "juma@example.tz"}),
+        Reject("wo.jsonl:4", "not_json", "{1948", "Expecting value"),
+    ]
+    rejects = pl.read_parquet(judge.rejects.path(judge((0, found))))
+    assert rejects["place"].to_list() == [f"wo.jsonl:{n}" for n in range(1, 5)]
+    assert rejects["excerpt"].to_list() == [
+        '["#### ### ###, #',
+        '{"text": "Tel #### ### ###',
+        "{'text': None, 'email': #",
+        "{1948",
+    ]
+    assert rejects["value"].to_list() == ["list", "#", "NoneType", "Expecting value"]

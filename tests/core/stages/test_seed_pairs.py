@@ -158,6 +158,14 @@ def test_every_other_record_is_a_reject_with_its_reason(build: Build) -> None:
     }
 
 
+def test_no_reject_shows_personal_data(build: Build) -> None:
+    contact = "0712 345 678, juma@example.tz"
+    partition = build(plain("Which rights do all have?"), plain("", contact), ["x", contact], plain(contact, FINNISH))
+    rejected = partition.scan("rejected").select("reason", "excerpt").collect()
+    assert rejected["reason"].to_list() == ["no_instruction", "not_a_record", "wrong_language"]
+    assert not any("0712" in excerpt or "@" in excerpt for excerpt in rejected["excerpt"])
+
+
 def test_the_figures_count_pairs_by_origin_and_every_record(build: Build) -> None:
     figures = build(*MIXED, translator=Dictionary(), translate_responses=True).figures
     assert figures["seed_pairs"] == 4
