@@ -13,7 +13,7 @@ _COMMON = r"(?:com|org|net|edu|gov|info|biz|[a-z]{2})(?![\w-])"  # after a space
 # looked at. 5kg@12.50 is a price.
 _ADDRESS = re.compile(
     rf"[\w.+\"-](?:{_AT}[\w-]{{1,63}}(?:\.[\w-]{{2,63}})*{_DOT}[^\W\d_][\w-]{{1,62}}"
-    rf"|(?: @ |@ ){_LABEL}(?: ?\. ?{_LABEL}){{0,4}} ?\. ?{_COMMON}|@{_LABEL}(?:\.{_LABEL}){{0,4}}(?: \. ?|\. ){_COMMON}"
+    rf"|(?: @ |@ ){_LABEL}(?: ?\. ?{_LABEL}){{0,4}} ?\. ?{_COMMON}|@(?=[0-9-]{{0,63}}[a-z]){_LABEL}(?:\.{_LABEL}){{0,4}}(?: \. ?|\. ){_COMMON}"
     rf"| at {_LABEL}(?: dot {_LABEL}){{0,3}} dot {_COMMON})",
     re.IGNORECASE,
 )

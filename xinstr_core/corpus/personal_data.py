@@ -93,7 +93,7 @@ def shown(excerpt: str, longest: int) -> str:
     Where it is of `longest` characters it was cut, and what may be the beginning of a number or an address is masked too.
     """
     read = html.unescape(_ESCAPE.sub(_unescaped, excerpt))
-    if personal_data(read):
+    if personal_data(read) or personal_data(excerpt):
         return masked(read)[:longest]
     if len(excerpt) >= longest and (beginning := _BEGINNING.search(excerpt)):
         return excerpt[: beginning.start()] + masked(beginning.group())
