@@ -17,6 +17,8 @@ from xinstr_core.corpus.telephone_words import ACCOUNT_WORDS, CURRENCY_WORDS, TE
 _LEAST_DIGITS, _LEAST_NAMED_DIGITS, _MOST_DIGITS = 8, 7, 15
 _NORTH_AMERICAN_DIGITS = 11  # of country codes 1 and 7, with the code
 _LEAST_UNSIGNED_DIGITS = 11  # 255-22-2555014; shorter ones may be any register's number
+_PAIRED_DIGITS = (8, 10)  # 55 50 14 23, 01 55 50 14 23; longer rows are pages
+_GROUPED_DIGITS = (9, 12)  # 943 550 142; 12 345 678 is a sum
 _WINDOW = 24  # characters on either side in which a word says what a number is
 
 # Nothing of a word or a longer number stands before: letters of scripts that are written without spaces, and the dot of
@@ -135,8 +137,8 @@ def _is_named(found: re.Match[str]) -> bool:
         return False
     before = _before(found)
     if _PAIRS.fullmatch(number) or _SUM.fullmatch(number):
-        enough = _LEAST_DIGITS if _PAIRS.fullmatch(number) else _LEAST_DIGITS + 1  # 12 345 678 is a sum
-        return len(_digits(number)) >= enough and bool(_TELEPHONE_BESIDE.search(before))
+        enough = _PAIRED_DIGITS if _PAIRS.fullmatch(number) else _GROUPED_DIGITS
+        return len(_digits(number)) in enough and bool(_TELEPHONE_BESIDE.search(before))
     behind = _TELEPHONE.search(_behind(found))
     return bool(_TELEPHONE.search(before)) or bool(behind and not (number.isdigit() and _LATIN.match(behind.group())))
 
