@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 from found_by_gain import ASKED, own_found, shares, texts_found
+from real_languages import ASKED as REPLIED
 from real_languages import FOLDER, LANGUAGES, beginning, build, gemma, prepare, records
 from real_models import MODELS, SMOLLM2
 
@@ -47,6 +48,7 @@ HEAD = [
     f"- Own instruction by gain: of {ASKED} instructions of gold pairs, how often is the one that a text has its own by what it gains from the text, over all of them, and over the {ASKED - 1} gold texts that are most like it (not for Indonesian and Swahili). Chance is 0.03.",
     "- Gold pairs, which nothing was trained on: a fifth of the seeds' responses with all their questions; for Indonesian and Swahili native questions and paragraphs (TyDi QA).",
     f"- Find their English text: of documents that people translated, how often does the surest instruction gain most from that document's English side, among those of all (at most {FOUND}), for SmolLM2-135M-Instruct, which rated nothing. The surer half by the rating against the other.",
+    f"- Replies are those to {REPLIED} open English prompts, and to as many questions of people in the language where there are some.",
     "- Minutes are those of a stage's last run: one that was stopped, or that found its rows read, has fewer.",
     "",
 ]

@@ -23,6 +23,7 @@ from xinstr_core.workspace import home_folder
 FOLDER = home_folder() / "data" / "benchmarks" / "real"
 GOLD = 0.2  # of the seeds' responses
 MEASURED = 96  # gold pairs that every model of the report reads
+ASKED = 24  # open English prompts that every model of the report replies to, and as many native questions
 # (English name, script, seeds, whether parallel documents make seeds, too); pairs of English people teach the languages that have none.
 LANGUAGES = {
     "fi": ("Finnish", "Latn", "seeds/fi.jsonl", False),
@@ -41,7 +42,7 @@ SET = {
     "diversity.encoder": json.dumps(str(MODELS / MINILM.name)),
     "diversity.target_rows": "40",
     "tuning.include_seeds": "false",
-    "evaluation.maximum_prompts": "24",
+    "evaluation.maximum_prompts": str(ASKED),
     "evaluation.maximum_new_tokens": "96",
     "evaluation.arms": '["seed_only", "random", "uncurated", "bottom_half"]',
 }
@@ -75,13 +76,14 @@ def prepare(tag: str, documents: int, folder: str = "") -> Path:
     of_corpus = {beginning(row["text"]) for row in corpus}
     write_lines(home / "english.jsonl", (row for row in translated if beginning(row["text"]) in of_corpus))
     entry = {"name": f'"{name}"', "script": f'"{script}"', "corpus": '"corpus.jsonl"', "seeds": '"seeds.jsonl"'}
-    entry["gold"] = '"measured.jsonl"'
+    entry |= {"gold": '"measured.jsonl"', "prompts": '"prompts.jsonl"'}
+    native = list(questions_in(tag))
+    write_lines(home / "prompts.jsonl", [*open_prompts(), *map(as_prompt, native)])
     if parallel:
         write_lines(home / "seeds.jsonl", records(DATA / seeds))
         write_lines(home / "parallel.jsonl", (row for row in translated if beginning(row["text"]) not in of_corpus))
         entry["seeds"] = '{ path = "seeds.jsonl", parallel = "parallel.jsonl" }'
-        native = records(DATA / "seeds" / f"{tag}.native.jsonl")
-        gold = [row for row in native if row["kind"] == "question-paragraph"]
+        gold = native
     else:
         write_lines(home / "seeds.jsonl", (row for row in records(DATA / seeds) if not is_gold(row["response"])))
         gold = [row for row in records(DATA / seeds) if is_gold(row["response"])]
@@ -89,6 +91,22 @@ def prepare(tag: str, documents: int, folder: str = "") -> Path:
     write_lines(home / "measured.jsonl", sorted(gold, key=lambda row: content_key("measured", row["id"]))[:MEASURED])
     write_text(home / "languages.toml", f"[{tag}]\n" + "".join(f"{key} = {value}\n" for key, value in entry.items()))
     return home
+
+
+def questions_in(tag: str) -> Iterator[dict[str, Any]]:
+    """What people asked in the language, with the paragraphs that they asked it of; nothing where nobody did."""
+    path = DATA / "seeds" / f"{tag}.native.jsonl"
+    if path.is_file():
+        yield from (row for row in records(path) if row["kind"] == "question-paragraph")
+
+
+def open_prompts() -> Iterator[dict[str, Any]]:
+    for row in records(DATA / "eval" / "prompts_en.jsonl"):
+        yield {"id": row["id"], "instruction": row["prompt"], "prompt_language": "en"}
+
+
+def as_prompt(row: dict[str, Any]) -> dict[str, Any]:
+    return {"id": row["id"], "instruction": row["instruction"], "prompt_language": row["instruction_language"]}
 
 
 def beginning(text: str) -> str:
