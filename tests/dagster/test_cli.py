@@ -16,13 +16,17 @@ import pytest
 import typer
 from rich.console import Console
 from typer.models import CommandInfo
+from warcio.warcwriter import WARCWriter
 
 from xinstr_core import catalogue
-from xinstr_core.stages import LINE
+from xinstr_core.stages import LINE, STAGES
+from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import StageOutput, Store
+from xinstr_core.workspace import Workspace
 from xinstr_dagster import processes
 from xinstr_dagster.build import BuildRequest, Outcome
 from xinstr_dagster.cli import command_line, commands, main
+from xinstr_dagster.cli.commands.build import _print_funnels
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.progress_bar import progress_bar
 
@@ -261,3 +265,15 @@ def test_a_new_file_is_a_new_command(
     assert run("greet") == ExitCode.DONE
     assert capsys.readouterr().out == "good day\n"
     sys.modules.pop(f"{commands.__name__}.greet")
+
+
+def test_a_build_says_what_of_archives_it_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "c.warc"\n', "utf-8")
+    with (tmp_path / "c.warc").open("wb") as stream:
+        writer = WARCWriter(stream, gzip=False)
+        for kind in ("warcinfo", "metadata", "metadata"):
+            writer.write_record(writer.create_warc_record("https://example.org/", kind, io.BytesIO(b"x")))
+    workspace = Workspace(tmp_path)
+    run_stage(workspace, STAGES["raw_corpus"], "sw", {})
+    _print_funnels(workspace, ["raw_corpus"], "sw")
+    assert capsys.readouterr().out.splitlines()[1:] == ["    no pages, passed over: 2 metadata, 1 warcinfo"]

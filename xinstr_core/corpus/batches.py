@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,7 +13,7 @@ from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.quality import lines_of
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import Document, reject_row
-from xinstr_core.identity import line_hash
+from xinstr_core.identity import content_key, line_hash
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
 from xinstr_core.store import ShardLog
@@ -40,7 +40,7 @@ class BatchJudge:
     """Judges numbered batches of what a reader gave, and leaves two files each. Picklable, so that workers can have it.
 
     Documents (JUDGED_SCHEMA and `signature`) are written first and rejects (REJECTED) last: a batch whose rejects
-    are there is done and is not judged again.
+    are there is done and is not judged again. The files' key is the number and what the batch holds.
     """
 
     filter: DocumentFilter
@@ -50,7 +50,7 @@ class BatchJudge:
     def __call__(self, numbered: tuple[int, list[Record | Reject]]) -> str:
         """The key of the batch's files."""
         number, batch = numbered
-        key = f"{number:08}"
+        key = f"{number:08}-{_content(batch)}"
         if not self.rejects.has(key):
             found = [o for one in batch for o in ([one] if isinstance(one, Reject) else self.filter.judge(one))]
             self.documents.put(key, self._documents([outcome for outcome in found if isinstance(outcome, Document)]))
@@ -71,6 +71,20 @@ class BatchJudge:
 
     def _rejects(self, rejects: list[Reject]) -> pl.DataFrame:
         return REJECTED.frame([reject_row(self.filter.language.tag, reject) for reject in rejects])
+
+
+def _content(batch: Sequence[Record | Reject]) -> str:
+    """A key of all that was read: another file in the same place, or the same one read otherwise, is another batch."""
+    return content_key(*(part for one in batch for part in _parts(one)))
+
+
+def _parts(one: Record | Reject) -> Iterator[str]:
+    yield type(one).__name__
+    if isinstance(one, Reject):
+        yield from vars(one).values()
+    else:
+        yield one.place
+        yield from (part for name, value in one.values.items() for part in (name, str(value)))
 
 
 def _lines(document: Document) -> dict[str, object]:

@@ -7,26 +7,29 @@ holds one record at a time. What breaks in the middle of a file costs the rest o
 from __future__ import annotations
 
 import codecs
-import io
 import json
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from email.message import Message
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from reprlib import Repr
+from typing import Any
 
+from xinstr_core.corpus.archives import HTML, MAXIMUM_PAGE_BYTES, archived_pages, charset_of
+from xinstr_core.corpus.encodings import NO_LETTERS, Letters, Undecodable, decoded
+from xinstr_core.corpus.html_pages import main_text
 from xinstr_core.corpus.json_values import Fault, json_values
+from xinstr_core.corpus.packing import COMPRESSIONS, DAMAGED, opened, opened_to_seek
 from xinstr_core.corpus.separated_values import separated_rows
 from xinstr_core.errors import InputError
 
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
-COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _PARQUET_ROWS = 1000
 _PIECE_BYTES = 1 << 16
 BROKEN_FILE = "broken_file"
+TEXT = "text"
+_SHOWN = Repr()  # of a record without text: enough to see what it has, however deep it is
+_SHOWN.maxdict, _SHOWN.maxstring, _SHOWN.maxlevel = 20, 80, 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,37 @@ class Reject:
     threshold: str = ""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What whoever reads files wants of them, and what they are told beside the records.
+
+    `fields` are the names of the fields that are needed, the text first, each by what it is called in a record: nothing
+    else is asked for or handed on. None means all, as they are. `letters` judge how pages are decoded; `passed_over`
+    counts what of archives is no page, by type.
+    """
+
+    fields: Mapping[str, str] | None = None
+    letters: Letters = NO_LETTERS
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+    def record(self, place: str, values: dict[str, Any]) -> Record | Reject:
+        """A record of what was found, with the fields that are needed as far as they are texts; a reject without the text."""
+        if self.fields is None:
+            return Record(place, values)
+        get = values.get
+        wanted = {name: value for name, called in self.fields.items() if isinstance(value := get(called), str)}
+        if TEXT in wanted:
+            return Record(place, wanted)
+        found = type(values.get(self.fields[TEXT])).__name__
+        return Reject(place, "no_text", _SHOWN.repr(values)[:200], found, self.fields[TEXT])
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """The columns of a table that are needed; all, for a person to see, where the text is not among them."""
+        if self.fields is None or self.fields[TEXT] not in names:
+            return [*names]
+        return [name for name in names if name in self.fields.values()]
+
+
 def format_of(address: str) -> str | None:
     """The format that a file's name tells, compression aside; None when it tells none."""
     path = PurePosixPath(address)
@@ -56,36 +90,19 @@ def format_of(address: str) -> str | None:
 
 
 def read_records(
-    address: str | Path, file_format: str | None = None, name: str | None = None
+    address: str | Path, file_format: str | None = None, name: str | None = None, reading: Reading | None = None
 ) -> Iterator[Record | Reject]:
     """Every record of a file, in order, with bounded memory. InputError when there is no such file or format.
 
     A text file holds one document a blank-line-separated block, an HTML file one document, a WARC file one a page that
-    was served. `name` is what places call the file, its own name unless told.
+    was served or extracted. `name` is what places call the file, its own name unless told.
     """
     address = str(address)
     name = name or PurePosixPath(address).name
     chosen = file_format or format_of(address)
     if chosen not in READERS:
         raise InputError(f"{address}: cannot read this format; known suffixes: {', '.join(SUFFIXES)}")
-    yield from READERS[chosen](address, name)
-
-
-@contextmanager
-def _opened(address: str, *, unpack: bool = True) -> Iterator[BinaryIO]:
-    import fsspec
-    import pyarrow
-
-    try:
-        if unpack and address.endswith(".zst"):
-            # Arrow's reader notices a file that ends too early; that of zstandard takes it for a whole one.
-            with fsspec.open(address, "rb") as packed, pyarrow.CompressedInputStream(packed, "zstd") as stream:
-                yield io.BufferedReader(stream)
-            return
-        with fsspec.open(address, "rb", compression="infer" if unpack else None) as stream:
-            yield stream
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise InputError(f"cannot open {address}: {error}") from error
+    yield from READERS[chosen](address, name, reading or Reading())
 
 
 def _broken(place: str, error: Exception) -> Reject:
@@ -97,32 +114,29 @@ def _broken(place: str, error: Exception) -> Reject:
 def _lines(address: str, name: str) -> Iterator[tuple[str, str | Reject]]:
     """Decoded lines. A line that is too long or not UTF-8 becomes a reject; the rest of the file goes on."""
     number = 0
-    with _opened(address) as stream:
-        while True:
-            place = f"{name}:{number + 1}"
-            try:
-                line = stream.readline(MAXIMUM_LINE_BYTES + 1)
+    try:
+        with opened(address) as stream:
+            while line := stream.readline(MAXIMUM_LINE_BYTES + 1):
                 size = len(line)
                 if size > MAXIMUM_LINE_BYTES:
                     while line and not line.endswith(b"\n"):
                         line = stream.readline(MAXIMUM_LINE_BYTES)
                         size += len(line)
-            except _DAMAGED as error:
-                yield place, _broken(place, error)
-                return
-            if not size:
-                return
-            number += 1
-            if size > MAXIMUM_LINE_BYTES:
-                yield place, Reject(place, "line_too_long", "", f"{size} bytes", f"{MAXIMUM_LINE_BYTES} bytes")
-                continue
-            try:
-                yield place, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                yield place, Reject(place, "not_utf8", line.decode("utf-8", "replace")[:200], str(error.reason))
+                number += 1
+                place = f"{name}:{number}"
+                if size > MAXIMUM_LINE_BYTES:
+                    yield place, Reject(place, "line_too_long", "", f"{size} bytes", f"{MAXIMUM_LINE_BYTES} bytes")
+                    continue
+                try:
+                    yield place, line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    yield place, Reject(place, "not_utf8", line.decode("utf-8", "replace")[:200], str(error.reason))
+    except DAMAGED as error:
+        place = f"{name}:{number + 1}"
+        yield place, _broken(place, error)
 
 
-def _read_jsonl(address: str, name: str) -> Iterator[Record | Reject]:
+def _read_jsonl(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     for place, line in _lines(address, name):
         if isinstance(line, Reject):
             yield line
@@ -135,29 +149,29 @@ def _read_jsonl(address: str, name: str) -> Iterator[Record | Reject]:
             yield Reject(place, "not_json", line[:200], str(error)[:100])
             continue
         if isinstance(values, dict):
-            yield Record(place, values)
+            yield reading.record(place, values)
         else:
             yield Reject(place, "not_a_record", line[:200], type(values).__name__, "object")
 
 
-def _read_json(address: str, name: str) -> Iterator[Record | Reject]:
+def _read_json(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     number = 0
-    with _opened(address) as stream:
-        pieces = codecs.iterdecode(iter(lambda: stream.read(_PIECE_BYTES), b""), "utf-8-sig", "surrogateescape")
-        try:
+    try:
+        with opened(address) as stream:
+            pieces = codecs.iterdecode(iter(lambda: stream.read(_PIECE_BYTES), b""), "utf-8-sig", "surrogateescape")
             for number, value in enumerate(json_values(pieces, MAXIMUM_LINE_BYTES), 1):
                 place = f"{name}:{number}"
                 if isinstance(value, dict):
-                    yield Record(place, value)
+                    yield reading.record(place, value)
                 elif isinstance(value, Fault):
                     yield Reject(place, BROKEN_FILE if value.ends else value.reason, value.excerpt, value.value)
                 else:
                     yield Reject(place, "not_a_record", str(value)[:200], type(value).__name__, "object")
-        except _DAMAGED as error:
-            yield _broken(f"{name}:{number + 1}", error)
+    except DAMAGED as error:
+        yield _broken(f"{name}:{number + 1}", error)
 
 
-def _read_csv(address: str, name: str) -> Iterator[Record | Reject]:
+def _read_csv(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     """Records by the names that the first row gives; cells without a name are left out."""
     names: list[str] = []
     for place, cells in separated_rows(_lines(address, name)):
@@ -167,7 +181,7 @@ def _read_csv(address: str, name: str) -> Iterator[Record | Reject]:
                 yield Reject(place, BROKEN_FILE, "", f"more than one column {', '.join(twice)}")
                 return
         elif isinstance(cells, list) and not any(cells[len(names) :]):
-            yield Record(place, {one: cell for one, cell in zip(names, cells, strict=False) if one})
+            yield reading.record(place, {one: cell for one, cell in zip(names, cells, strict=False) if one})
         elif isinstance(cells, list):
             yield Reject(place, "not_a_record", "", f"{len(cells)} cells", f"{len(names)} columns")
         elif names:
@@ -177,7 +191,7 @@ def _read_csv(address: str, name: str) -> Iterator[Record | Reject]:
             return
 
 
-def _read_text(address: str, name: str) -> Iterator[Record | Reject]:
+def _read_text(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     block: list[str] = []
     start = ""
     for place, line in _lines(address, name):
@@ -186,96 +200,88 @@ def _read_text(address: str, name: str) -> Iterator[Record | Reject]:
             block.append(line)
             continue
         if block:  # a blank line ends a document, and so does a line that is lost: nothing is joined across it
-            yield Record(start, {"text": "".join(block).strip()})
+            yield reading.record(start, {TEXT: "".join(block).strip()})
             block, start = [], ""
         if isinstance(line, Reject):
             yield line
     if block:
-        yield Record(start, {"text": "".join(block).strip()})
+        yield reading.record(start, {TEXT: "".join(block).strip()})
 
 
-def _read_parquet(address: str, name: str) -> Iterator[Record | Reject]:
+def _read_parquet(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     import pyarrow
     import pyarrow.parquet
 
     number = 0
-    with _opened(address, unpack=False) as stream:
-        try:
-            for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=_PARQUET_ROWS):
+    try:
+        with opened_to_seek(address) as stream:
+            file = pyarrow.parquet.ParquetFile(stream)
+            columns = [column.name for column in file.schema_arrow if not _holds_times(column.type)]
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=reading.columns(columns)):
                 for row in range(batch.num_rows):
                     number += 1
                     try:
-                        yield Record(f"{name}:{number}", batch.slice(row, 1).to_pylist()[0])
+                        yield reading.record(f"{name}:{number}", batch.slice(row, 1).to_pylist()[0])
                     except UnicodeDecodeError as error:
                         yield Reject(f"{name}:{number}", "not_utf8", "", str(error.reason))
-        except (pyarrow.ArrowException, OSError) as error:
-            yield _broken(f"{name}:{number + 1}", error)
+    except (pyarrow.ArrowException, *DAMAGED) as error:
+        yield _broken(f"{name}:{number + 1}", error)
 
 
-def _read_html(address: str, name: str) -> Iterator[Record | Reject]:
-    with _opened(address) as stream:
-        try:
+def _holds_times(kind: Any) -> bool:
+    """Whether a column is of times or has some inside: Python has no value for many of them (nanoseconds, year 0, zones of
+    no database), and no reader needs one."""
+    import pyarrow.types
+
+    inner = [kind.field(number).type for number in range(kind.num_fields)]
+    if pyarrow.types.is_dictionary(kind):
+        inner = [kind.value_type]
+    return pyarrow.types.is_temporal(kind) or any(map(_holds_times, inner))
+
+
+def _read_html(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
+    try:
+        with opened(address) as stream:
             page = stream.read(MAXIMUM_PAGE_BYTES + 1)
-        except _DAMAGED as error:
-            yield _broken(name, error)
-            return
-    yield _page(name, page, address)
+    except DAMAGED as error:
+        yield _broken(name, error)
+        return
+    yield _page(name, page, reading, address)
 
 
-def _read_warc(address: str, name: str) -> Iterator[Record | Reject]:
-    from warcio.archiveiterator import ArchiveIterator
+def _read_warc(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     from warcio.exceptions import ArchiveLoadFailed
 
     number = 0
-    with _opened(address, unpack=False) as stream:
-        try:
-            for entry in ArchiveIterator(stream):
-                number += 1
-                if entry.rec_type != "response" or not entry.http_headers:
-                    continue
-                kind = (entry.http_headers.get_header("Content-Type") or "").lower()
-                if not kind.startswith(("text/html", "application/xhtml")):
-                    continue
-                place, status = f"{name}:{number}", entry.http_headers.get_statuscode()
-                if status != "200":
-                    yield Reject(place, "not_served", "", status, "200")
-                    continue
-                page = entry.content_stream().read(MAXIMUM_PAGE_BYTES + 1)
-                yield _page(place, page, entry.rec_headers.get_header("WARC-Target-URI") or "", _charset(kind))
-        except (ArchiveLoadFailed, AttributeError, *_DAMAGED) as error:  # AttributeError: warcio, on a cut-off record
-            yield _broken(f"{name}:{number + 1}", error)
-
-
-def _charset(content_type: str) -> str | None:
-    """The encoding that a Content-Type header names, where Python knows it."""
-    named = Message()
-    named["Content-Type"] = content_type
     try:
-        return codecs.lookup(str(named.get_param("charset"))).name
-    except LookupError:
-        return None
+        with opened(address) as stream:
+            for page in archived_pages(stream, reading.passed_over):
+                number, place = page.number, f"{name}:{page.number}"
+                if page.fault:
+                    yield Reject(place, page.fault[0], "", *page.fault[1:])
+                else:
+                    charset = charset_of(page.content_type)
+                    yield _page(place, page.body, reading, page.url, charset, page.media_type)
+    except (ArchiveLoadFailed, AttributeError, *DAMAGED) as error:  # AttributeError: warcio, on a cut-off record
+        yield _broken(f"{name}:{number + 1}", error)
 
 
-def _page(place: str, page: bytes, url: str, charset: str | None = None) -> Record | Reject:
-    """The main text of an HTML page, paragraphs a line each. What a server says of the encoding comes before a guess."""
-    import trafilatura
-
+def _page(
+    place: str, page: bytes, reading: Reading, url: str, charset: str = "", media_type: str = HTML
+) -> Record | Reject:
+    """The main text of an HTML page, or the whole of a plain one. `charset` is what a server says of its encoding."""
     if len(page) > MAXIMUM_PAGE_BYTES:
         return Reject(place, "page_too_large", "", f"over {MAXIMUM_PAGE_BYTES} bytes", f"{MAXIMUM_PAGE_BYTES} bytes")
-    text = trafilatura.extract(
-        page.decode(charset, "replace") if charset else page,
-        include_comments=False,
-        include_tables=False,
-        include_formatting=False,
-    )
+    source = decoded(page, reading.letters, charset)
+    if isinstance(source, Undecodable):
+        return Reject(place, "unknown_encoding", source.excerpt, source.said, "a declared encoding")
+    text = main_text(source) if media_type == HTML else source.strip()
     if not text:
-        return Reject(place, "no_main_text", page[:200].decode("utf-8", "replace").replace("\x00", "?"))
-    return Record(place, {"text": text, "url": url})
+        return Reject(place, "no_main_text", source[:200].replace("\x00", "?"))
+    return Record(place, {TEXT: text, "url": url})
 
 
-MAXIMUM_PAGE_BYTES = 5_000_000  # larger ones are dumps and lists; the extractor's tree takes some twenty times that
-_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
-READERS: dict[str, Callable[[str, str], Iterator[Record | Reject]]] = {
+READERS: dict[str, Callable[[str, str, Reading], Iterator[Record | Reject]]] = {
     "jsonl": _read_jsonl,
     "json": _read_json,
     "csv": _read_csv,
@@ -286,6 +292,6 @@ READERS: dict[str, Callable[[str, str], Iterator[Record | Reject]]] = {
 }
 _FORMAT_OF_SUFFIX = {
     ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "text", ".ndjson": "jsonl", ".html": "html", ".htm": "html", ".warc": "warc",
-    ".json": "json", ".csv": "csv", ".tsv": "csv",
+    ".wet": "warc", ".json": "json", ".csv": "csv", ".tsv": "csv",
 }  # fmt: skip
 SUFFIXES = tuple(_FORMAT_OF_SUFFIX)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
 
-from xinstr_core.corpus.readers import COMPRESSIONS, SUFFIXES, Record, Reject, format_of, read_records
+from xinstr_core.corpus.encodings import letters_of
+from xinstr_core.corpus.packing import COMPRESSIONS
+from xinstr_core.corpus.readers import SUFFIXES, TEXT, Reading, Record, Reject, format_of, read_records
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash, fingerprint
 from xinstr_core.languages import CorpusSource
@@ -63,29 +66,39 @@ def identity_of(source: CorpusSource, language: str) -> str:
     for address in files_of(source, language):
         filesystem, place = _filesystem(address)
         local = "file" in (filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,))
-        hashes.append(file_hash(Path(place)) if local else str(filesystem.ukey(place)))
+        content = file_hash(Path(place)) if local else str(filesystem.ukey(place))
+        hashes.append(f"{content} {_read_as(address, source.reader)}")
     return fingerprint({"files": hashes, "fields": source.model_dump(exclude={"path"})})
 
 
-def records_of(source: CorpusSource, language: str) -> Iterator[Record | Reject]:
-    """Every record, its fields under the names text, source, url and licence."""
-    fields = {"text": source.text, "source": source.source, "url": source.url, "licence": source.licence}
-    renamed = {name: field for name, field in fields.items() if name != field}
-    for found in _read(source, language):
-        if isinstance(found, Record) and renamed:
-            values = {name: found.values.get(field) for name, field in renamed.items()}
-            yield Record(found.place, {**found.values, **values})
-        else:
-            yield found
+def file_identity(path: Path) -> str:
+    """A hash of a file that is read as its name says, which changes when its content does or how it is read."""
+    return f"{file_hash(path)} {_read_as(str(path))}".rstrip()
 
 
-def _read(source: CorpusSource, language: str) -> Iterator[Record | Reject]:
+def _read_as(address: str, reader: str | None = None) -> str:
+    """The format and packing in which a file is read; empty where its name tells none."""
+    packed = PurePosixPath(address).suffix
+    return f"{reader or format_of(address) or ''}{packed if packed in COMPRESSIONS else ''}"
+
+
+def records_of(
+    source: CorpusSource, language: str, own_words: Iterable[str] = (), passed_over: Counter[str] | None = None
+) -> Iterator[Record | Reject]:
+    """Every record, with the fields text, source, url and licence alone, as far as they are texts.
+
+    `own_words` have letters of the language, beside those that are known of it; `passed_over` takes the numbers of what
+    in archives is no page, by type.
+    """
+    fields = {TEXT: source.text, "source": source.source, "url": source.url, "licence": source.licence}
+    counter = Counter[str]() if passed_over is None else passed_over
+    reading = Reading(fields, letters_of(language, own_words), counter)
     if source.reader == HUB:
-        yield from _hub_records(source.path, source.config, source.split)
+        yield from _hub_records(source, reading)
     files = files_of(source, language)
     root = os.path.commonpath([os.path.dirname(address) for address in files]) if len(files) > 1 else None  # noqa: PTH120
     for address in files:
-        yield from read_records(address, source.reader, os.path.relpath(address, root) if root else None)
+        yield from read_records(address, source.reader, os.path.relpath(address, root) if root else None, reading)
 
 
 def _filesystem(address: str) -> tuple[Any, str]:
@@ -130,15 +143,18 @@ def _looked_for(source: CorpusSource, language: str) -> list[str]:
     return [f"{source.path.rstrip('/')}/{language}{suffix}" for suffix in commonest]
 
 
-def _hub_records(dataset: str, config: str | None, split: str) -> Iterator[Record]:
+def _hub_records(source: CorpusSource, reading: Reading) -> Iterator[Record | Reject]:
     """Records of a dataset of the Hugging Face hub, or of a local folder in its layout, streamed."""
     try:
         import datasets
     except ImportError:
         raise InputError("reader 'hub' needs the package datasets: pip install 'xinstr[hub]'") from None
+    dataset, config, split = source.path, source.config, source.split
     try:
         rows: Any = datasets.load_dataset(dataset, config, split=split, streaming=True)
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"hub dataset {dataset!r} ({config}, {split}): {str(error).splitlines()[0]}") from error
+    if rows.column_names:  # unknown before the first row is read where the dataset does not declare them
+        rows = rows.select_columns(reading.columns(rows.column_names))
     for number, row in enumerate(rows, 1):
-        yield Record(f"{dataset}:{number}", dict(row))
+        yield reading.record(f"{dataset}:{number}", dict(row))

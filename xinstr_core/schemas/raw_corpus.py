@@ -103,6 +103,11 @@ class CorpusFunnel(Funnel):
 class CorpusFigures(Figures):
     records: int = figure("records", "records that were read", unit=ROWS)
     funnel: CorpusFunnel = figure("funnel", "documents and spans by what became of them", unit=ROWS)
+    passed_over: dict[str, int] = figure(
+        "records passed over",
+        "records of archives that hold no page, by type; they are no part of the funnel",
+        unit=ROWS,
+    )
     licences: dict[str, int] = figure("licences", "kept documents by licence", unit=ROWS)
 
 

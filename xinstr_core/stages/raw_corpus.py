@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,8 +27,11 @@ _QUESTIONS = {
     "not_utf8": "is the file saved as UTF-8?",
     "not_json": "is it one JSON object a line?",
     "line_too_long": "is it one record a line?",
+    "no_main_text": "are they pages of HTML with running text?",
+    "unknown_encoding": "are the pages of this language? If so, say their encoding or save them as UTF-8.",
     "licence": "does corpus.licences name the licences as the records do?",
 }
+_TYPES_NAMED = 20
 _OF_THE_LANGUAGE = {"wrong_language", "wrong_script", "mixed_language", "no_stop_words", "unlike_profile"}
 
 
@@ -44,7 +48,9 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     judge = BatchJudge(_document_filter(run), ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
-    records = 0
+    pack = run.workspace.pack(run.language)
+    records, passed_over = 0, Counter[str]()
+    found = records_of(source, run.language.tag, (*pack.stop_words, *pack.profile), passed_over)
 
     def counted(found: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
         nonlocal records
@@ -53,7 +59,7 @@ def clean_corpus(run: StageRun) -> StageOutput:
             yield one
 
     keys = []
-    for key in ordered_map(judge, enumerate(batches(counted(records_of(source, run.language.tag)))), processors()):
+    for key in ordered_map(judge, enumerate(batches(counted(found))), processors()):
         keys.append(key)
         run.progress(records, 0)
     corpus = assemble(
@@ -72,9 +78,17 @@ def clean_corpus(run: StageRun) -> StageOutput:
                 lost=dict(corpus.reasons.most_common()),
                 kept=corpus.documents,
             ),
+            passed_over=_commonest(passed_over),
             licences=dict(corpus.licences),
         ),
     )
+
+
+def _commonest(passed_over: Counter[str]) -> dict[str, int]:
+    """The types that are most, and all others together: archives hold whatever servers call their files."""
+    named = dict(passed_over.most_common(_TYPES_NAMED))
+    others = passed_over.total() - sum(named.values())
+    return {**named, "other types": others} if others else named
 
 
 def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus) -> None:

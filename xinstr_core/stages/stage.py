@@ -14,13 +14,14 @@ from typing import Any
 
 import polars as pl
 
+from xinstr_core.corpus.sources import file_identity
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.history import remember
-from xinstr_core.identity import file_hash, fingerprint
+from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.presets import PRESET
 from xinstr_core.progress import Progress, silent
@@ -171,7 +172,7 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
         "prompts": {name: prompt(name).version for name in stage.prompts},
         "model": model.fingerprint if model else None,
         "files": {
-            name: file_hash(found) if isinstance(found, Path) else found
+            name: file_identity(found) if isinstance(found, Path) else found
             for name, found in stage.files(workspace, language).items()
         },
         "inputs": {name: inputs[name].version for name in stage.upstream},

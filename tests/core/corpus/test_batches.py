@@ -151,9 +151,24 @@ def test_a_batch_without_documents_or_rejects_leaves_files_with_all_columns(
 def test_a_finished_batch_is_not_judged_again(judge: BatchJudge) -> None:
     key = judge((3, BATCH))
     before = files(judge, key)
-    assert judge((3, [])) == key
+    written = judge.documents.path(key).stat().st_mtime_ns
+    assert judge((3, BATCH)) == key
     assert files(judge, key) == before
-    assert judge((4, [])) != key
+    assert judge.documents.path(key).stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [],
+        BATCH[1:],
+        [Record("wo.jsonl:1", {"text": TEXT, "source": "b", "licence": "CC0-1.0"}), *BATCH[1:]],
+        [replace(BATCH[0], place="wo.txt:1"), *BATCH[1:]],
+        [BATCH[0], replace(BATCH[1], reason="broken_file"), *BATCH[2:]],
+    ],
+)
+def test_a_batch_of_other_records_in_its_place_is_judged(judge: BatchJudge, other: list[Record | Reject]) -> None:
+    assert judge((3, other)) != judge((3, BATCH)) != judge((4, BATCH))
 
 
 def test_a_batch_that_was_killed_between_its_files_is_judged_again_with_the_same_bytes(judge: BatchJudge) -> None:

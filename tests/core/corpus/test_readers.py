@@ -14,11 +14,12 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import zstandard
+from backports import zstd
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject, read_records
+from xinstr_core.corpus.encodings import letters_of
+from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Reading, Record, Reject, read_records
 from xinstr_core.errors import InputError
 
 
@@ -184,6 +185,25 @@ def test_a_broken_parquet_file_is_one_reject_after_what_could_be_read(tmp_path: 
     assert found[-1].value
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([10**18 + 1], pa.timestamp("ns")),
+        pa.array([1], pa.timestamp("us", tz="Mars/Base")),
+        pa.array([2**60], pa.timestamp("us")),
+        pa.array([10**8], pa.date32()),
+        pa.array([1], pa.duration("ns")),
+        pa.array([1], pa.time64("ns")),
+        pa.array([[{"at": 10**18 + 1}]], pa.list_(pa.struct({"at": pa.timestamp("ns")}))),
+        pa.array([[("at", 10**18 + 1)]], pa.map_(pa.string(), pa.timestamp("ns"))),
+    ],
+)
+def test_a_parquet_column_of_times_that_python_does_not_have_costs_no_row(tmp_path: Path, column: Any) -> None:
+    path = tmp_path / "sw.parquet"
+    pq.write_table(pa.table({"text": ["a"], "instruction": ["b"], "crawled": column}), path)
+    assert list(read_records(path)) == [Record("sw.parquet:1", {"text": "a", "instruction": "b"})]
+
+
 def test_a_parquet_row_that_is_not_utf8_does_not_end_the_file(tmp_path: Path) -> None:
     path = tmp_path / "sw.parquet"
     offsets = b"".join(n.to_bytes(4, "little") for n in (0, 2, 4, 6))
@@ -210,7 +230,7 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 LINES = b"".join(b'{"text": "habari %d"}\n' % number for number in range(3000))
-PACKED = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}
+PACKED = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd.compress}
 
 
 @pytest.mark.parametrize("suffix", PACKED)
@@ -231,6 +251,45 @@ def test_a_packed_file_that_ends_too_early_gives_what_it_holds_and_one_reject(tm
     assert last.reason in ("broken_file", "not_json")
     if suffix != ".xz":  # one block, which is all or nothing
         assert len(records) > 1000
+
+
+def test_a_packed_parquet_file_is_read(tmp_path: Path) -> None:
+    plain = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a", "b"]}), plain)
+    for suffix, pack in PACKED.items():
+        assert brief(read(tmp_path, pack(plain.getvalue()), f"sw.parquet{suffix}")) == [
+            (f"sw.parquet{suffix}:1", {"text": "a"}),
+            (f"sw.parquet{suffix}:2", {"text": "b"}),
+        ]
+        (broken,) = read(tmp_path, pack(plain.getvalue())[:40], f"sw.parquet{suffix}")
+        assert isinstance(broken, Reject)
+        assert broken.reason == "broken_file"
+
+
+@pytest.mark.parametrize("window", [27, 28, 31])
+def test_a_zstd_file_of_any_window_and_several_frames_is_read(tmp_path: Path, window: int) -> None:
+    options = {
+        zstd.CompressionParameter.window_log: window,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+        zstd.CompressionParameter.hash_log: 10,
+        zstd.CompressionParameter.chain_log: 10,
+        zstd.CompressionParameter.ldm_hash_log: 10,
+    }
+    packer = zstd.ZstdCompressor(options=options)  # without the size of its content, as a stream
+    packed = packer.compress(LINES[: len(LINES) // 2]) + packer.flush() + zstd.compress(LINES[len(LINES) // 2 :])
+    assert zstd.get_frame_info(packed).decompressed_size is None
+    assert len(read(tmp_path, packed, "sw.jsonl.zst")) == 3000
+
+
+def test_a_zstd_file_may_begin_with_its_dictionary(tmp_path: Path) -> None:
+    samples = [b'{"text": "habari %d za leo na kesho"}\n' % number for number in range(2000)]
+    dictionary = zstd.train_dict(samples, 2000)
+    packed = b"".join(zstd.compress(line, zstd_dict=dictionary) for line in samples[:50])
+    for content in (dictionary.dict_content, zstd.compress(dictionary.dict_content)):
+        head = b"\x5d\x2a\x4d\x18" + len(content).to_bytes(4, "little") + content
+        assert len(read(tmp_path, head + packed, "sw.jsonl.zst")) == 50
+    (broken,) = read(tmp_path, head[:9] + b"\x28\xb5\x2f\xfd" + head[13:40], "sw.jsonl.zst")
+    assert isinstance(broken, Reject)
 
 
 def test_a_file_that_is_not_packed_as_its_name_says_is_one_reject(tmp_path: Path) -> None:
@@ -256,11 +315,25 @@ def test_a_page_is_its_main_text(tmp_path: Path) -> None:
     assert "Nyumbani" not in found.values["text"]
 
 
-@pytest.mark.parametrize("content", [b"", b"<html></html>", b"\x00\xff\xfe" * 50])
-def test_a_page_without_main_text_is_a_reject(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "no_main_text"), (b"<html></html>", "no_main_text"), (b"\x00\xff\xfe" * 50, "unknown_encoding")],
+)
+def test_a_page_without_main_text_is_a_reject(tmp_path: Path, content: bytes, reason: str) -> None:
     (found,) = read(tmp_path, content, "ukurasa.html")
     assert isinstance(found, Reject)
-    assert found.reason == "no_main_text"
+    assert found.reason == reason
+    assert found.excerpt.isprintable()
+
+
+def test_a_page_of_no_encoding_is_refused_with_what_was_found(tmp_path: Path) -> None:
+    path = tmp_path / "sivu.html"
+    path.write_bytes(PAGE.format("Työ jää yöllä kesken, sillä äiti lähtee töistä.").encode("mac_roman"))
+    (found,) = read_records(path, reading=Reading(letters=letters_of("fi")))
+    assert isinstance(found, Reject)
+    assert (found.reason, found.threshold) == ("unknown_encoding", "a declared encoding")
+    assert "letters that are not of fi" in found.value
+    assert "kesken" in found.excerpt
 
 
 def write_warc(path: Path, packed: bool) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.sources import beside, files_of, identity_of, records_of
+from xinstr_core.corpus.sources import beside, file_identity, files_of, identity_of, records_of
 from xinstr_core.errors import InputError
 from xinstr_core.languages import CorpusSource
 
@@ -95,13 +97,32 @@ def test_a_pattern_names_files(tmp_path: Path) -> None:
 def test_fields_of_other_names_are_read_under_ours(tmp_path: Path) -> None:
     path = write(tmp_path / "sw.jsonl", {"content": "habari", "link": "u", "text": "not this", "licence": "l"})
     (found,) = records_of(source(path, text="content", url="link", source="domain"), "sw")
-    assert isinstance(found, Record)
-    assert {name: found.values[name] for name in ("text", "url", "source", "licence")} == {
-        "text": "habari",
-        "url": "u",
-        "source": None,
-        "licence": "l",
-    }
+    assert found == Record("sw.jsonl:1", {"text": "habari", "url": "u", "licence": "l"})
+
+
+def test_nothing_is_handed_on_but_texts_of_fields_that_are_needed(tmp_path: Path) -> None:
+    deep: Any = "deep"
+    for _ in range(400):
+        deep = [deep]
+    rows = [{"text": "a", "url": 3, "meta": deep}, {"text": deep}, {"content": "b", "meta": deep}]
+    first, second, third = records_of(source(write(tmp_path / "sw.jsonl", *rows)), "sw")
+    assert first == Record("sw.jsonl:1", {"text": "a"})
+    assert isinstance(second, Reject)
+    assert (second.reason, second.value, second.threshold) == ("no_text", "list", "text")
+    assert isinstance(third, Reject)
+    assert (third.reason, third.value, third.threshold) == ("no_text", "NoneType", "text")
+    assert third.excerpt.startswith("{'content': 'b', 'meta': [[")
+    assert len(third.excerpt) <= 200
+
+
+def test_of_a_table_without_the_text_a_reject_shows_what_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "sw.parquet"
+    pq.write_table(pa.table({"content": ["habari"], "licence": ["l"]}), path)
+    (found,) = records_of(source(path), "sw")
+    assert found == Reject("sw.parquet:1", "no_text", "{'content': 'habari', 'licence': 'l'}", "NoneType", "text")
+    assert list(records_of(source(path, text="content"), "sw")) == [
+        Record("sw.parquet:1", {"text": "habari", "licence": "l"})
+    ]
 
 
 def test_a_broken_file_costs_itself_alone(tmp_path: Path) -> None:
@@ -119,6 +140,18 @@ def test_the_identity_follows_the_text_and_the_fields_and_not_the_place(tmp_path
     assert identity_of(source(one, text="body"), "sw") != identity_of(source(one), "sw")
     write(other, {"text": "b"})
     assert identity_of(source(one), "sw") != identity_of(source(other), "sw")
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("b.jsonl", True), ("b.ndjson", True), ("b.txt", False), ("b.jsonl.gz", False)]
+)
+def test_the_identity_follows_how_a_file_is_read(tmp_path: Path, name: str, same: bool) -> None:
+    one = write(tmp_path / "a.jsonl", {"text": "a"})
+    other = tmp_path / name
+    other.write_bytes(one.read_bytes())
+    assert (identity_of(source(one), "sw") == identity_of(source(other), "sw")) is same
+    assert (file_identity(one) == file_identity(other)) is same
+    assert identity_of(source(one, reader="text"), "sw") != identity_of(source(one), "sw")
 
 
 def test_text_of_another_store_is_found_by_its_url() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import tracemalloc
@@ -12,6 +13,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
 from tests.core.conftest import Killed
 from xinstr_core.corpus import batches
@@ -138,6 +141,40 @@ def test_a_killed_run_goes_on_behind_its_last_batch_and_ends_with_the_same_bytes
     assert shards(home) == {}
 
 
+def test_a_file_that_is_read_otherwise_is_another_corpus(build: Build, home: Path, lines: list[bytes]) -> None:
+    content = b"\n".join(lines[:30])
+    (home / "pages.jsonl.gz").write_bytes(content)
+    with pytest.raises(StageError, match="1 of 1 files end too early or are damaged"):
+        build("pages.jsonl.gz")
+    (home / "pages.jsonl").write_bytes(content)
+    assert build("pages.jsonl").figures["records"] == 30
+    (home / "pages.txt").write_bytes(content)
+    assert build("pages.txt").figures["records"] == 1  # one block of lines
+
+
+def test_what_a_record_holds_beside_its_text_reaches_no_worker(build: Build, home: Path, lines: list[bytes]) -> None:
+    deep = b'{"meta": ' + b"[" * 495 + b"]" * 495 + b', "text": '
+    pages = [json.dumps(json.loads(line)["text"]).encode() for line in lines[:30] * 2]
+    (home / "sw.jsonl").write_bytes(b"\n".join(deep + page + b"}" for page in pages))
+    assert build(workers=2).figures["records"] == 60
+
+
+def test_records_of_an_archive_that_hold_no_page_are_counted(build: Build, home: Path) -> None:
+    types = ["text/plain", *(f"image/x{number:02}" for number in range(30)), "image/x00", "image/x01"]
+    with (home / "crawl.warc").open("wb") as stream:
+        writer = WARCWriter(stream, gzip=False)
+        for kind in types:
+            sent = StatusAndHeaders("200 OK", [("Content-Type", kind)], protocol="HTTP/1.1")
+            body = io.BytesIO(TEXT.encode())
+            writer.write_record(writer.create_warc_record("https://x.org", "response", body, http_headers=sent))
+    figures = build("crawl.warc").figures
+    assert (figures["records"], figures["funnel"]["kept"]) == (1, 1)
+    passed_over = figures["passed_over"]
+    assert list(passed_over.values()) == [2, 2, *[1] * 18, 10]
+    assert [*passed_over][:2] == ["image/x00", "image/x01"]
+    assert passed_over["other types"] == 10
+
+
 def test_a_run_killed_in_the_middle_of_a_batch_keeps_the_batches_before(
     build: Build, home: Path, lines: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +190,8 @@ def test_a_run_killed_in_the_middle_of_a_batch_keeps_the_batches_before(
         patched.setattr(DocumentFilter, "judge", killed)
         with pytest.raises(Killed):
             build()
-    assert set(shards(home)) == {f"{kind}/{n:08}.parquet" for kind in ("judged", "refused") for n in range(3)}
+    numbered = [f"{Path(name).parent}/{Path(name).name.partition('-')[0]}" for name in sorted(shards(home))]
+    assert numbered == [f"{kind}/{n:08}" for kind in ("judged", "refused") for n in range(3)]
     assert build().figures["records"] == RECORDS
 
 
@@ -169,7 +207,12 @@ def test_a_corpus_without_any_record_is_an_empty_partition(build: Build, home: P
     pl.DataFrame({"text": []}, schema={"text": pl.String}).write_parquet(home / "none.parquet")
     partition = build("none.parquet")
     assert [partition.read(name).height for name in TABLES] == [0, 0, 0]
-    assert partition.figures == {"records": 0, "funnel": {"taken": 0, "lost": {}, "kept": 0}, "licences": {}}
+    assert partition.figures == {
+        "records": 0,
+        "funnel": {"taken": 0, "lost": {}, "kept": 0},
+        "passed_over": {},
+        "licences": {},
+    }
 
 
 def test_a_lost_corpus_stops_with_its_numbers_and_goes_on_where_that_is_allowed(build: Build, home: Path) -> None:

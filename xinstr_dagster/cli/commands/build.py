@@ -16,6 +16,7 @@ from xinstr_core.parallel import cores
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Funnel
 from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPORT
+from xinstr_core.schemas.raw_corpus import CorpusFigures
 from xinstr_core.schemas.refined_pairs import RefinedFigures
 from xinstr_core.schemas.shared import Advises
 from xinstr_core.workspace import Workspace, home_folder
@@ -166,6 +167,9 @@ def _print_funnels(workspace: Workspace, stages: list[str], tag: str) -> None:
             lost = ", ".join(f"{count} {plain(reason)}" for reason, count in funnel.lost.items() if count)
             said = f"{funnel.taken} {plain(funnel.came)} -> {funnel.kept} {plain(funnel.left)}"
             console.print(f"  {stage}: {said}" + (f" [dim]({lost})[/]" if lost else ""), soft_wrap=True)
+        if isinstance(figures, CorpusFigures) and figures.passed_over:
+            said = ", ".join(f"{count} {kind}" for kind, count in figures.passed_over.items())
+            console.print(f"    no pages, passed over: {plain(said)}", soft_wrap=True, highlight=False)
         if isinstance(figures, RefinedFigures):
             rounds = [f"round {later.round} {later.outcome}" for later in figures.rounds[1:]]
             proofs = [proof.said for proof in (figures.precision, figures.audit) if proof]
