@@ -51,7 +51,7 @@ def archived_pages(stream: BinaryIO, passed_over: Counter[str]) -> Iterator[Arch
     from warcio.archiveiterator import ArchiveIterator
 
     for number, entry in enumerate(ArchiveIterator(_Archive(stream)), 1):
-        page = _page(number, entry) if entry.rec_type in _PAGE_RECORDS else entry.rec_type
+        page = _page(number, entry) if entry.rec_type in _PAGE_RECORDS else entry.rec_type or ""
         if isinstance(page, ArchivedPage):
             yield page
         else:

@@ -21,10 +21,10 @@ from xinstr_core.corpus.html_pages import main_text
 from xinstr_core.corpus.json_values import Fault, json_values
 from xinstr_core.corpus.packing import COMPRESSIONS, DAMAGED, opened, opened_to_seek
 from xinstr_core.corpus.separated_values import separated_rows
+from xinstr_core.corpus.tables import table_rows
 from xinstr_core.errors import InputError
 
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
-_PARQUET_ROWS = 1000
 _PIECE_BYTES = 1 << 16
 BROKEN_FILE = "broken_file"
 TEXT = "text"
@@ -210,33 +210,18 @@ def _read_text(address: str, name: str, reading: Reading) -> Iterator[Record | R
 
 def _read_parquet(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     import pyarrow
-    import pyarrow.parquet
 
     number = 0
     try:
         with opened_to_seek(address) as stream:
-            file = pyarrow.parquet.ParquetFile(stream)
-            columns = [column.name for column in file.schema_arrow if not _holds_times(column.type)]
-            for batch in file.iter_batches(_PARQUET_ROWS, columns=reading.columns(columns)):
-                for row in range(batch.num_rows):
-                    number += 1
-                    try:
-                        yield reading.record(f"{name}:{number}", batch.slice(row, 1).to_pylist()[0])
-                    except UnicodeDecodeError as error:
-                        yield Reject(f"{name}:{number}", "not_utf8", "", str(error.reason))
+            for number, row in enumerate(table_rows(stream, reading.columns), 1):
+                place = f"{name}:{number}"
+                if isinstance(row, UnicodeDecodeError):
+                    yield Reject(place, "not_utf8", "", str(row.reason))
+                else:
+                    yield reading.record(place, row)
     except (pyarrow.ArrowException, *DAMAGED) as error:
         yield _broken(f"{name}:{number + 1}", error)
-
-
-def _holds_times(kind: Any) -> bool:
-    """Whether a column is of times or has some inside: Python has no value for many of them (nanoseconds, year 0, zones of
-    no database), and no reader needs one."""
-    import pyarrow.types
-
-    inner = [kind.field(number).type for number in range(kind.num_fields)]
-    if pyarrow.types.is_dictionary(kind):
-        inner = [kind.value_type]
-    return pyarrow.types.is_temporal(kind) or any(map(_holds_times, inner))
 
 
 def _read_html(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:

@@ -186,22 +186,30 @@ def test_a_broken_parquet_file_is_one_reject_after_what_could_be_read(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "column",
+    ("column", "number"),
     [
-        pa.array([10**18 + 1], pa.timestamp("ns")),
-        pa.array([1], pa.timestamp("us", tz="Mars/Base")),
-        pa.array([2**60], pa.timestamp("us")),
-        pa.array([10**8], pa.date32()),
-        pa.array([1], pa.duration("ns")),
-        pa.array([1], pa.time64("ns")),
-        pa.array([[{"at": 10**18 + 1}]], pa.list_(pa.struct({"at": pa.timestamp("ns")}))),
-        pa.array([[("at", 10**18 + 1)]], pa.map_(pa.string(), pa.timestamp("ns"))),
+        (pa.array([10**18 + 1], pa.timestamp("ns")), 10**18 + 1),
+        (pa.array([1], pa.timestamp("us", tz="Mars/Base")), 1),
+        (pa.array([2**60], pa.timestamp("us")), 2**60),
+        (pa.array([-(10**8)], pa.date32()), -(10**8)),
+        (pa.array([1], pa.duration("ns")), 1),
+        (pa.array([1], pa.time64("ns")), 1),
+        (pa.array([None], pa.timestamp("ns")), None),
+        (
+            pa.array(
+                [[{"at": 7, "role": "user"}]], pa.list_(pa.struct({"at": pa.timestamp("ns"), "role": pa.string()}))
+            ),
+            [{"at": 7, "role": "user"}],
+        ),
+        (pa.array([[("at", 7)]], pa.map_(pa.string(), pa.timestamp("ns"))), [("at", 7)]),
     ],
 )
-def test_a_parquet_column_of_times_that_python_does_not_have_costs_no_row(tmp_path: Path, column: Any) -> None:
+def test_times_of_a_parquet_file_that_python_does_not_have_are_numbers(
+    tmp_path: Path, column: Any, number: Any
+) -> None:
     path = tmp_path / "sw.parquet"
     pq.write_table(pa.table({"text": ["a"], "instruction": ["b"], "crawled": column}), path)
-    assert list(read_records(path)) == [Record("sw.parquet:1", {"text": "a", "instruction": "b"})]
+    assert list(read_records(path)) == [Record("sw.parquet:1", {"text": "a", "instruction": "b", "crawled": number})]
 
 
 def test_a_parquet_row_that_is_not_utf8_does_not_end_the_file(tmp_path: Path) -> None:
