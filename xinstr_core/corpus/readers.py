@@ -68,8 +68,10 @@ class Reading:
         """A record of what was found, with the fields that are needed as far as they are texts; a reject without the text."""
         if self.fields is None:
             return Record(place, values)
-        get = values.get
-        wanted = {name: value for name, called in self.fields.items() if isinstance(value := get(called), str)}
+        wanted = {}
+        for name, called in self.fields.items():
+            if called in values and isinstance(value := values[called], str):
+                wanted[name] = value
         if TEXT in wanted:
             return Record(place, wanted)
         found = type(values.get(self.fields[TEXT])).__name__
@@ -128,7 +130,7 @@ def _lines(address: str, name: str) -> Iterator[tuple[str, str | Reject]]:
                     yield place, Reject(place, "line_too_long", "", f"{size} bytes", f"{MAXIMUM_LINE_BYTES} bytes")
                     continue
                 try:
-                    yield place, line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield place, line.decode() if number > 1 else line.decode("utf-8-sig")
                 except UnicodeDecodeError as error:
                     yield place, Reject(place, "not_utf8", line.decode("utf-8", "replace")[:200], str(error.reason))
     except DAMAGED as error:

@@ -140,7 +140,6 @@ def test_what_is_no_page_is_counted_by_type(archive: Archive) -> None:
         b"WARC-Content: x\r\nContent-Length: 1\r\n\r\nx\r\n\r\n",
         b"WARC-Type: <b>\r\nContent-Length: 1\r\n\r\nx\r\n\r\n",
         b"WARC-Type: response\r\nContent-Length: 0\r\n\r\n\r\n\r\n",
-        b"WARC-Type: response\r\nContent-Length: 21\r\n\r\nHTTP/1.1 nothing OK\r\n\r\n\r\n",
     ],
 )
 def test_a_record_that_does_not_say_what_it_is_costs_itself_alone(archive: Archive, broken: bytes) -> None:
