@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import JobFailureData
+from dagster._core.execution.plan.objects import StepFailureData
 
 from xinstr_core.catalogue import can_be_read
 from xinstr_core.engines.encoders import check_encoder
 from xinstr_core.engines.fit import check_usable
-from xinstr_core.errors import SettingsError, XinstrError
+from xinstr_core.errors import SettingsError, StageError, XinstrError
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.stages.replacement import Replacement, replacement
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.assets.catalogue import catalogue
 from xinstr_dagster.board import CURRENT, states
-from xinstr_dagster.checks import failed_blocking_check
+from xinstr_dagster.checks import failed_blocking_check, failed_in_step
 from xinstr_dagster.definitions import build_definitions
-from xinstr_dagster.instance import PROCESS_TAG
+from xinstr_dagster.executor import PARTITION_TAG, language_lock
 from xinstr_dagster.interrupts import interrupts
 from xinstr_dagster.partitions import sync_languages
 
@@ -102,6 +104,18 @@ def replacements(home: Path, request: BuildRequest, tags: Sequence[str]) -> list
     return [found for tag in tags if (found := replacement(workspace, tag, request.stages()))]
 
 
+def in_work(home: Path, tags: Sequence[str]) -> dict[str, Outcome]:
+    """The outcomes of languages that another run builds: they are refused at once, before anything is looked at."""
+    found: dict[str, Outcome] = {}
+    for tag in tags:
+        try:
+            with language_lock(home, tag, f"process {os.getpid()}, which only looks"):
+                pass
+        except StageError as error:
+            found[tag] = Outcome(tag, up_to_date=False, error=str(error))
+    return found
+
+
 def settled(home: Path, request: BuildRequest, tags: Sequence[str]) -> dict[str, Outcome]:
     """The outcomes of languages that have nothing to build, or are unfit to build on; the others have none yet."""
     workspace = request.workspace(home)
@@ -121,39 +135,47 @@ def _outcome_if_current(workspace: Workspace, request: BuildRequest, tag: str) -
     current = _current(workspace, tag)
     if current.issuperset(wanted) and can_be_read(workspace.store):
         return Outcome(tag, up_to_date=True, error=failed_blocking_check(workspace, wanted, tag))
-    if unfit := failed_blocking_check(workspace, current.difference(wanted), tag):
+    if unfit := failed_blocking_check(workspace, current & _taken_by(wanted), tag):
         return Outcome(tag, up_to_date=False, error=unfit)
     return None
+
+
+def _taken_by(stages: Sequence[str]) -> set[str]:
+    """The stages before these on which they build, and which they do not build themselves."""
+    taken = {*stages}
+    for stage in reversed(LINE):
+        if stage.name in taken:
+            taken.update(stage.upstream)
+    return taken.difference(stages)
 
 
 def _current(workspace: Workspace, tag: str) -> set[str]:
     return {name for name, state in states(workspace, tag) if state == CURRENT}
 
 
+def build_language_job() -> dg.JobDefinition:
+    """The job of the UI, with its executor."""
+    return build_definitions().resolve_job_def("build_language")
+
+
 def build(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
     """Build one language in this process. The line's own fingerprints decide what has to be done."""
     started = time.monotonic()
-    workspace = request.workspace(home)
-    wanted = request.stages()
     sync_languages(instance, [tag])
-    job = build_definitions().resolve_job_def("build_language")
     with interrupts() as interrupted:
-        result = job.execute_in_process(
+        result = dg.execute_job(
+            dg.reconstructable(build_language_job),
             instance=instance,
-            partition_key=tag,
-            asset_selection=[dg.AssetKey(name) for name in wanted] + [catalogue.key],
+            asset_selection=[dg.AssetKey(name) for name in request.stages()] + [catalogue.key],
             run_config={
                 "resources": {"xinstr": {"config": _resource_config(request)}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
-            tags={PROCESS_TAG: str(os.getpid())},
-            raise_on_error=False,
+            tags={PARTITION_TAG: tag},
         )
         if interrupted() and not result.success:  # which Dagster reports as a failed step
             raise KeyboardInterrupt
-    error = ""
-    if not result.success:
-        error = failed_blocking_check(workspace, _current(workspace, tag) & {*wanted}, tag) or _first_error(result)
+    error = "" if result.success else _first_error(result.all_events)
     return Outcome(tag, False, error, result.run_id, seconds=time.monotonic() - started)
 
 
@@ -168,19 +190,19 @@ def _resource_config(request: BuildRequest) -> dict[str, Any]:
     }
 
 
-def _first_error(result: dg.ExecuteInProcessResult) -> str:
-    """The one line that says what went wrong, of the first step that failed."""
-    for event in result.all_node_events:
+def _first_error(events: Sequence[dg.DagsterEvent]) -> str:
+    """The one line that says what went wrong in a run: of the first step that failed, else of the run itself."""
+    for event in events:
         if event.is_step_failure:
-            data = event.step_failure_data
-            description = data.user_failure_data.description if data.user_failure_data else None
-            error = (
-                data.error.cause.message
-                if data.error and data.error.cause
-                else data.error.message
-                if data.error
-                else ""
-            )
-            said = (description or error).strip().splitlines()[0]
-            return f"{event.step_key}: {re.sub(_ERROR_CLASS, '', said)}"
-    return "the run failed before its first step; see it in the UI"
+            return failed_in_step(str(event.step_key), events) or f"{event.step_key}: {_said(event.step_failure_data)}"
+        if event.is_run_failure:
+            return _said(event.job_failure_data)
+    return "the run ended before its first step; see it in the UI"
+
+
+def _said(failed: StepFailureData | JobFailureData) -> str:
+    """The first line of an error, without the class that Dagster puts before it."""
+    told = failed.user_failure_data if isinstance(failed, StepFailureData) else None
+    cause = failed.error.cause or failed.error if failed.error else None
+    said = (told and told.description) or (cause.message if cause else "")
+    return re.sub(_ERROR_CLASS, "", said.strip().partition("\n")[0])

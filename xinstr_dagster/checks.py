@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -59,6 +59,11 @@ class Check:
             severity=severity,
             metadata={"language": partition.manifest["language"], **figures},
         )
+
+    def failure(self, figures: Mapping[str, float]) -> str:
+        """In a line, what was asked and what was found instead."""
+        shown = ", ".join(f"{name} {value:g}" for name, value in figures.items())
+        return f"{self.asset}: check {self.name} failed ({shown}). It asks: {self.description}"
 
 
 def _has_rows(table: Table) -> Callable[[Partition, dict[str, Partition]], Verdict]:
@@ -192,6 +197,18 @@ def failed_blocking_check(workspace: Workspace, stages: Iterable[str], tag: str)
             continue
         passed, figures = check.ask(partition, inputs)
         if not passed:
-            shown = ", ".join(f"{name} {value:g}" for name, value in figures.items())
-            return f"{check.asset}: check {check.name} failed ({shown}). It asks: {check.description}"
+            return check.failure(figures)
+    return ""
+
+
+def failed_in_step(step: str, events: Iterable[dg.DagsterEvent]) -> str:
+    """The first blocking check that failed among the events of a step, in a line; empty where none did."""
+    declared = {(check.asset, check.name): check for check in CHECKS}
+    for event in events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key == step:
+            found = event.asset_check_evaluation_data
+            if found.blocking and not found.passed:
+                numbers = {name: shown.value for name, shown in found.metadata.items()}
+                figures = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+                return declared[found.asset_key.to_user_string(), found.check_name].failure(figures)
     return ""

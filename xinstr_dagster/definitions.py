@@ -12,6 +12,7 @@ from xinstr_dagster.automation import (
     weekly_rebuild,
     with_conditions,
 )
+from xinstr_dagster.executor import language_executor
 from xinstr_dagster.io_manager import PartitionIOManager
 from xinstr_dagster.resources import XinstrResource
 
@@ -25,9 +26,7 @@ def build_definitions(xinstr: XinstrResource | None = None) -> dg.Definitions:
         sensors=[language_registry, build_new_languages],
         schedules=[weekly_rebuild],
         resources={"xinstr": resource, "io_manager": PartitionIOManager(xinstr=resource)},
-        # One process a run: a language's steps are a chain, and eight trivial steps took 4.6 s in process, 12.4 s with
-        # a warm fork server and 22.8 s with fresh processes.
-        executor=dg.in_process_executor,
+        executor=language_executor,
     )
 
 

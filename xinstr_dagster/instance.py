@@ -9,11 +9,10 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
-import psutil
 
 from xinstr_core.errors import SettingsError
+from xinstr_dagster.run_process import end_runs_without_process
 
-PROCESS_TAG = "xinstr/pid"
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -33,16 +32,12 @@ def prepare_home(home: Path) -> Path:
 
 
 def open_instance() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME. Runs of killed command lines are marked as failed: nobody else would."""
+    """The instance of DAGSTER_HOME. Runs whose process is gone are ended: where no UI is open nobody else would."""
     # Data versions are a beta API of the pinned version; its notice says nothing that a user could act on.
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     # The first use of a fresh home by several processes at once corrupts its database for good.
     with (Path(os.environ["DAGSTER_HOME"]) / ".first-use.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         instance = dg.DagsterInstance.get()
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(unfinished):
-        process = run.tags.get(PROCESS_TAG)
-        if process is not None and not psutil.pid_exists(int(process)):
-            instance.report_run_failed(run, f"its process {process} is gone")
+    end_runs_without_process(instance)
     return instance

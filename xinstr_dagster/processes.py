@@ -100,6 +100,8 @@ def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> No
             sender.send(_outcome(instance, home, request, tag))
     except (XinstrError, OSError) as error:
         sender.send(Outcome(tag, up_to_date=False, error=str(error)))
+    except KeyboardInterrupt:  # of this process alone: its run was ended in the UI
+        sender.send(Outcome(tag, up_to_date=False, error="interrupted: the same command goes on from here"))
 
 
 def _outcome(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:

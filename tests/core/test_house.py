@@ -78,7 +78,7 @@ FLOORS = (
     {"store"},
     {"manifest", "prompts", "settings"},
     {"schemas"},
-    {"identity", "parallel", "progress", "statistics", "text"},
+    {"identity", "locks", "parallel", "progress", "statistics", "text"},
     {"errors"},
 )
 

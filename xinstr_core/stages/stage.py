@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
+import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,11 @@ from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
-from xinstr_core.errors import InputError, StageError
+from xinstr_core.errors import InputError
 from xinstr_core.history import remember
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
+from xinstr_core.locks import held
 from xinstr_core.presets import PRESET
 from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
@@ -206,7 +207,7 @@ def run_stage(
     """The stored partition where nothing changed, else a new one. One run at a time per asset and language."""
     folder = workspace.store.path(stage.name, tag)
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / LOCK):
+    with held(folder / LOCK, f"{folder} is being built", f"process {os.getpid()}"):
         parts = fingerprint_parts(workspace, stage, tag, inputs)
         current = fingerprint(parts)
         previous = workspace.store.get(stage.name, tag)
@@ -289,14 +290,3 @@ def _peak_memory() -> int:
         status = Path("/proc/self/status").read_text("ascii", errors="replace")
         return int(status.split("VmHWM:")[1].split()[0]) // 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the partition. The lock dies with its process, so a killed run never blocks the next."""
-    with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StageError(f"another run is building {path.parent}: wait for it, or stop it") from None
-        yield

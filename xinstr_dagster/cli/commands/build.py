@@ -77,7 +77,7 @@ def build(
 
 def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
-    from xinstr_dagster.build import BuildRequest, check_inputs, replacements, settled
+    from xinstr_dagster.build import BuildRequest, check_inputs, in_work, replacements, settled
     from xinstr_dagster.instance import prepare_home
     from xinstr_dagster.processes import build_each
     from xinstr_dagster.progress_bar import progress_bar
@@ -86,12 +86,14 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     request = BuildRequest(**choices)
     request.stages()
     prepare_home(home)
-    check_inputs(request.workspace(home), tags, request.stages())
-    if found := replacements(home, request, tags):
+    done = in_work(home, tags)
+    free = [tag for tag in tags if tag not in done]
+    check_inputs(request.workspace(home), free, request.stages())
+    if found := replacements(home, request, free):
         _ask_to_replace(found)
         request = BuildRequest(**choices | {"replace": True})
-    done = settled(home, request, tags)
-    waiting = [tag for tag in tags if tag not in done]
+    done |= settled(home, request, free)
+    waiting = [tag for tag in free if tag not in done]
     _warn_of_size(request.workspace(home), waiting, request.stages())
     failed = False
     try:
