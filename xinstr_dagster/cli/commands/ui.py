@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -14,25 +15,28 @@ from xinstr_core.errors import XinstrError
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.cli.exit_codes import ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.output import console
+from xinstr_dagster.cli.output import console, print_error
 
 commands = CommandGroup(Panel.LOOK)
 
 
-# Ctrl-C is how the UI is closed: Dagster, which this process becomes, then ends with 0.
+# Ctrl-C is how the UI is closed, so it ends with 0.
 @commands.ending_with(ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE)
 def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] = 3000) -> None:
-    """Open the Dagster UI on this machine, with persistent history."""
+    """Open the Dagster UI on this machine, with persistent history; whatever of it dies is started again."""
+    from xinstr_core.locks import held
     from xinstr_dagster.instance import PROJECT, open_instance, prepare_home
+    from xinstr_dagster.services import keep_running, services
 
-    home = home_folder()
-    prepare_home(home)
-    open_instance().dispose()  # made by one process before the UI's several use it
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise XinstrError(f"port {port} is in use: is the UI open already? Else choose another with --port")
-    console.print(f"opening [bold]http://127.0.0.1:{port}[/] (stop with Ctrl-C)")
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    arguments = ["dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "--host", "127.0.0.1", "--port", str(port)]
-    os.chdir(PROJECT)
-    os.execvp("dagster", arguments)
+    folder = prepare_home(home_folder())
+    address = f"http://127.0.0.1:{port}"
+    served = "the UI of this home is served already", f"process {os.getpid()} at {address}"
+    with held(folder / ".ui.lock", *served, "open that page, or stop it"), TemporaryDirectory() as temporary:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                raise XinstrError(f"port {port} is in use: is another UI open? Else choose another with --port")
+        open_instance().dispose()  # made by one process before the UI's several use it
+        console.print(f"opening [bold]{address}[/] (stop with Ctrl-C)")
+        os.chdir(PROJECT)
+        with suppress(KeyboardInterrupt):
+            keep_running(services(Path(temporary), PROJECT, port), print_error)
