@@ -11,7 +11,7 @@ import dagster as dg
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import active_languages
 from xinstr_core.workspace import home_folder
-from xinstr_dagster.assets import ASSETS, LANGUAGE_ASSETS
+from xinstr_dagster.assets import ASSETS
 from xinstr_dagster.assets.catalogue import catalogue
 from xinstr_dagster.partitions import sync_languages
 
@@ -48,9 +48,41 @@ def weekly_rebuild(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequ
         yield dg.RunRequest(run_key=f"{day}-{tag}", partition_key=tag)
 
 
-# A parent whose blocking check failed must not feed its children on a later tick: eager() alone does not look.
-_FOLLOW = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
-_START = dg.AutomationCondition.on_missing()
+class Registered(dg.AutomationCondition[dg.AssetKey]):
+    """True of the languages that the registry has as active: what is retired or was taken out is not built unasked."""
+
+    @property
+    def description(self) -> str:
+        return "The language is registered and not retired"
+
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        try:
+            tags = set(active_languages(home_folder() / "languages.toml"))
+        except SettingsError:  # which the sensor of the registry tells
+            tags = set()
+        return dg.AutomationResult(context, context.candidate_subset.compute_intersection_with_partition_keys(tags))
+
+
+# Asked for once, from the first look on: a run that a user stopped does not start again by itself.
+_MISSING = (
+    dg.AutomationCondition.missing()
+    .newly_true()
+    .since(dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated())
+    .with_label("missing and not asked for yet")
+)
+# As AutomationCondition.eager(), which asks for nothing that was missing before its first look, and feeds the children
+# of a parent whose blocking check failed.
+_LANGUAGE = (
+    (
+        (_MISSING & ~dg.AutomationCondition.execution_failed())
+        | dg.AutomationCondition.any_deps_updated().since_last_handled()
+    )
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    & Registered()
+)
 # The catalogue spans languages: eager() would wait until every one of them is built.
 _COLLECT = (
     dg.AutomationCondition.any_deps_updated().since_last_handled() & ~dg.AutomationCondition.any_deps_in_progress()
@@ -58,11 +90,10 @@ _COLLECT = (
 
 
 def with_conditions(assets: list[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Roots build when a language is new, the rest follows its parents."""
-    roots = {asset.key for asset in LANGUAGE_ASSETS if not asset.dependency_keys}
+    """What is missing of a language is built, and follows its parents from then on."""
 
     def condition(key: dg.AssetKey) -> dg.AutomationCondition[Any]:
-        return _COLLECT if key == catalogue.key else _START if key in roots else _FOLLOW
+        return _COLLECT if key == catalogue.key else _LANGUAGE
 
     return [
         asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=condition(spec.key)))
@@ -74,5 +105,6 @@ build_new_languages = dg.AutomationConditionSensorDefinition(
     "build_new_languages",
     target=dg.AssetSelection.all(),
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Builds what is missing, and what follows from it",
+    use_user_code_server=True,  # the daemon knows no conditions but Dagster's
+    description="Builds what registered languages miss and no run builds or failed to build, and what follows from it",
 )

@@ -8,11 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
+from dagster._core.execution.api import create_execution_plan
 
 from xinstr_dagster.assets import LANGUAGE_ASSETS
 from xinstr_dagster.automation import language_registry, weekly_rebuild
 from xinstr_dagster.checks import specs_of
 from xinstr_dagster.definitions import defs
+from xinstr_dagster.executor import PARTITION_TAG
 
 SUNDAY = datetime(2026, 11, 22, 3, tzinfo=UTC)
 
@@ -104,60 +107,91 @@ def _is_partitioned(asset: str, check: str) -> bool:
     return spec.partitions_def is not None
 
 
-def _requested(
-    instance: dg.DagsterInstance, language: str, before: dg.EvaluateAutomationConditionsResult | None = None
-) -> tuple[set[str], dg.EvaluateAutomationConditionsResult]:
-    result = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor if before else None)
-    names = [asset.key.to_user_string() for asset in LANGUAGE_ASSETS]
-    return {name for name in names if language in result.get_requested_partitions(dg.AssetKey(name))}, result
+Requests = dict[str, set[str]]
+LINE_OF_ASSETS = {asset.key.to_user_string() for asset in LANGUAGE_ASSETS}
 
 
-def test_a_new_language_requests_the_whole_line_once(instance: dg.DagsterInstance) -> None:
-    _, before = _requested(instance, "sw")
+class Ticks:
+    """The sensor's looks at an instance, one after the other: each gives what it requests, by language."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._cursor: AssetDaemonCursor | None = None
+
+    def __call__(self) -> Requests:
+        result = dg.evaluate_automation_conditions(defs, self._instance, cursor=self._cursor)
+        self._cursor = result.cursor
+        requested: Requests = {}
+        for name in LINE_OF_ASSETS:
+            for language in result.get_requested_partitions(dg.AssetKey(name)):
+                requested.setdefault(str(language), set()).add(name)
+        return requested
+
+
+@pytest.fixture
+def tick(home: Path, instance: dg.DagsterInstance) -> Ticks:
+    return Ticks(instance)
+
+
+def _planned(instance: dg.DagsterInstance, language: str) -> dg.DagsterRun:
+    """A run of the whole line for a language, as the instance knows it from its creation on."""
+    job = defs.resolve_job_def("build_language")
+    started = dg.DagsterRunStatus.STARTED
+    plan = create_execution_plan(job)
+    return instance.create_run_for_job(job, tags={PARTITION_TAG: language}, status=started, execution_plan=plan)
+
+
+def test_a_new_language_requests_the_whole_line_once(tick: Ticks, instance: dg.DagsterInstance) -> None:
+    tick()
     instance.add_dynamic_partitions("languages", ["sw"])
-    requested, after = _requested(instance, "sw", before)
-    assert requested >= {"raw_corpus", "seed_pairs"}
-    again, _ = _requested(instance, "sw", after)
-    assert again == set()
+    assert (tick(), tick()) == ({"sw": LINE_OF_ASSETS}, {})
 
 
-def test_a_language_from_before_the_first_look_is_not_built_unasked(instance: dg.DagsterInstance) -> None:
+def test_of_languages_from_before_the_first_look_what_is_missing_is_built_once(
+    tick: Ticks, instance: dg.DagsterInstance
+) -> None:
+    """Not of one that is retired (th), nor of one that nobody registered (xx)."""
+    instance.add_dynamic_partitions("languages", ["fi", "sw", "th", "xx"])
+    _materialised(instance, "raw_corpus", "fi")
+    _checked(instance, "raw_corpus", "has_documents", "fi", passed=True)
+    assert (tick(), tick()) == ({"sw": LINE_OF_ASSETS, "fi": LINE_OF_ASSETS - {"raw_corpus"}}, {})
+
+
+def test_what_a_run_is_about_to_build_is_not_requested_and_not_after_it_failed(
+    tick: Ticks, instance: dg.DagsterInstance
+) -> None:
+    instance.add_dynamic_partitions("languages", ["fi", "sw"])
+    run = _planned(instance, "sw")
+    during = tick()
+    instance.report_run_failed(run)
+    assert (during, tick(), tick()) == ({"fi": LINE_OF_ASSETS}, {}, {})
+
+
+def test_a_requested_run_that_was_stopped_is_not_requested_again(tick: Ticks, instance: dg.DagsterInstance) -> None:
     instance.add_dynamic_partitions("languages", ["sw"])
-    assert _requested(instance, "sw")[0] == set()
+    asked = tick()
+    run = _planned(instance, "sw")
+    during = tick()
+    instance.report_run_canceled(run)
+    assert (asked, during, tick()) == ({"sw": LINE_OF_ASSETS}, {}, {})
 
 
 PARENTS = ("raw_corpus", "seed_pairs", "reverse_model", "evaluator")
 
 
-def _after_parents(instance: dg.DagsterInstance, *, documents: bool) -> set[str]:
-    """What is requested for sw once its roots and adapters were built, by whether the corpus had documents."""
-    instance.add_dynamic_partitions("languages", ["sw"])
-    _, before = _requested(instance, "sw")
-    for asset in PARENTS:
-        _materialised(instance, asset, "sw")
-    _checked(instance, "seed_pairs", "has_seeds", "sw", passed=True)
-    _checked(instance, "raw_corpus", "has_documents", "sw", passed=documents)
-    return _requested(instance, "sw", before)[0]
-
-
-def test_children_follow_parents_whose_blocking_checks_passed(instance: dg.DagsterInstance) -> None:
-    assert "candidate_pairs" in _after_parents(instance, documents=True)
-
-
-def test_a_child_is_not_requested_after_a_failed_blocking_check_of_its_parent(instance: dg.DagsterInstance) -> None:
-    assert "candidate_pairs" not in _after_parents(instance, documents=False)
-
-
-def test_a_failed_blocking_check_of_one_language_holds_for_that_language_alone(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("passed", ["fi", ""], ids=["of one", "of none"])
+def test_children_follow_parents_whose_blocking_checks_passed_language_by_language(
+    tick: Ticks, instance: dg.DagsterInstance, passed: str
+) -> None:
+    """The roots and adapters were built; which of the corpora had documents decides."""
+    tick()
     instance.add_dynamic_partitions("languages", ["fi", "sw"])
-    _, before = _requested(instance, "sw")
-    for language in ("sw", "fi"):
+    for language in ("fi", "sw"):
         for asset in PARENTS:
             _materialised(instance, asset, language)
         _checked(instance, "seed_pairs", "has_seeds", language, passed=True)
-        _checked(instance, "raw_corpus", "has_documents", language, passed=language == "fi")
-    result = dg.evaluate_automation_conditions(defs, instance, cursor=before.cursor)
-    assert result.get_requested_partitions(dg.AssetKey("candidate_pairs")) == {"fi"}
+        _checked(instance, "raw_corpus", "has_documents", language, passed=language == passed)
+    assert {language for language, names in tick().items() if "candidate_pairs" in names} == {passed} - {""}
 
 
 def test_the_catalogue_follows_a_finished_language_while_another_was_never_built(instance: dg.DagsterInstance) -> None:
