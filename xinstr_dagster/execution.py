@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from threading import Event, Lock, Thread
 from typing import TypedDict
 
 import dagster as dg
@@ -20,6 +21,7 @@ from xinstr_dagster.metadata import partition_metadata
 from xinstr_dagster.partitions import languages
 from xinstr_dagster.resources import XinstrResource
 
+TELL_SECONDS = 5.0  # nothing is written: whoever listens chooses what to show
 LOG_SECONDS = 15.0  # every log line is a row of the event log: endless progress output has frozen the UI before
 Listener = Callable[[str, str, int, int, dict[str, float]], None]
 # Whoever wants to see progress in this process: the command line puts its progress bar here.
@@ -62,7 +64,8 @@ def materialize(
     try:
         if not xinstr.replace:
             _refuse_to_replace(context, workspace)
-        result = run_stage(workspace, stage, language, inputs, _Reporter(context, stage.name, language))
+        with _Reporter(context, stage.name, language) as progress:
+            result = run_stage(workspace, stage, language, inputs, progress)
         partition, warnings = result.partition, result.warnings
         if result.reused:
             context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
@@ -92,17 +95,42 @@ def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) 
 
 
 class _Reporter:
-    """A core progress callback that writes a log line now and then and tells the listeners everything."""
+    """A core progress callback that writes a log line now and then and tells the listeners everything.
+
+    Within its block the listeners are told every few seconds, also while a stage loads or sorts and says nothing.
+    """
 
     def __init__(self, context: dg.AssetExecutionContext, stage: str, language: str) -> None:
         self._context, self._stage, self._language = context, stage, language
         self._logged = 0.0
+        self._last: tuple[int, int, dict[str, float]] = 0, 0, {}
+        self._telling = Lock()  # a listener may be a pipe, which takes one message at a time
+        self._ended = Event()
+        self._repeating = Thread(target=self._repeat, daemon=True)
+
+    def __enter__(self) -> _Reporter:
+        self._repeating.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._repeating.join()
 
     def __call__(self, done: int, total: int, **figures: float) -> None:
-        for listener in listeners:
-            listener(self._stage, self._language, done, total, figures)
+        self._last = done, total, figures
+        self._tell()
         now = time.monotonic()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
             shown = " ".join(f"{name}={value:.4g}" for name, value in figures.items())
             self._context.log.info(f"{self._stage} {done}/{total or '?'} {shown}".rstrip())
+
+    def _repeat(self) -> None:
+        self._tell()
+        while not self._ended.wait(TELL_SECONDS):
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._telling:
+            for listener in listeners:
+                listener(self._stage, self._language, *self._last)

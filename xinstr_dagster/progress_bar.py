@@ -12,13 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from xinstr_dagster.execution import Listener
 
 SILENT = 60.0  # seconds after which whoever reads a log wonders whether anything still happens
+BRIEF = 30.0  # and up to which a stage needs no line of its own: what fails soon is one line
 
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Listener]:
     """A listener that shows one bar a stage, with its figures, for as long as the block runs.
 
-    Where nobody watches, it prints a line on standard error for every SILENT seconds that a stage takes.
+    Where nobody watches, it prints a line on standard error for every stage, and for every minute of one.
     """
     if not console.is_terminal:
         yield _lines(Console(stderr=True))
@@ -43,12 +44,14 @@ def progress_bar(console: Console) -> Iterator[Listener]:
 
 
 def _lines(console: Console) -> Listener:
-    told: dict[tuple[str, str], float] = {}
+    """A listener that prints the stage that a language is in, unless the line before is BRIEF, or of the same stage SILENT, old."""
+    told: dict[str, tuple[str, float]] = {}
 
     def listen(stage: str, language: str, done: int, total: int, figures: dict[str, float]) -> None:
         now = time.monotonic()
-        if now - told.setdefault((language, stage), now) >= SILENT:
-            told[language, stage] = now
+        before, at = told.setdefault(language, ("", now))
+        if now - at >= (SILENT if stage == before else BRIEF):
+            told[language] = stage, now
             of = f" {done} of {total}" if total else ""
             console.print(f"{language} {stage}{of} {_shown(figures)}".rstrip(), soft_wrap=True, highlight=False)
 

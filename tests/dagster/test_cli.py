@@ -228,17 +228,37 @@ def test_options_that_do_not_go_together_are_refused(
     assert said in capsys.readouterr().err
 
 
-def test_where_no_terminal_is_a_stage_that_takes_long_says_so_now_and_then(
+def test_where_no_terminal_is_every_stage_has_a_line_and_every_minute_of_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    moments = iter([0.0, 59.0, 61.0, 62.0, 122.0])
+    heard = [
+        (0, "seed_pairs"), (29, "seed_pairs"), (29, "reverse_model"), (31, "reverse_model"), (90, "reverse_model"),
+        (92, "reverse_model"), (100, "evaluator"), (123, "evaluator"), (182, "evaluator"), (184, "evaluator"),
+    ]  # fmt: skip
+    moments = iter([float(moment) for moment, _ in heard])
     monkeypatch.setattr("xinstr_dagster.progress_bar.time.monotonic", lambda: next(moments))
     with progress_bar(Console(file=io.StringIO())) as listen:
-        for done in range(5):
-            listen("reverse_model", "sw", done, 9, {"loss": 1.25})
+        for moment, stage in heard:
+            listen(stage, "sw", moment, 200 if stage == "evaluator" else 0, {"loss": 1.25} if moment == 92 else {})
     printed = capsys.readouterr()
-    assert printed.err.splitlines() == ["sw reverse_model 2 of 9 loss 1.25", "sw reverse_model 4 of 9 loss 1.25"]
+    assert printed.err.splitlines() == [
+        "sw reverse_model",
+        "sw reverse_model loss 1.25",
+        "sw evaluator 123 of 200",
+        "sw evaluator 184 of 200",
+    ]
     assert printed.out == ""
+
+
+def test_languages_at_once_have_lines_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = iter([0.0, 0.0, 30.0, 30.0])
+    monkeypatch.setattr("xinstr_dagster.progress_bar.time.monotonic", lambda: next(moments))
+    with progress_bar(Console(file=io.StringIO())) as listen:
+        for language in ("sw", "fi", "sw", "fi"):
+            listen("raw_corpus", language, 1, 0, {})
+    assert capsys.readouterr().err.splitlines() == ["sw raw_corpus", "fi raw_corpus"]
 
 
 NEW_GROUP = '''
