@@ -8,15 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +18,10 @@ import pytest
 from selenium.common.exceptions import WebDriverException
 
 from tests.e2e.conftest import CommandLine, wait_for
+from tests.e2e.user_interface import LANGUAGE_ASSETS, NO_ANSWER, UserInterface, end, start
 
 pytestmark = pytest.mark.browser
 
-LANGUAGE_ASSETS = (
-    "raw_corpus", "seed_pairs", "reverse_model", "candidate_pairs", "evaluator", "refined_pairs", "diversified_set",
-    "tuned_model", "eval_report",
-)  # fmt: skip
 HOSTILE = (
     "Tell me about https://evil.example/a and www.evil.example and someone@evil.example and "
     "<img src=x onerror=alert(1)> ![x](https://evil.example/x.png) [click](javascript:alert(1))"
@@ -43,70 +33,7 @@ CHROMIUM_FLAGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class UserInterface:
-    """A running UI of a home folder."""
-
-    xinstr: CommandLine
-    port: int
-    process: subprocess.Popen[bytes]
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The answer to a GraphQL query."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.address}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as response:
-            answer: dict[str, Any] = json.load(response)
-        assert "errors" not in answer, answer
-        found: dict[str, Any] = answer["data"]
-        return found
-
-    def partitions(self) -> list[str]:
-        query = (
-            "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys } } }"
-        )
-        found = self.ask(query, key={"path": ["raw_corpus"]})["assetNodeOrError"]
-        return sorted(found.get("partitionKeys", []))
-
-    def materialised(self, language: str) -> set[str]:
-        """The assets that have a materialisation of the language."""
-        query = """query($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) {
-            ... on AssetNode { assetMaterializations(partitions: $partitions, limit: 1) { timestamp } } } }"""
-        return {
-            asset
-            for asset in LANGUAGE_ASSETS
-            if self.ask(query, key={"path": [asset]}, partitions=[language])["assetNodeOrError"][
-                "assetMaterializations"
-            ]
-        }
-
-    def runs(self) -> list[dict[str, Any]]:
-        query = "{ runsOrError(limit: 20) { ... on Runs { results { runId status tags { key value } } } } }"
-        found: list[dict[str, Any]] = self.ask(query)["runsOrError"]["results"]
-        return found
-
-
-# What a page that is being rebuilt and a server that is starting answer with.
-_NOT_YET = (WebDriverException, HTTPException, OSError, ValueError, LookupError, TypeError, AssertionError)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its descendants: asked first, then without asking."""
-    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    process.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(family, timeout=30)
-    for one in alive:
-        one.kill()
+_NOT_YET = (WebDriverException, *NO_ANSWER)  # also what a page that is being rebuilt answers with
 
 
 @pytest.fixture(scope="module")
@@ -118,21 +45,9 @@ def ui(asking_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("home")
     (home / "languages.toml").write_text(REGISTRY, "utf-8")
     (home / "xinstr.toml").write_text(f"base_model = '{asking_model}'\n{TINY_SETTINGS}", "utf-8")
-    port = _free_port()
-    xinstr = CommandLine(home)
-    with (home / "ui.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "xinstr_dagster.cli", "ui", "--port", str(port)],
-            env=xinstr.environment(),
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            started = UserInterface(xinstr, port, process)
-            wait_for("the UI", 180, lambda: started.ask("{ version }"), _NOT_YET)
-            yield started
-        finally:
-            _end(process)
+    started = start(CommandLine(home))
+    yield started
+    end(started.process)
 
 
 @pytest.fixture(scope="module")
@@ -188,11 +103,12 @@ def test_the_ui_listens_on_the_loopback_address_alone(ui: UserInterface) -> None
     assert {address for address, _ in listening} <= {"127.0.0.1", "::1"}
 
 
-def test_a_second_ui_on_the_same_port_is_one_line(ui: UserInterface) -> None:
+def test_a_second_ui_of_the_home_is_one_line(ui: UserInterface) -> None:
     done = ui.xinstr("ui", "--port", str(ui.port))
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: port {ui.port} is in use: is the UI open already? Else choose another with --port\n"
+        f"error: the UI of this home is served already by process {ui.process.pid} at {ui.address}: "
+        "open that page, or stop it\n"
     )
 
 
