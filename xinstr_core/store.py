@@ -140,10 +140,10 @@ class Partition:
         return self.path / str(self.manifest["tables"][name]["file"])
 
     def scan(self, name: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self.table_path(name))
+        return scan_parquet(self.table_path(name))
 
     def read(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self.table_path(name))
+        return read_parquet(self.table_path(name))
 
     def folder(self, name: str) -> Path:
         return self.path / str(self.manifest["folders"][name]["folder"])
@@ -224,7 +224,7 @@ class ShardLog:
         return self.path(key).exists()
 
     def get(self, key: str) -> pl.DataFrame | None:
-        return pl.read_parquet(self.path(key)) if self.has(key) else None
+        return read_parquet(self.path(key)) if self.has(key) else None
 
     def put(self, key: str, rows: pl.DataFrame) -> None:
         write_parquet(self.path(key), rows)
@@ -269,6 +269,16 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def scan_parquet(path: Path) -> pl.LazyFrame:
+    """A table of that very name: polars by itself takes a name with brackets, * or ? for a pattern."""
+    return pl.scan_parquet(path, glob=False)
+
+
+def read_parquet(path: Path, *columns: str) -> pl.DataFrame:
+    """A table of that very name, or some columns of it."""
+    return pl.read_parquet(path, columns=list(columns) or None, glob=False)
+
+
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write a whole table atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -292,7 +302,7 @@ def _write_table(path: Path, name: str, table: pl.DataFrame | Path) -> dict[str,
     content = file_hash(temporary)
     final = path / f"{name}-{content}.parquet"
     temporary.replace(final)
-    rows = pl.scan_parquet(final)
+    rows = scan_parquet(final)
     return {
         "file": final.name,
         "rows": rows.select(pl.len()).collect().item(),

@@ -29,7 +29,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.declaration import Contract, Table, Told
 from xinstr_core.schemas.shared import Cost, TrainedOn
 from xinstr_core.settings import Settings
-from xinstr_core.store import LOCK, Partition, StageOutput
+from xinstr_core.store import LOCK, Partition, StageOutput, scan_parquet
 from xinstr_core.training.adapter import Earlier
 from xinstr_core.workspace import Workspace
 
@@ -245,7 +245,7 @@ def run_stage(
 
 def _check(stage: Stage, output: StageOutput) -> None:
     tables = {
-        name: pl.scan_parquet(table) if isinstance(table, Path) else table.lazy()
+        name: scan_parquet(table) if isinstance(table, Path) else table.lazy()
         for name, table in output.tables.items()
     }
     stage.gives.check(tables, [*output.folders], output.figures)
