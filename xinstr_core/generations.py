@@ -62,5 +62,5 @@ def _is_open(path: Path) -> bool:
 
     Another process has to ask: such locks are a process's own, and go where it closes the file for any reason.
     """
-    asking = [sys.executable, "-ISc", _TAKE_LOCK, path]
+    asking = [sys.executable, "-ISc", _TAKE_LOCK, str(path)]
     return path.exists() and subprocess.run(asking, stderr=subprocess.DEVNULL, check=False).returncode != 0

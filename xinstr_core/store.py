@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.errors import InputError
-from xinstr_core.identity import file_hash, files_hash, fingerprint
+from xinstr_core.identity import file_hash, files_hash, fingerprint, is_language_key
 from xinstr_core.manifest import read_manifest
 from xinstr_core.schemas.declaration import Contract, Figures, Told
 from xinstr_core.schemas.shared import Cost
@@ -156,6 +156,9 @@ class Store:
         self.root = root
 
     def path(self, asset: str, language: str) -> Path:
+        """The folder of a partition, there or not. InputError for what is no language key: it could name any folder."""
+        if not is_language_key(language):
+            raise InputError(f"nothing is stored of {language[:80]!r}: it is no language key")
         return self.root / asset / f"language={language}"
 
     def get(self, asset: str, language: str) -> Partition | None:
@@ -170,6 +173,11 @@ class Store:
         """Of which languages there may be a partition: `get` tells."""
         folders = (self.root / asset).glob("language=*")
         return sorted(path.name.removeprefix("language=") for path in folders if path.is_dir())
+
+    def holds(self, language: str) -> bool:
+        """Whether anything of the language was built or begun."""
+        folders = self.root.glob(f"*/language={language}") if is_language_key(language) else ()
+        return any(entry.name != LOCK for folder in folders for entry in folder.iterdir())
 
     def unfinished(self, asset: str, language: str) -> Path:
         """A folder for shards and checkpoints. It outlives a killed run; `commit` removes what is spent."""

@@ -239,14 +239,20 @@ def test_a_catalogue_without_its_files_says_so_and_is_made_anew(store: Store, tm
 def test_a_catalogue_of_a_release_that_named_files_by_their_place_is_made_anew(store: Store) -> None:
     commit_pairs(store, "sw")
     with duckdb.connect(str(store.root / CATALOGUE)) as connection:
-        connection.execute(f"CREATE VIEW {LINEAGE.view} AS SELECT {', '.join(f'1 AS {c.name}' for c in LINEAGE.columns)}")
+        connection.execute(
+            f"CREATE VIEW {LINEAGE.view} AS SELECT {', '.join(f'1 AS {c.name}' for c in LINEAGE.columns)}"
+        )
     assert not can_be_read(store)
 
 
 def test_a_catalogue_is_read_from_any_folder(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit(store, "text")
     build_catalogue(store)
-    for folder, place in ((tmp_path, f"data/{CATALOGUE}"), (store.root, CATALOGUE), (Path("/"), store.root / CATALOGUE)):
+    for folder, place in (
+        (tmp_path, f"data/{CATALOGUE}"),
+        (store.root, CATALOGUE),
+        (Path("/"), store.root / CATALOGUE),
+    ):
         monkeypatch.chdir(folder)
         with duckdb.connect(place, read_only=True) as connection:
             assert connection.execute("SELECT text FROM raw_corpus").fetchall() == [("text",)]

@@ -203,7 +203,11 @@ def _serves(partition: Partition, stage: Stage, wanted: str) -> bool:
 def run_stage(
     workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress = silent
 ) -> StageResult:
-    """The stored partition where nothing changed, else a new one. One run at a time per asset and language."""
+    """The stored partition where nothing changed, else a new one. One run at a time per asset and language.
+
+    SettingsError for a language that is not registered, before anything is written.
+    """
+    language = workspace.language(tag)
     folder = workspace.store.path(stage.name, tag)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / LOCK):
@@ -220,7 +224,6 @@ def run_stage(
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        language = workspace.language(tag)
         model = stage.model_of(workspace, language)
         budget = TokenBudget(begun / "token_budget.json")
         with Engines(workspace.settings(language), model, budget=budget) as engines:
@@ -245,8 +248,7 @@ def run_stage(
 
 def _check(stage: Stage, output: StageOutput) -> None:
     tables = {
-        name: scan_parquet(table) if isinstance(table, Path) else table.lazy()
-        for name, table in output.tables.items()
+        name: scan_parquet(table) if isinstance(table, Path) else table.lazy() for name, table in output.tables.items()
     }
     stage.gives.check(tables, [*output.folders], output.figures)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from xinstr_core.errors import SettingsError
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Table
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages.stage import Stage, StageRun, run_stage, stage
@@ -42,6 +43,14 @@ def test_the_peak_memory_of_a_stage_is_its_own_and_not_that_of_the_stage_before(
         Cost.read(run_stage(workspace, stage_holding(held), "sw", {}).partition.cost) for held in (HELD_MIB, 1)
     )
     assert large.peak_memory - small.peak_memory > HELD_MIB * 0.9
+
+
+@pytest.mark.parametrize("key", ["x/../../../../../escaped", "xx"])
+def test_nothing_is_written_for_what_is_no_registered_language(workspace: Workspace, key: str) -> None:
+    before = sorted(workspace.home.parent.rglob("*"))
+    with pytest.raises(SettingsError, match=r"is no language key|unknown language 'xx'"):
+        run_stage(workspace, stage_holding(1), key, {})
+    assert sorted(workspace.home.parent.rglob("*")) == before
 
 
 def test_a_stage_whose_inputs_did_not_change_is_not_run_again(workspace: Workspace) -> None:
