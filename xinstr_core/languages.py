@@ -171,6 +171,7 @@ def write_entry(path: Path, tag: str, values: Mapping[str, Any]) -> None:
     read_languages(path)  # a broken registry is reported, not rewritten
     document = tomlkit.parse(path.read_text("utf-8"))
     entry: Any = document.setdefault(check_tag(tag), tomlkit.table())
-    entry.update({key: value for key, value in values.items() if value is not None})
+    given = {key: value for key, value in values.items() if value is not None}
+    entry.update({key: tomlkit.inline_table() if value == {} else value for key, value in given.items()})
     _language(path, tag, tomllib.loads(tomlkit.dumps(document))[tag])
     write_text(path, tomlkit.dumps(document))

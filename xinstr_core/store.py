@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -269,12 +270,8 @@ class TableWriter:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with _replaced(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def scan_parquet(path: Path) -> pl.LazyFrame:
@@ -289,10 +286,20 @@ def read_parquet(path: Path, *columns: str) -> pl.DataFrame:
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write a whole table atomically."""
+    with _replaced(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of another when it is whole; where it fails it leaves nothing behind."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    frame.write_parquet(temporary, compression="zstd")
-    _sync(temporary)
-    temporary.replace(path)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

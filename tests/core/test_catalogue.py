@@ -309,13 +309,15 @@ def test_a_connection_that_stays_open_reads_what_it_was_opened_on_until_it_close
 
 READ_UNTIL_TOLD = """
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 import duckdb
 
 done, errors, stop = 0, [], Path(sys.argv[2])
+stays = duckdb.connect(sys.argv[1], read_only=True) if sys.argv[3] == "stays open" else None
 while not stop.exists():
     try:
-        with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        with nullcontext(stays) if stays else duckdb.connect(sys.argv[1], read_only=True) as connection:
             (rows,) = connection.execute("SELECT count(*) FROM raw_corpus JOIN candidate_pairs USING (doc_id)").fetchone()
         assert rows == 1, rows
     except (duckdb.Error, AssertionError) as error:
@@ -332,7 +334,8 @@ def test_readers_meet_no_error_while_partitions_are_replaced(store: Store, reade
     build_catalogue(store)
     stop = store.root / "stop"
     command = [sys.executable, "-c", READ_UNTIL_TOLD, str(store.root / CATALOGUE), str(stop)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(readers)]
+    kinds = ["stays open", *["opens anew"] * readers]
+    running = [subprocess.Popen([*command, kind], stdout=subprocess.PIPE, text=True) for kind in kinds]
     for number in range(replacements):
         commit(store, f"text {number}")
         build_catalogue(store)
@@ -341,7 +344,7 @@ def test_readers_meet_no_error_while_partitions_are_replaced(store: Store, reade
         done, errors, first = reader.communicate()[0].split(maxsplit=2)
         assert (int(errors), first.strip()) == (0, "[]")
         assert int(done) > 0
-    assert len(generations(store)) <= 2 + readers
+    assert len(generations(store)) <= 2 + len(kinds)
 
 
 def test_lineage_of_nothing_is_one_line(store: Store) -> None:

@@ -89,7 +89,7 @@ FLOORS = (
     {"store"},
     {"manifest", "prompts", "settings"},
     {"schemas"},
-    {"generations", "identity", "parallel", "progress", "statistics", "text"},
+    {"disk", "generations", "identity", "parallel", "progress", "statistics", "text"},
     {"errors"},
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.corpus.sources import file_identity
+from xinstr_core.disk import full_disk_told
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import RowLog
@@ -205,8 +206,16 @@ def run_stage(
 ) -> StageResult:
     """The stored partition where nothing changed, else a new one. One run at a time per asset and language.
 
-    SettingsError for a language that is not registered, before anything is written.
+    SettingsError for a language that is not registered, before anything is written; InputError where the disk is full.
     """
+    workspace.language(tag)
+    with full_disk_told(workspace.home):
+        return _run(workspace, stage, tag, inputs, progress)
+
+
+def _run(
+    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress
+) -> StageResult:
     language = workspace.language(tag)
     folder = workspace.store.path(stage.name, tag)
     folder.mkdir(parents=True, exist_ok=True)
