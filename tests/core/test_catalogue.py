@@ -327,7 +327,7 @@ print(done, len(errors), errors[:1])
 """
 
 
-@pytest.mark.parametrize(("readers", "replacements"), [(2, 6), pytest.param(8, 40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("readers", "replacements"), [(1, 4), pytest.param(8, 40, marks=pytest.mark.slow)])
 def test_readers_meet_no_error_while_partitions_are_replaced(store: Store, readers: int, replacements: int) -> None:
     commit(store, "first")
     commit_pairs(store, "sw")
