@@ -67,7 +67,12 @@ def add_language(
             )
     if preset:
         load_settings(preset)
-    values: dict[str, Any] = {"name": name, "script": script, "corpus": absolute(corpus), "seeds": absolute(seeds) or {}}
+    values: dict[str, Any] = {
+        "name": name,
+        "script": script,
+        "corpus": absolute(corpus),
+        "seeds": absolute(seeds) or {},
+    }
     built_with = {"preset": preset or None, "base_model": absolute_model(base_model) or None}
     write_entry(registry, tag, {**values, **built_with})
     to = "" if seeds else " --to raw_corpus"
