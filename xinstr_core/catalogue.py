@@ -1,22 +1,27 @@
 """The DuckDB catalogue: views over the Parquet files that manifests name, and the lineage of every pair.
 
 Its views are those that `schemas/` declares, whatever is stored: a column that an older release did not store is null, and
-what is damaged is left out and said, so that no language hides another. Built into a temporary file and renamed, so
-readers see the old catalogue or the new one and never a lock.
+what is damaged is left out and said, so that no language hides another.
+
+A catalogue reads links of its own to those files (generations.py), so readers see the old one or the new one whole, also
+while partitions are replaced. It finds them beside itself, wherever its folder was moved or copied to.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
 from xinstr_core.errors import InputError
+from xinstr_core.generations import begin, link, switch
 from xinstr_core.schemas import CONTRACTS, candidate_pairs, refined_pairs
 from xinstr_core.schemas.declaration import Table
 from xinstr_core.schemas.diversified_set import SELECTED, TRAIN
@@ -29,6 +34,19 @@ from xinstr_core.store import HISTORY as HISTORY_FILE
 from xinstr_core.store import Partition, Store
 
 CATALOGUE = "catalog.duckdb"
+
+# DuckDB looks for relative files in the working directory, and tells a view nothing of where its catalogue is but this:
+# the folder for temporary files has by default the path that was opened, with ".tmp" at its end or before a question mark.
+_OPENED = r"regexp_replace(current_setting('temp_directory'), '(?s)^([^?]*)\.tmp(\?.*)?$', '\1\2')"
+_MACROS = (
+    f"""
+CREATE MACRO data_folder() AS coalesce(getvariable('data_folder'), CASE WHEN suffix({_OPENED}, '/{CATALOGUE}')
+    THEN left({_OPENED}, {-len("/" + CATALOGUE)})
+    ELSE error('the catalogue cannot tell where it is: open {CATALOGUE} itself, or SET VARIABLE data_folder = its folder')
+END)""",
+    # read_parquet takes names for patterns
+    r"CREATE MACRO data_file(name) AS regexp_replace(data_folder() || '/' || name, '([*?\[])', '[\1]', 'g')",
+)
 
 # A training row back to its document, and on to the model that learned from it.
 _LINEAGE = f"""
@@ -50,18 +68,19 @@ class Catalogue:
 
 
 def build_catalogue(store: Store) -> Catalogue:
-    """Write the catalogue of everything that is finished. Views of assets nobody built yet are empty."""
+    """Write the catalogue of everything that is finished, and let readers have it. Views of assets nobody built are empty."""
     path = store.root / CATALOGUE
     store.root.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with (store.root / ".catalogue.lock").open("w") as lock:
         # One writer at a time, from its look at the partitions on: else an older view could replace a newer one.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        left_out, before = _write(temporary, store), dict[str, str]()
+        generation, before = begin(path), dict[str, str]()
+        left_out = _write(generation, store)
         while left_out != before:
             # Another language's build may have replaced a partition between its manifest and its files: look again.
-            left_out, before = _write(temporary, store), left_out
-        temporary.replace(path)
+            generation, before = begin(path), left_out
+            left_out = _write(generation, store)
+        switch(path, generation)
     return Catalogue(path, tuple(f"{what} is not in the catalogue: {why}" for what, why in left_out.items()))
 
 
@@ -69,24 +88,39 @@ def can_be_read(store: Store) -> bool:
     """Whether there is a catalogue of this release whose files are where it says."""
     import duckdb
 
-    path = store.root / CATALOGUE
-    if not path.exists():
+    if not (store.root / CATALOGUE).exists():
         return False
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            connection.execute(f"SELECT {_names(LINEAGE)} FROM {LINEAGE.view} LIMIT 0")
+        with _opened(store) as connection:
+            connection.execute(f"SELECT data_folder(), {_names(LINEAGE)} FROM {LINEAGE.view} LIMIT 0")
     except duckdb.Error:
         return False
     return True
 
 
-def _write(path: Path, store: Store) -> dict[str, str]:
-    """Write the catalogue anew; gives what is left out, and why."""
+@contextmanager
+def _opened(store: Store) -> Iterator[Any]:
     import duckdb
 
-    path.unlink(missing_ok=True)
-    with duckdb.connect(str(path)) as connection:
-        views = _Views(connection)
+    with duckdb.connect(str(store.root / CATALOGUE), read_only=True) as connection:
+        connection.execute(_set_data_folder(store))
+        yield connection
+
+
+def _set_data_folder(store: Store) -> str:
+    return f"SET VARIABLE data_folder = {_quoted(str(store.root.absolute()))}"
+
+
+def _write(generation: Path, store: Store) -> dict[str, str]:
+    """Write the catalogue and its links into the folder of a generation; gives what is left out, and why."""
+    import duckdb
+
+    # DuckDB cannot write where a folder has a question mark in its name.
+    with TemporaryDirectory() as folder, duckdb.connect(f"{folder}/{CATALOGUE}") as connection:
+        for macro in _MACROS:
+            connection.execute(macro)
+        connection.execute(_set_data_folder(store))
+        views = _Views(connection, store.root, generation)
         found = {asset: views.partitions(store, asset) for asset in CONTRACTS}
         for table in (table for contract in CONTRACTS.values() for table in contract.tables if table.view):
             views.over_files(
@@ -103,21 +137,20 @@ def _write(path: Path, store: Store) -> dict[str, str]:
             for language, partition in partitions.items()
         }
         views.over_files(HISTORY, {what: file for what, file in histories.items() if file.exists()})
-        models = [_model_row(language, partition) for language, partition in found[TUNED_MODEL.asset].items()]
-        connection.execute(f"CREATE TABLE {TUNED_MODELS.view} ({views.declared(TUNED_MODELS)})")
-        if models:
-            places = ", ".join("?" * len(TUNED_MODELS.columns))
-            connection.executemany(f"INSERT INTO {TUNED_MODELS.view} VALUES ({places})", models)
-        views.comment("TABLE", TUNED_MODELS)
+        views.over_models(found[TUNED_MODEL.asset])
         views.create(LINEAGE, _LINEAGE)
+        views.write()
+        connection.close()
+        copyfile(f"{folder}/{CATALOGUE}", generation / CATALOGUE)
     return views.left_out
 
 
 class _Views:
     """The views of a catalogue that is being written, and why what is not in them was left out."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: Any, root: Path, generation: Path) -> None:
+        self._connection, self._root, self._generation = connection, root, generation
+        self._statements: list[str] = []
         self.left_out: dict[str, str] = {}
 
     def partitions(self, store: Store, asset: str) -> dict[str, Partition]:
@@ -134,28 +167,44 @@ class _Views:
     def over_files(self, table: Table, files: Mapping[str, Path]) -> None:
         """A view over those files of a table that can be read, each named by what it is."""
         rows = [select for what, file in files.items() if (select := self._rows_of(table, what, file))]
-        nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in self._types(table).items())
-        self.create(table, " UNION ALL ".join(rows) or f"SELECT {nothing} LIMIT 0")
+        self.create(table, " UNION ALL ".join(rows) or self._nothing(table))
+
+    def over_models(self, partitions: Mapping[str, Partition]) -> None:
+        """The view over the tuned models, by language."""
+        rows = [self._model_row(language, partition) for language, partition in partitions.items()]
+        self.create(TUNED_MODELS, " UNION ALL ".join(rows) or self._nothing(TUNED_MODELS))
 
     def create(self, table: Table, query: str) -> None:
-        self._connection.execute(f"CREATE VIEW {table.view} AS {query}")
-        self.comment("VIEW", table)
-
-    def comment(self, kind: str, table: Table) -> None:
-        self._connection.execute(f"COMMENT ON {kind} {table.view} IS {_quoted(table.meaning)}")
+        self._statements.append(f"CREATE VIEW {table.view} AS {query}")
+        self._statements.append(f"COMMENT ON VIEW {table.view} IS {_quoted(table.meaning)}")
         for column in table.columns:
             said = column.meaning + (f" ({column.unit})" if column.unit else "")
-            self._connection.execute(f'COMMENT ON COLUMN {table.view}."{column.name}" IS {_quoted(said)}')
+            self._statements.append(f'COMMENT ON COLUMN {table.view}."{column.name}" IS {_quoted(said)}')
 
-    def declared(self, table: Table) -> str:
-        """The columns of a table as DuckDB declares them."""
-        return ", ".join(f'"{name}" {kind}' for name, kind in self._types(table).items())
+    def write(self) -> None:
+        """Put all views into the catalogue at once: each statement by itself would wait for the disk."""
+        self._connection.begin()
+        for statement in self._statements:
+            self._connection.execute(statement)
+        self._connection.commit()
+
+    def _nothing(self, table: Table) -> str:
+        """What selects no row of the declared columns."""
+        columns = (f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in self._types(table).items())
+        return f"SELECT {', '.join(columns)} LIMIT 0"
 
     def _rows_of(self, table: Table, what: str, file: Path) -> str:
         """What selects the declared columns of a file, others left out; empty, and left out, where it cannot be read."""
         import duckdb
 
-        source = f"FROM read_parquet({_quoted(str(file))})"
+        linked = self._generation / file.relative_to(self._root)
+        try:
+            link(file, linked)
+        except FileNotFoundError as error:
+            self.left_out[what] = f"{error.strerror}: {file}"
+            return ""
+        # Columns come from the file alone, and not from a folder of its path that is named like one.
+        source = f"FROM read_parquet(data_file({self._place(linked)}), hive_partitioning = false)"
         try:
             stored = {name for name, *_ in self._connection.execute(f"DESCRIBE {source}").fetchall()}
             columns = (
@@ -165,24 +214,30 @@ class _Views:
             select = f"SELECT {', '.join(columns)} {source}"
             self._connection.execute(f"DESCRIBE {select}")
         except duckdb.Error as error:
-            self.left_out[what] = str(error).splitlines()[0]
+            self.left_out[what] = str(error).splitlines()[0].replace(str(self._generation), str(self._root))
             return ""
         return select
+
+    def _model_row(self, language: str, partition: Partition) -> str:
+        model = "NULL"
+        if ADAPTER.name in partition.folders:
+            model = f"data_folder() || '/' || {self._place(partition.folder(ADAPTER.name))}"
+        try:
+            made_from = [_quoted(str(value)) for _, value in TunedFrom.read_part(partition.figures).told()]
+        except InputError:
+            made_from = ["NULL"] * (len(TUNED_MODELS.columns) - 2)
+        values = zip([_quoted(language), model, *made_from], TUNED_MODELS.columns, strict=True)
+        return "SELECT " + ", ".join(f'CAST({value} AS VARCHAR) AS "{column.name}"' for value, column in values)
+
+    def _place(self, path: Path) -> str:
+        """A path as it is seen from the folder of the catalogue."""
+        return _quoted(path.relative_to(self._root).as_posix())
 
     def _types(self, table: Table) -> dict[str, str]:
         """Every declared column with its type in DuckDB, which reads Arrow and says what it sees."""
         empty = pl.Schema({column.name: column.dtype for column in table.columns}).to_frame()
         relation = self._connection.from_arrow(empty.to_arrow(compat_level=pl.CompatLevel.oldest()))
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
-
-
-def _model_row(language: str, partition: Partition) -> tuple[str | None, ...]:
-    model = str(partition.folder(ADAPTER.name)) if ADAPTER.name in partition.folders else None
-    try:
-        made_from = TunedFrom.read_part(partition.figures)
-    except InputError:
-        return language, model, None, None
-    return language, model, *(str(value) for _, value in made_from.told())
 
 
 def _names(table: Table) -> str:
@@ -196,16 +251,14 @@ def _quoted(text: str) -> str:
 def pair_lineage(store: Store, pair_id: str) -> dict[str, Any]:
     """Everything the line knows of one pair. InputError when there is no such pair or no catalogue.
 
-    A catalogue that cannot be read is made anew: it was damaged, copied to another folder, or written by another release.
+    A catalogue that cannot be read is made anew: it was damaged, copied without its files, or written by another release.
     """
-    import duckdb
-
     path = store.root / CATALOGUE
     if not path.exists():
         raise InputError(f"no catalogue at {path}: build a language first")
     if not can_be_read(store):
         build_catalogue(store)
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with _opened(store) as connection:
         row = connection.execute(
             f"SELECT {_names(LINEAGE)} FROM {LINEAGE.view} WHERE pair_id = ?", [pair_id]
         ).fetchone()

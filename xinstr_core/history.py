@@ -13,7 +13,7 @@ import polars as pl
 
 from xinstr_core.errors import InputError
 from xinstr_core.schemas.history import HISTORY as TABLE
-from xinstr_core.store import HISTORY, Partition, write_parquet
+from xinstr_core.store import HISTORY, Partition, read_parquet, write_parquet
 
 
 def remember(partition: Partition) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def read_history(partition: Partition) -> pl.DataFrame:
     if not path.exists():
         return TABLE.schema.to_frame()
     try:
-        stored = pl.read_parquet(path)
+        stored = read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]})") from error
     return stored.select(

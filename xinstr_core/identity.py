@@ -1,15 +1,23 @@
-"""Identity of rows and stages: content keys and fingerprints. Never a row position, never a random id."""
+"""Identity of languages, rows and stages: keys and fingerprints. Never a row position, never a random id."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+# A lower-case BCP 47 tag: safe as a partition key (Dagster forbids commas) and as a folder name.
+_LANGUAGE_KEY = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 KEY_LENGTH = 20  # hex digits, 80 bits: at 10^9 rows the chance of any collision is under 1e-6
+
+
+def is_language_key(tag: str) -> bool:
+    """Whether a tag can be the key of a language. Whatever is asked for from outside is no path before this is known."""
+    return _LANGUAGE_KEY.fullmatch(tag) is not None
 
 
 def content_key(*parts: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +11,10 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from xinstr_core.errors import SettingsError
+from xinstr_core.identity import is_language_key
 from xinstr_core.store import ALL_LANGUAGES, write_text
 from xinstr_core.text import printable
 
-# A lower-case BCP 47 tag: safe as a partition key (Dagster forbids commas) and as a folder name.
-TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 SCRIPTS = (
     "Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hant", "Hebr", "Khmr", "Knda",
     "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu", "Thai", "Tibt",
@@ -110,7 +108,7 @@ class Language(BaseModel):
 
 def check_tag(tag: str) -> str:
     """The tag itself. SettingsError when it cannot be a key."""
-    if not TAG.fullmatch(tag) or tag == ALL_LANGUAGES:
+    if not is_language_key(tag) or tag == ALL_LANGUAGES:
         raise SettingsError(f"{tag!r} is no language key: use a lower-case BCP 47 tag such as sw, ur or zh-hant")
     return tag
 
@@ -173,6 +171,7 @@ def write_entry(path: Path, tag: str, values: Mapping[str, Any]) -> None:
     read_languages(path)  # a broken registry is reported, not rewritten
     document = tomlkit.parse(path.read_text("utf-8"))
     entry: Any = document.setdefault(check_tag(tag), tomlkit.table())
-    entry.update({key: value for key, value in values.items() if value is not None})
+    given = {key: value for key, value in values.items() if value is not None}
+    entry.update({key: tomlkit.inline_table() if value == {} else value for key, value in given.items()})
     _language(path, tag, tomllib.loads(tomlkit.dumps(document))[tag])
     write_text(path, tomlkit.dumps(document))

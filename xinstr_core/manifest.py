@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from xinstr_core.errors import InputError
 from xinstr_core.schemas.declaration import first_trouble
 
 
+def _inside(name: str) -> str:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise ValueError(f"{name!r} is not in the partition's folder")
+    return name
+
+
+_Name = Annotated[str, AfterValidator(_inside)]
+
+
 @dataclass(frozen=True)
 class _Table:
-    file: str
+    file: _Name
     rows: int
     bytes: int
     schema: dict[str, str]
@@ -24,8 +33,8 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Folder:
-    folder: str
-    files: list[str]
+    folder: _Name
+    files: list[_Name]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.errors import InputError
-from xinstr_core.identity import file_hash, files_hash, fingerprint
+from xinstr_core.identity import file_hash, files_hash, fingerprint, is_language_key
 from xinstr_core.manifest import read_manifest
 from xinstr_core.schemas.declaration import Contract, Figures, Told
 from xinstr_core.schemas.shared import Cost
@@ -140,10 +141,10 @@ class Partition:
         return self.path / str(self.manifest["tables"][name]["file"])
 
     def scan(self, name: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self.table_path(name))
+        return scan_parquet(self.table_path(name))
 
     def read(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self.table_path(name))
+        return read_parquet(self.table_path(name))
 
     def folder(self, name: str) -> Path:
         return self.path / str(self.manifest["folders"][name]["folder"])
@@ -156,6 +157,9 @@ class Store:
         self.root = root
 
     def path(self, asset: str, language: str) -> Path:
+        """The folder of a partition, there or not. InputError for what is no language key: it could name any folder."""
+        if not is_language_key(language):
+            raise InputError(f"nothing is stored of {language[:80]!r}: it is no language key")
         return self.root / asset / f"language={language}"
 
     def get(self, asset: str, language: str) -> Partition | None:
@@ -170,6 +174,11 @@ class Store:
         """Of which languages there may be a partition: `get` tells."""
         folders = (self.root / asset).glob("language=*")
         return sorted(path.name.removeprefix("language=") for path in folders if path.is_dir())
+
+    def holds(self, language: str) -> bool:
+        """Whether anything of the language was built or begun."""
+        folders = self.root.glob(f"*/language={language}") if is_language_key(language) else ()
+        return any(entry.name != LOCK for folder in folders for entry in folder.iterdir())
 
     def unfinished(self, asset: str, language: str) -> Path:
         """A folder for shards and checkpoints. It outlives a killed run; `commit` removes what is spent."""
@@ -224,7 +233,7 @@ class ShardLog:
         return self.path(key).exists()
 
     def get(self, key: str) -> pl.DataFrame | None:
-        return pl.read_parquet(self.path(key)) if self.has(key) else None
+        return read_parquet(self.path(key)) if self.has(key) else None
 
     def put(self, key: str, rows: pl.DataFrame) -> None:
         write_parquet(self.path(key), rows)
@@ -261,20 +270,36 @@ class TableWriter:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with _replaced(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def scan_parquet(path: Path) -> pl.LazyFrame:
+    """A table of that very name: polars by itself takes a name with brackets, * or ? for a pattern."""
+    return pl.scan_parquet(path, glob=False)
+
+
+def read_parquet(path: Path, *columns: str) -> pl.DataFrame:
+    """A table of that very name, or some columns of it."""
+    return pl.read_parquet(path, columns=list(columns) or None, glob=False)
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write a whole table atomically."""
+    with _replaced(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of another when it is whole; where it fails it leaves nothing behind."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    frame.write_parquet(temporary, compression="zstd")
-    _sync(temporary)
-    temporary.replace(path)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -292,7 +317,7 @@ def _write_table(path: Path, name: str, table: pl.DataFrame | Path) -> dict[str,
     content = file_hash(temporary)
     final = path / f"{name}-{content}.parquet"
     temporary.replace(final)
-    rows = pl.scan_parquet(final)
+    rows = scan_parquet(final)
     return {
         "file": final.name,
         "rows": rows.select(pl.len()).collect().item(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import regex
 
 _SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
@@ -21,6 +23,11 @@ _LONGEST_WORD = 30  # characters; longer ones are runs of a script without space
 def is_storable(text: str) -> bool:
     """Whether a text can be written as UTF-8 and read by everything: no lone surrogate, no NUL."""
     return not _NOT_STORABLE.search(text)
+
+
+def as_utf8(name: str) -> str:
+    """The name of a file as it can be shown and stored; where it is not UTF-8, with a mark for what cannot be read."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def printable(text: str) -> str:

@@ -13,18 +13,26 @@ from xinstr_core.corpus.packs import NO_PACK, LanguagePack, bundled_pack
 from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.precision import ChosenPrecision, Precision, choose_precision
-from xinstr_core.errors import InputError
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
 from xinstr_core.pocket.world import POCKET, WORLDS, write_world
 from xinstr_core.presets import PRESET, THIS_RUN, Chosen, Layer, choose
 from xinstr_core.settings import Settings
 from xinstr_core.store import Store
+from xinstr_core.text import as_utf8, is_storable
 
 
 def home_folder() -> Path:
-    """XINSTR_HOME, or the current folder: where languages.toml, xinstr.toml and data/ are."""
-    return Path(os.environ.get("XINSTR_HOME", ".")).resolve()
+    """XINSTR_HOME, or the current folder: where languages.toml, xinstr.toml and data/ are. SettingsError where it is none."""
+    named = os.environ.get("XINSTR_HOME", ".")
+    try:
+        home = Path(named).resolve()
+    except RuntimeError as error:  # a link to itself
+        raise SettingsError(f"XINSTR_HOME={named}: {error}: set it to the project's folder") from None
+    if not is_storable(str(home)):
+        raise SettingsError(f"{as_utf8(str(home))}: the name is not UTF-8, which no table can keep: rename the folder")
+    return home
 
 
 @dataclass(frozen=True)

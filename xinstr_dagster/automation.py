@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.languages import active_languages
-from xinstr_core.workspace import home_folder
+from xinstr_core.languages import active_languages, read_languages
+from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.assets import ASSETS
 from xinstr_dagster.assets.catalogue import catalogue
-from xinstr_dagster.partitions import sync_languages
+from xinstr_dagster.partitions import forget_languages, sync_languages
 
 # Catalogue included: a build is only done when its rows can be followed.
 build_language = dg.define_asset_job(
@@ -27,16 +27,20 @@ build_language = dg.define_asset_job(
 @dg.sensor(
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Adds the languages of languages.toml",
+    description="Adds the languages of languages.toml, and removes keys that are not there and hold no data",
 )
 def language_registry(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Registered languages become partitions. A wrong registry is reported and changes nothing."""
+    """Registered languages become partitions, and keys without entry and data go. A wrong registry is reported and changes nothing."""
+    workspace = Workspace(home_folder())
     try:
-        tags = sorted(active_languages(home_folder() / "languages.toml"))
+        registered = read_languages(workspace.registry)
     except SettingsError as error:
         return dg.SkipReason(f"registry not usable: {error}")
+    tags = [tag for tag, language in registered.items() if not language.retired]
     new = sync_languages(context.instance, tags)
-    return dg.SkipReason(f"added {', '.join(new)}" if new else f"all {len(tags)} languages are known")
+    gone = forget_languages(context.instance, registered, workspace.store)
+    said = [f"{what} {', '.join(keys)}" for what, keys in (("added", new), ("removed", gone)) if keys]
+    return dg.SkipReason("; ".join(said) or f"all {len(tags)} languages are known")
 
 
 @dg.schedule(job=build_language, cron_schedule="0 3 * * 0", description="Rebuilds every active language, Sundays at 3")

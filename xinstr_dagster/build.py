@@ -19,6 +19,9 @@ from xinstr_core.engines.encoders import check_encoder
 from xinstr_core.engines.fit import check_usable
 from xinstr_core.errors import SettingsError, StageError, XinstrError
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
+from xinstr_core.schemas.eval_report import EVAL_REPORT
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.stages.replacement import Replacement, replacement
 from xinstr_core.workspace import Workspace
@@ -81,7 +84,7 @@ class Outcome:
 
 
 def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str]) -> None:
-    """Find what the user can mend before any run starts: settings, registry, files; models, where a stage uses them."""
+    """Find what the user can mend before any run starts: settings and registry; models and files that a stage uses."""
     for tag in tags:
         language = workspace.language(tag)
         if language.retired:
@@ -91,9 +94,13 @@ def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str
             check_usable(model)
         if DIVERSIFIED_SET.asset in stages:
             check_encoder(settings.diversity.encoder)
-        workspace.corpus_source(language), workspace.seeds_file(language), workspace.prompts_file(language)
-        workspace.parallel_file(language), workspace.gold_pairs_file(language)
-        workspace.pack(language), workspace.evaluation_files(language), workspace.identification_model(language)
+        if RAW_CORPUS.asset in stages or workspace.corpus:
+            workspace.corpus_source(language), workspace.pack(language)
+            workspace.evaluation_files(language), workspace.identification_model(language)
+        if SEED_PAIRS.asset in stages or workspace.seeds:
+            workspace.seeds_file(language), workspace.parallel_file(language)
+        if EVAL_REPORT.asset in stages:
+            workspace.prompts_file(language), workspace.gold_pairs_file(language)
 
 
 def replacements(home: Path, request: BuildRequest, tags: Sequence[str]) -> list[Replacement]:

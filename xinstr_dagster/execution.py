@@ -58,7 +58,7 @@ def materialize(
 ) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
     """Run the stage for the step's language, and yield the partition with its metadata and its checks.
 
-    An error that the user can mend fails the step with its one line and is not retried.
+    An error that the user can mend, one of the file system too, fails the step with its one line and is not retried.
     """
     language, workspace = context.partition_key, xinstr.workspace()
     try:
@@ -75,7 +75,7 @@ def materialize(
             context.log.warning(warning)
         metadata = partition_metadata(partition, reused=result.reused)
         checked = [*results_of(stage.name, partition, inputs)]
-    except XinstrError as error:
+    except (XinstrError, OSError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     yield dg.Output(partition, data_version=dg.DataVersion(partition.version), metadata=metadata)
     yield from checked

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.engine import make_url
 
 from xinstr_core.errors import SettingsError
 from xinstr_dagster.run_process import end_runs_without_process
@@ -20,6 +21,8 @@ def prepare_home(home: Path) -> Path:
     """Make sure of DAGSTER_HOME in `<home>/data/dagster`, so that neither history nor partitions are ever lost."""
     if not (home / "languages.toml").is_file():
         raise SettingsError(f"no languages.toml in {home}: change to the project's folder or set XINSTR_HOME")
+    if make_url(f"sqlite:///{home}").database != str(home):  # its database would be a file of another name
+        raise SettingsError(f"Dagster cannot work in {home}: rename what in this path has ? or a percent sign")
     folder = home / "data" / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     configuration = next((path for path in (home / "dagster.yaml", PROJECT / "dagster.yaml") if path.is_file()), None)

@@ -34,7 +34,9 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         return stored
 
     def _stored(self, asset: str, language: str) -> Partition | None:
-        return self.xinstr.workspace().store.get(asset, language)
+        workspace = self.xinstr.workspace()
+        workspace.language(language)  # a key that somebody typed is told as such
+        return workspace.store.get(asset, language)
 
 
 def _table_metadata(partition: Partition) -> dict[str, dg.MetadataValue]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import XinstrError
 from xinstr_core.parallel import THREADS, cores, end_with_parent
 from xinstr_dagster.build import BuildRequest, Outcome, build
@@ -96,7 +97,7 @@ def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> No
     end_with_parent()  # a killed command line leaves nothing behind that holds a partition
     listeners.append(lambda *progress: sender.send(progress))
     try:
-        with open_instance() as instance:
+        with full_disk_told(home), open_instance() as instance:
             sender.send(_outcome(instance, home, request, tag))
     except (XinstrError, OSError) as error:
         sender.send(Outcome(tag, up_to_date=False, error=str(error)))
@@ -107,6 +108,7 @@ def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> No
 def _outcome(instance: dg.DagsterInstance, home: Path, request: BuildRequest, tag: str) -> Outcome:
     """How the build of a language ended, errors that the user can mend included: others are built all the same."""
     try:
-        return build(instance, home, request, tag)
+        with full_disk_told(home):
+            return build(instance, home, request, tag)
     except (XinstrError, OSError) as error:
         return Outcome(tag, up_to_date=False, error=str(error))

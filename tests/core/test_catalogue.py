@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,9 +59,19 @@ def asked(store: Store, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
+def adapter(store: Store) -> Path:
+    folder = store.unfinished("tuned_model", "sw") / "adapter"
+    folder.mkdir()
+    return folder
+
+
+def generations(store: Store) -> list[Path]:
+    return [*(store.root / "catalog.files").iterdir()]
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
+    return Store(tmp_path / "data")
 
 
 def test_a_partition_that_is_replaced_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
@@ -66,7 +79,8 @@ def test_a_partition_that_is_replaced_meanwhile_is_looked_at_again(tmp_path: Pat
     commit(store, "first")
     assert build_catalogue(store).left_out == ()
     assert asked(store, "SELECT text FROM raw_corpus") == [("text 0",)]
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+    assert {path.name for path in tmp_path.iterdir()} == {"raw_corpus", ".catalogue.lock", CATALOGUE, "catalog.files"}
+    assert len(generations(store)) == 1
 
 
 def test_a_column_that_an_older_release_did_not_store_is_null(store: Store) -> None:
@@ -115,7 +129,7 @@ def _spoil_history(partition: Partition) -> None:
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (_delete, "documents of raw_corpus of sw is not in the catalogue: IO Error: No files found"),
+        (_delete, "documents of raw_corpus of sw is not in the catalogue: No such file or directory: /"),
         (_cut, "documents of raw_corpus of sw is not in the catalogue: Invalid Input Error: "),
         (_empty, "documents of raw_corpus of sw is not in the catalogue: Invalid Input Error: "),
         (_spoil_manifest, "raw_corpus of sw is not in the catalogue: "),
@@ -169,7 +183,7 @@ def test_every_view_and_column_has_its_comment(store: Store) -> None:
     views = dict(
         asked(
             store,
-            "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal UNION SELECT table_name, comment FROM duckdb_tables()",
+            "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal",
         )
     )
     assert views == {table.view: table.meaning for table in shown}
@@ -192,12 +206,145 @@ def test_a_catalogue_that_cannot_be_read_is_made_anew_by_whoever_asks_for_a_line
     assert can_be_read(store)
 
 
-def test_a_folder_that_was_copied_elsewhere_gets_a_catalogue_of_its_own(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["copy", "a [x]*'z", "what?.tmp?", "text=other", "ü ../é".replace("/", "-")])
+def test_a_copied_folder_reads_its_own_files_and_never_those_that_it_was_copied_from(store: Store, name: str) -> None:
+    commit(store, "the original")
+    commit_pairs(store, "sw")
+    store.commit("tuned_model", "sw", "f", {}, StageOutput(folders={"adapter": adapter(store)}))
+    build_catalogue(store)
+    copy = Store(Path(shutil.copytree(store.root, store.root.with_name(name))))
+    assert can_be_read(copy)
+    [(model,)] = asked(copy, "SELECT model FROM tuned_models")
+    assert Path(model).parent == copy.root / "tuned_model" / "language=sw"
+    commit(copy, "the copy")
+    build_catalogue(copy)
+    shutil.rmtree(store.root)
+    assert asked(copy, "SELECT document FROM lineage") == [("the copy",)]
+    assert pair_lineage(copy, "p-sw")["document"] == "the copy"
+
+
+def test_a_catalogue_without_its_files_says_so_and_is_made_anew(store: Store, tmp_path: Path) -> None:
+    commit_pairs(store, "sw")
+    alone = Store(tmp_path / "alone")
+    alone.root.mkdir()
+    build_catalogue(store)
+    shutil.copy(store.root / CATALOGUE, alone.root)
+    with pytest.raises(duckdb.IOException, match=r"No files found that match the pattern .*/alone/catalog.files/"):
+        asked(alone, "FROM lineage")
+    assert not can_be_read(alone)
+    with pytest.raises(InputError, match="no pair 'p-sw' in "):
+        pair_lineage(alone, "p-sw")
+
+
+def test_a_catalogue_of_a_release_that_named_files_by_their_place_is_made_anew(store: Store) -> None:
+    commit_pairs(store, "sw")
+    with duckdb.connect(str(store.root / CATALOGUE)) as connection:
+        connection.execute(
+            f"CREATE VIEW {LINEAGE.view} AS SELECT {', '.join(f'1 AS {c.name}' for c in LINEAGE.columns)}"
+        )
+    assert not can_be_read(store)
+
+
+def test_a_catalogue_is_read_from_any_folder(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(store, "text")
+    build_catalogue(store)
+    for folder, place in (
+        (tmp_path, f"data/{CATALOGUE}"),
+        (store.root, CATALOGUE),
+        (Path("/"), store.root / CATALOGUE),
+    ):
+        monkeypatch.chdir(folder)
+        with duckdb.connect(place, read_only=True) as connection:
+            assert connection.execute("SELECT text FROM raw_corpus").fetchall() == [("text",)]
+
+
+def test_a_catalogue_that_is_attached_asks_where_it_is_and_reads_nothing_else(store: Store) -> None:
+    commit(store, "text")
+    build_catalogue(store)
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{store.root / CATALOGUE}' AS xinstr (READ_ONLY)")
+        with pytest.raises(duckdb.InvalidInputException, match="or SET VARIABLE data_folder = its folder"):
+            connection.execute("SELECT text FROM xinstr.raw_corpus")
+        connection.execute(f"SET VARIABLE data_folder = '{store.root}'")
+        assert connection.execute("SELECT text FROM xinstr.raw_corpus").fetchall() == [("text",)]
+
+
+def test_a_partition_that_is_gone_breaks_no_reader_of_the_catalogue_that_had_it(store: Store) -> None:
+    """In any number of replacements: the links of the newest catalogue and of the one before stay, and no others."""
+    for text in ("first", "second", "third"):
+        before = commit(store, text)
+        build_catalogue(store)
+        shutil.rmtree(before.path)
+        assert asked(store, "SELECT text FROM raw_corpus") == [(text,)]
+    assert len(generations(store)) == 2
+
+
+READ_ONCE_A_LINE = """
+import sys
+import duckdb
+
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    for _ in sys.stdin:
+        print(connection.execute("SELECT text FROM raw_corpus").fetchall(), flush=True)
+"""
+
+
+def test_a_connection_that_stays_open_reads_what_it_was_opened_on_until_it_closes(store: Store) -> None:
+    commit(store, "first")
+    build_catalogue(store)
+    command = [sys.executable, "-c", READ_ONCE_A_LINE, str(store.root / CATALOGUE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as reader:
+        assert reader.stdin
+        assert reader.stdout
+        for number in range(5):
+            reader.stdin.write("again\n")
+            assert reader.stdout.readline() == "[('first',)]\n"
+            commit(store, f"text {number}")
+            build_catalogue(store)
+            assert asked(store, "SELECT text FROM raw_corpus") == [(f"text {number}",)]
+        assert len(generations(store)) == 3
+    build_catalogue(store)
+    assert len(generations(store)) == 2
+
+
+READ_UNTIL_TOLD = """
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+import duckdb
+
+done, errors, stop = 0, [], Path(sys.argv[2])
+stays = duckdb.connect(sys.argv[1], read_only=True) if sys.argv[3] == "stays open" else None
+while not stop.exists():
+    try:
+        with nullcontext(stays) if stays else duckdb.connect(sys.argv[1], read_only=True) as connection:
+            (rows,) = connection.execute("SELECT count(*) FROM raw_corpus JOIN candidate_pairs USING (doc_id)").fetchone()
+        assert rows == 1, rows
+    except (duckdb.Error, AssertionError) as error:
+        errors.append(str(error))
+    done += 1
+print(done, len(errors), errors[:1])
+"""
+
+
+@pytest.mark.parametrize(("readers", "replacements"), [(1, 4), pytest.param(8, 40, marks=pytest.mark.slow)])
+def test_readers_meet_no_error_while_partitions_are_replaced(store: Store, readers: int, replacements: int) -> None:
+    commit(store, "first")
     commit_pairs(store, "sw")
     build_catalogue(store)
-    moved = Store(tmp_path.rename(tmp_path.with_name("moved")))
-    assert not can_be_read(moved)
-    assert pair_lineage(moved, "p-sw")["language"] == "sw"
+    stop = store.root / "stop"
+    command = [sys.executable, "-c", READ_UNTIL_TOLD, str(store.root / CATALOGUE), str(stop)]
+    kinds = ["stays open", *["opens anew"] * readers]
+    running = [subprocess.Popen([*command, kind], stdout=subprocess.PIPE, text=True) for kind in kinds]
+    for number in range(replacements):
+        commit(store, f"text {number}")
+        build_catalogue(store)
+    stop.touch()
+    for reader in running:
+        done, errors, first = reader.communicate()[0].split(maxsplit=2)
+        assert (int(errors), first.strip()) == (0, "[]")
+        assert int(done) > 0
+    assert len(generations(store)) <= 2 + len(kinds)
 
 
 def test_lineage_of_nothing_is_one_line(store: Store) -> None:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash
+from xinstr_core.manifest import read_manifest
 from xinstr_core.schemas.declaration import Contract, Figures, figure
 from xinstr_core.store import Partition, ShardLog, StageOutput, Store, TableWriter, write_text
 
@@ -140,6 +141,28 @@ def test_leftovers_of_a_killed_run_are_invisible_and_go_with_the_next_commit(sto
     assert_frame_equal(found.read("documents"), ROWS)
     put(store, ROWS, "f2")
     assert names(partition.path) == {"manifest.json", partition.table_path("documents").name}
+
+
+@pytest.mark.parametrize(
+    "key", ["x/../../../../../escaped", "../sw", "..", "", "/tmp/sw", "SW", "sw ", "s" * 300, "sw\x00"]
+)
+def test_what_is_no_language_key_is_no_path(store: Store, key: str) -> None:
+    assert not store.holds(key)
+    for ask in (store.path, store.get, store.unfinished, lambda *asked: store.commit(*asked, "f", {}, StageOutput())):
+        with pytest.raises(InputError, match=r"^nothing is stored of .*: it is no language key$"):
+            ask("raw_corpus", key)
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../../../raw_corpus/language=fi/documents.parquet", "a/../../b"])
+def test_a_manifest_that_names_a_file_of_elsewhere_is_none(store: Store, name: str) -> None:
+    path = put(store, ROWS, folders={"model": model_folder(store, b"weights")}).path / "manifest.json"
+    for place in (("tables", "documents", "file"), ("folders", "model", "folder"), ("folders", "model", "files")):
+        manifest = json.loads(path.read_text("utf-8"))
+        manifest[place[0]][place[1]][place[2]] = [name] if place[2] == "files" else name
+        (path.parent / "wrong").write_text(json.dumps(manifest), "utf-8")
+        with pytest.raises(InputError, match=rf"{re.escape('.'.join(place))}.*is not in the partition's folder"):
+            read_manifest(path.parent / "wrong")
 
 
 def test_tables_without_a_manifest_are_no_partition(store: Store) -> None:

@@ -11,6 +11,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster._core.execution.api import create_execution_plan
 
+from xinstr_core.store import LOCK, StageOutput, Store
 from xinstr_dagster.assets import LANGUAGE_ASSETS
 from xinstr_dagster.automation import language_registry, weekly_rebuild
 from xinstr_dagster.checks import specs_of
@@ -32,13 +33,28 @@ def test_the_sensor_adds_registered_languages_and_skips_retired_ones(home: Path,
     assert _message(instance) == "all 2 languages are known"
 
 
-def test_the_sensor_adds_what_is_registered_later_and_deletes_nothing(home: Path, instance: dg.DagsterInstance) -> None:
-    instance.add_dynamic_partitions("languages", ["xx"])
+def test_the_sensor_adds_what_is_registered_later(home: Path, instance: dg.DagsterInstance) -> None:
     _message(instance)
     with (home / "languages.toml").open("a", encoding="utf-8") as registry:
         registry.write('\n[tr]\nname = "Turkish"\nscript = "Latn"\n')
     assert _message(instance) == "added tr"
-    assert sorted(instance.get_dynamic_partitions("languages")) == ["fi", "sw", "tr", "xx"]
+    assert sorted(instance.get_dynamic_partitions("languages")) == ["fi", "sw", "tr"]
+
+
+def test_the_sensor_removes_keys_that_are_neither_registered_nor_hold_data(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    """What was built or begun keeps its key, and so does a language that is retired."""
+    store = Store(home / "data")
+    store.commit("raw_corpus", "is", "f", {}, StageOutput())
+    (store.unfinished("raw_corpus", "da") / "rows").mkdir()
+    (store.path("raw_corpus", "no") / LOCK).parent.mkdir()
+    (store.path("raw_corpus", "no") / LOCK).touch()
+    typed = ["xx", "../../escaped", "x/../../../../../escaped", "SW", " sw", "*"]
+    instance.add_dynamic_partitions("languages", ["da", "is", "no", "th", *typed])
+    assert _message(instance) == "added fi, sw; removed " + ", ".join(sorted(["no", *typed]))
+    assert sorted(instance.get_dynamic_partitions("languages")) == ["da", "fi", "is", "sw", "th"]
+    assert _message(instance) == "all 2 languages are known"
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ from typer.models import CommandInfo
 from warcio.warcwriter import WARCWriter
 
 from xinstr_core import catalogue
+from xinstr_core.errors import InputError
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import StageOutput, Store
 from xinstr_core.workspace import Workspace
 from xinstr_dagster import processes
-from xinstr_dagster.build import BuildRequest, Outcome
+from xinstr_dagster.build import BuildRequest, Outcome, check_inputs
 from xinstr_dagster.cli import command_line, commands, main
 from xinstr_dagster.cli.commands.build import _print_funnels
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
@@ -226,6 +227,95 @@ def test_options_that_do_not_go_together_are_refused(
 ) -> None:
     assert run(*arguments) == ExitCode.FAILED
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("build", "sw", "--corpus"),
+        ("build", "sw", "--seeds"),
+        ("build", "sw", "--base-model"),
+        ("status", "--preset"),
+        ("estimate", "sw", "--seeds"),
+        ("languages", "add", "eu", "--name", "Basque", "--script", "Latn", "--corpus", "pocket", "--seeds"),
+        ("languages", "fit", "sw", "--output"),
+    ],
+)
+def test_an_option_that_was_given_and_is_empty_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run(*arguments, "") == ExitCode.FAILED
+    assert capsys.readouterr().err == f"error: {arguments[-1]} is empty: say what, or leave it out\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("loop.jsonl", "loop.jsonl: Symlink loop from "),
+        ("~nobody-has-this-name/sw.jsonl", "Could not determine home directory: give the file or folder itself"),
+        ("l\udce4tin.jsonl", "l\ufffdtin.jsonl: the name is not UTF-8: rename it"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--corpus", "--seeds", "--base-model"])
+def test_a_path_that_is_none_is_one_line(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    typed: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    assert run("build", "sw", option, typed) == ExitCode.FAILED
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("what?", "rename what"), ("a%20b", "rename what"), ("\udce4", "not UTF-8")]
+)
+def test_a_home_that_dagsters_database_or_tables_cannot_name_is_one_line(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    said: str,
+) -> None:
+    home = tmp_path / name
+    home.mkdir()
+    shutil.copy(PROJECT / "languages.toml", home)
+    monkeypatch.setenv("XINSTR_HOME", str(home))
+    assert run("build", "sw") == ExitCode.FAILED
+    assert said in capsys.readouterr().err
+    assert [path.name for path in home.iterdir()] == ["languages.toml"]
+
+
+def test_a_language_is_added_without_seeds_where_only_its_text_is_wanted(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "eu.jsonl").write_text('{"text": "kaixo"}\n', "utf-8")
+    add = ("languages", "add", "eu", "--name", "Basque", "--script", "Latn", "--corpus")
+    assert run(*add, str(tmp_path / "eu.jsonl")) == ExitCode.DONE
+    assert "build it with xinstr build eu --to raw_corpus\n" in capsys.readouterr().out
+    workspace = Workspace(tmp_path)
+    assert workspace.seeds_file(workspace.language("eu")) is None
+    check_inputs(workspace, ["eu"], ["raw_corpus"])
+
+
+def test_seeds_are_asked_for_where_they_are_used_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "eu.jsonl").write_text('{"text": "kaixo"}\n', "utf-8")
+    with (tmp_path / "languages.toml").open("a", encoding="utf-8") as registry:
+        registry.write('\n[eu]\nname = "Basque"\nscript = "Latn"\ncorpus = "eu.jsonl"\nseeds = "nowhere.jsonl"\n')
+    check_inputs(Workspace(tmp_path), ["eu"], ["raw_corpus"])
+    with pytest.raises(InputError, match=r"no seeds file for 'eu': looked for .*nowhere\.jsonl"):
+        check_inputs(Workspace(tmp_path), ["eu"], ["seed_pairs"])
+    with pytest.raises(InputError, match=r"no seeds file for 'eu': looked for .*elsewhere\.jsonl"):
+        check_inputs(Workspace(tmp_path, seeds="elsewhere.jsonl"), ["eu"], ["raw_corpus"])
 
 
 def test_where_no_terminal_is_every_stage_has_a_line_and_every_minute_of_it(

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from xinstr_core.errors import StageError
+from xinstr_core.errors import SettingsError, StageError
 from xinstr_core.schemas.raw_corpus import DOCUMENTS
 from xinstr_core.store import MANIFEST, Partition, StageOutput, Store
 from xinstr_dagster.io_manager import PartitionIOManager
@@ -32,8 +32,8 @@ def _output() -> dg.OutputContext:
     return dg.build_output_context(asset_key=dg.AssetKey("raw_corpus"), partition_key="sw")
 
 
-def _input() -> dg.InputContext:
-    return dg.build_input_context(asset_key=dg.AssetKey("raw_corpus"), partition_key="sw")
+def _input(key: str = "sw") -> dg.InputContext:
+    return dg.build_input_context(asset_key=dg.AssetKey("raw_corpus"), partition_key=key)
 
 
 def test_what_was_handed_over_is_read_back(home: Path, manager: PartitionIOManager) -> None:
@@ -80,6 +80,16 @@ def test_a_partition_with_other_content_than_the_store_is_refused(home: Path, ma
 def test_an_input_that_was_never_built_is_refused(manager: PartitionIOManager) -> None:
     with pytest.raises(StageError, match="raw_corpus of sw was never built: materialise it first"):
         manager.load_input(_input())
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("../../elsewhere", "'../../elsewhere' is no language key"), ("xx", "unknown language 'xx'")]
+)
+def test_an_input_of_what_is_no_registered_language_is_refused(
+    manager: PartitionIOManager, key: str, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        manager.load_input(_input(key))
 
 
 def test_files_without_a_manifest_are_not_an_input(home: Path, manager: PartitionIOManager) -> None:

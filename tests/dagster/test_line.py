@@ -223,6 +223,7 @@ def test_lineage_goes_on_where_files_of_the_catalogue_are_gone(built: Built, tmp
     pair_id = pairs.read("pairs")["pair_id"][0]
     assert pair_lineage(store, pair_id)["document"]
     next((home / "data" / "raw_corpus").rglob("documents-*.parquet")).unlink()
+    shutil.rmtree(home / "data" / "catalog.files")
     found = pair_lineage(store, pair_id)
     assert (found["pair_id"], found["document"]) == (pair_id, None)
 

@@ -24,7 +24,7 @@ from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.identity import KEY_LENGTH
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, DUPLICATES, REJECTED
 from xinstr_core.settings import CorpusSettings
-from xinstr_core.store import TableWriter
+from xinstr_core.store import TableWriter, read_parquet
 
 # Overlaps of so much of the shorter text are listed, refused or not: the overlapping news of a real source share about a
 # third and more.
@@ -241,4 +241,4 @@ def _numbered(paths: Sequence[Path], *columns: str) -> Iterator[pl.DataFrame]:
 def _read(paths: Sequence[Path], *columns: str) -> Iterator[pl.DataFrame]:
     """The batches, whole or of some columns."""
     for path in paths:
-        yield pl.read_parquet(path, columns=list(columns) or None)
+        yield read_parquet(path, *columns)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from xinstr_core.corpus.addresses import filesystem_of
 from xinstr_core.errors import InputError
 
 if sys.version_info >= (3, 14):
@@ -34,11 +35,10 @@ _ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
 @contextmanager
 def opened(address: str) -> Iterator[BinaryIO]:
     """The unpacked bytes of a path or URL. InputError where there is no such file; DAMAGED may be raised on reading."""
-    import fsspec
-
+    filesystem, place = filesystem_of(address)
     packed_otherwise = None if address.endswith(".zst") else "infer"
     try:
-        with fsspec.open(address, "rb", compression=packed_otherwise) as stream:
+        with filesystem.open(place, "rb", compression=packed_otherwise) as stream:
             yield stream if packed_otherwise else unpacked_zstd(stream)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise InputError(f"cannot open {address}: {error}") from error

@@ -23,6 +23,7 @@ from xinstr_core.corpus.packing import COMPRESSIONS, DAMAGED, opened, opened_to_
 from xinstr_core.corpus.separated_values import separated_rows
 from xinstr_core.corpus.tables import table_rows
 from xinstr_core.errors import InputError
+from xinstr_core.text import as_utf8
 
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
 _PIECE_BYTES = 1 << 16
@@ -100,7 +101,7 @@ def read_records(
     was served or extracted. `name` is what places call the file, its own name unless told.
     """
     address = str(address)
-    name = name or PurePosixPath(address).name
+    name = as_utf8(name or PurePosixPath(address).name)
     chosen = file_format or format_of(address)
     if chosen not in READERS:
         raise InputError(f"{address}: cannot read this format; known suffixes: {', '.join(SUFFIXES)}")
@@ -233,7 +234,7 @@ def _read_html(address: str, name: str, reading: Reading) -> Iterator[Record | R
     except DAMAGED as error:
         yield _broken(name, error)
         return
-    yield _page(name, page, reading, address)
+    yield _page(name, page, reading, as_utf8(address))
 
 
 def _read_warc(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
-
+from xinstr_core.corpus.addresses import filesystem_of, is_local, is_pattern, matching
 from xinstr_core.corpus.encodings import letters_of
 from xinstr_core.corpus.packing import COMPRESSIONS
 from xinstr_core.corpus.readers import SUFFIXES, TEXT, Reading, Record, Reject, format_of, read_records
@@ -22,7 +21,7 @@ HUB = "hub"
 
 def beside(source: CorpusSource, folder: Path) -> CorpusSource:
     """The source with a relative path taken from a folder; URLs and hub datasets as they are."""
-    if "://" in source.path or (source.reader == HUB and not (folder / source.path).exists()):
+    if not is_local(source.path) or (source.reader == HUB and not (folder / source.path).exists()):
         return source
     return source.model_copy(update={"path": str(folder / source.path)})
 
@@ -34,17 +33,7 @@ def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[
     """
     if source.reader == HUB:
         return []
-    if "*" in source.path:
-        found = _matching(source.path)
-    else:
-        filesystem, place = _filesystem(source.path)
-        found = (
-            _in_folder(source, language)
-            if filesystem.isdir(place)
-            else [source.path]
-            if filesystem.isfile(place)
-            else []
-        )
+    found = _found(source, language)
     if not found:
         tried = _looked_for(source, language)
         other = f"; a pattern takes files of other names: {source.path.rstrip('/')}/*.jsonl" if len(tried) > 1 else ""
@@ -53,9 +42,18 @@ def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[
         if not source.reader and format_of(address) is None:
             suffix = PurePosixPath(address).suffix or "a file without suffix"
             raise InputError(f"{what} file {address}: cannot read {suffix}; known: {', '.join(SUFFIXES)}")
-        if _filesystem(address)[0].size(address) == 0 and len(found) == 1:
+        if len(found) == 1 and filesystem_of(address)[0].size(address) == 0:
             raise InputError(f"{what} file {address} is empty: give a file with records")
     return found
+
+
+def _found(source: CorpusSource, language: str) -> list[str]:
+    if is_pattern(source.path):
+        return matching(source.path)
+    filesystem, place = filesystem_of(source.path)
+    if filesystem.isdir(place):
+        return _in_folder(source, language)
+    return [source.path] if filesystem.isfile(place) else []
 
 
 def identity_of(source: CorpusSource, language: str) -> str:
@@ -64,7 +62,7 @@ def identity_of(source: CorpusSource, language: str) -> str:
         return fingerprint(source.model_dump())
     hashes = []
     for address in files_of(source, language):
-        filesystem, place = _filesystem(address)
+        filesystem, place = filesystem_of(address)
         local = "file" in (filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,))
         content = file_hash(Path(place)) if local else str(filesystem.ukey(place))
         hashes.append(f"{content} {_read_as(address, source.reader)}")
@@ -101,18 +99,9 @@ def records_of(
         yield from read_records(address, source.reader, os.path.relpath(address, root) if root else None, reading)
 
 
-def _filesystem(address: str) -> tuple[Any, str]:
-    """The file system of an address and the address in it. InputError where it needs a package that is not there."""
-    try:
-        filesystem, place = fsspec.core.url_to_fs(address)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"cannot open {address}: {str(error).splitlines()[0]}") from error
-    return filesystem, place
-
-
 def _in_folder(source: CorpusSource, language: str) -> list[str]:
     own = [f"{source.path.rstrip('/')}/{name}" for name in _names(source, language)]
-    existing = [address for address in own if _filesystem(address)[0].isfile(address)]
+    existing = [address for address in own if filesystem_of(address)[0].isfile(address)]
     if existing:
         return existing[:1]
     suffixes = [suffix for suffix in SUFFIXES if source.reader and format_of(f"x{suffix}") == source.reader]
@@ -120,7 +109,7 @@ def _in_folder(source: CorpusSource, language: str) -> list[str]:
         f
         for suffix in suffixes
         for c in ("", *COMPRESSIONS)
-        for f in _matching(f"{source.path.rstrip('/')}/**/*{suffix}{c}")
+        for f in matching(f"{source.path.rstrip('/')}/**/*{suffix}{c}")
     )
 
 
@@ -129,15 +118,8 @@ def _names(source: CorpusSource, language: str) -> list[str]:
     return [f"{language}{suffix}{compression}" for suffix in suffixes for compression in ("", *COMPRESSIONS)]
 
 
-def _matching(pattern: str) -> list[str]:
-    filesystem, place = _filesystem(pattern)
-    return sorted(
-        str(filesystem.unstrip_protocol(found)) if "://" in pattern else str(found) for found in filesystem.glob(place)
-    )
-
-
 def _looked_for(source: CorpusSource, language: str) -> list[str]:
-    if "*" in source.path or source.reader or Path(source.path).suffix:
+    if is_pattern(source.path) or source.reader or Path(source.path).suffix:
         return [source.path]
     commonest = SUFFIXES[:3]
     return [f"{source.path.rstrip('/')}/{language}{suffix}" for suffix in commonest]

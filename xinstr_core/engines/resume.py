@@ -19,7 +19,7 @@ from xinstr_core.errors import StageError
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.shared import ROW_KEY
-from xinstr_core.store import Partition, ShardLog
+from xinstr_core.store import Partition, ShardLog, read_parquet
 
 KEY = ROW_KEY.name
 Load = Callable[[], Engine]
@@ -105,7 +105,7 @@ def run_rows(
 
 def _finished(shards: ShardLog, schema: pl.Schema) -> pl.DataFrame:
     """All rows of the shards. Shards in another schema are of an older release: their rows are made anew."""
-    found = [pl.read_parquet(path) for path in sorted(shards.folder.glob("*.parquet"))]
+    found = [read_parquet(path) for path in sorted(shards.folder.glob("*.parquet"))]
     return pl.concat([schema.to_frame(), *(rows for rows in found if rows.schema == schema)])
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.corpus.sources import file_identity
+from xinstr_core.disk import full_disk_told
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import RowLog
@@ -30,7 +31,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.declaration import Contract, Table, Told
 from xinstr_core.schemas.shared import Cost, TrainedOn
 from xinstr_core.settings import Settings
-from xinstr_core.store import LOCK, Partition, StageOutput
+from xinstr_core.store import LOCK, Partition, StageOutput, scan_parquet
 from xinstr_core.training.adapter import Earlier
 from xinstr_core.workspace import Workspace
 
@@ -204,7 +205,19 @@ def _serves(partition: Partition, stage: Stage, wanted: str) -> bool:
 def run_stage(
     workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress = silent
 ) -> StageResult:
-    """The stored partition where nothing changed, else a new one. One run at a time per asset and language."""
+    """The stored partition where nothing changed, else a new one. One run at a time per asset and language.
+
+    SettingsError for a language that is not registered, before anything is written; InputError where the disk is full.
+    """
+    workspace.language(tag)
+    with full_disk_told(workspace.home):
+        return _run(workspace, stage, tag, inputs, progress)
+
+
+def _run(
+    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress
+) -> StageResult:
+    language = workspace.language(tag)
     folder = workspace.store.path(stage.name, tag)
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder / LOCK, f"{folder} is being built", f"process {os.getpid()}"):
@@ -221,7 +234,6 @@ def run_stage(
         unfinished.mkdir(parents=True, exist_ok=True)
         _forget_peak_memory()
         started = time.monotonic()
-        language = workspace.language(tag)
         model = stage.model_of(workspace, language)
         budget = TokenBudget(begun / "token_budget.json")
         with Engines(workspace.settings(language), model, budget=budget) as engines:
@@ -246,8 +258,7 @@ def run_stage(
 
 def _check(stage: Stage, output: StageOutput) -> None:
     tables = {
-        name: pl.scan_parquet(table) if isinstance(table, Path) else table.lazy()
-        for name, table in output.tables.items()
+        name: scan_parquet(table) if isinstance(table, Path) else table.lazy() for name, table in output.tables.items()
     }
     stage.gives.check(tables, [*output.folders], output.figures)
 

@@ -11,7 +11,9 @@ from importlib import import_module
 
 import typer
 
+from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import XinstrError
+from xinstr_core.workspace import home_folder
 from xinstr_dagster.cli import commands
 from xinstr_dagster.cli.exit_codes import ExitCode, exit_codes_help
 from xinstr_dagster.cli.group import CommandGroup, Panel
@@ -40,7 +42,8 @@ def _groups() -> list[CommandGroup]:
 def main() -> None:
     """Run the command line; an error that the user can mend, of the file system too, is one line."""
     try:
-        command_line()()
+        with full_disk_told(home_folder()):
+            command_line()()
     except (XinstrError, OSError) as error:
         print_error(str(error))
         sys.exit(ExitCode.FAILED)

@@ -8,13 +8,26 @@ from typing import Annotated, Any
 
 import typer
 
+from xinstr_core.corpus.addresses import is_local
 from xinstr_core.errors import SettingsError
 from xinstr_core.pocket.world import WORLDS
+from xinstr_core.text import as_utf8, is_storable
 
-Preset = Annotated[str, typer.Option(help="preset of settings, for this call; else as kept")]
-CorpusPath = Annotated[str, typer.Option("--corpus", help="corpus file or folder, for this build")]
-SeedsPath = Annotated[str, typer.Option("--seeds", help="seed file or folder, for this build")]
-BaseModel = Annotated[str, typer.Option(help="local directory or hub id, for this call; else as kept")]
+
+def not_empty(parameter: typer.CallbackParam, context: typer.Context, value: str) -> str:
+    """The value of an option. SettingsError where it was given and is empty, as an unset variable of a script is."""
+    source = context.get_parameter_source(parameter.name or "")
+    if not value and source is not None and source.name == "COMMANDLINE":
+        raise SettingsError(f"{parameter.opts[0]} is empty: say what, or leave it out")
+    return value
+
+
+Preset = Annotated[str, typer.Option(callback=not_empty, help="preset of settings, for this call; else as kept")]
+CorpusPath = Annotated[str, typer.Option("--corpus", callback=not_empty, help="corpus file or folder, for this build")]
+SeedsPath = Annotated[str, typer.Option("--seeds", callback=not_empty, help="seed file or folder, for this build")]
+BaseModel = Annotated[
+    str, typer.Option(callback=not_empty, help="local directory or hub id, for this call; else as kept")
+]
 Replace = Annotated[
     bool, typer.Option("--replace", help="replace what was built with another preset or base model without asking")
 ]
@@ -58,10 +71,19 @@ def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
 
 def absolute(source: str) -> str:
     """A path the user typed, seen from where it was typed; URLs, names of embedded worlds and nothing stay."""
-    return source if source in ("", *WORLDS) or "://" in source else str(Path(source).expanduser().resolve())
+    return source if source in ("", *WORLDS) or not is_local(source) else str(absolute_path(source))
 
 
 def absolute_model(name: str) -> str:
     """A folder the user typed, seen from where it was typed; names of hubs and nothing stay."""
-    folder = Path(name).expanduser()
-    return str(folder.resolve()) if name and folder.is_dir() else name
+    return str(absolute_path(name)) if name and absolute_path(name).is_dir() else name
+
+
+def absolute_path(typed: str | Path) -> Path:
+    """A path as it was typed, whole. SettingsError where it is none: a link to itself, another's home, no UTF-8."""
+    if not is_storable(str(typed)):
+        raise SettingsError(f"{as_utf8(str(typed))}: the name is not UTF-8: rename it")
+    try:
+        return Path(typed).expanduser().resolve()
+    except RuntimeError as error:
+        raise SettingsError(f"{typed}: {str(error).rstrip('.')}: give the file or folder itself") from None

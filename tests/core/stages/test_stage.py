@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Table
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages.stage import Stage, StageRun, run_stage, stage
@@ -42,6 +43,28 @@ def test_the_peak_memory_of_a_stage_is_its_own_and_not_that_of_the_stage_before(
         Cost.read(run_stage(workspace, stage_holding(held), "sw", {}).partition.cost) for held in (HELD_MIB, 1)
     )
     assert large.peak_memory - small.peak_memory > HELD_MIB * 0.9
+
+
+@pytest.mark.parametrize("key", ["x/../../../../../escaped", "xx"])
+def test_nothing_is_written_for_what_is_no_registered_language(workspace: Workspace, key: str) -> None:
+    before = sorted(workspace.home.parent.rglob("*"))
+    with pytest.raises(SettingsError, match=r"is no language key|unknown language 'xx'"):
+        run_stage(workspace, stage_holding(1), key, {})
+    assert sorted(workspace.home.parent.rglob("*")) == before
+
+
+def test_a_full_disk_is_told_and_the_next_run_works(workspace: Workspace) -> None:
+    tries = iter([True, False])
+
+    @stage(gives=HELD, takes=(), version="1", uses_model=False)
+    def fill(run: StageRun) -> StageOutput:
+        if next(tries):
+            raise pl.exceptions.ComputeError("underlying IO error: No space left on device (os error 28)")
+        return StageOutput(tables={"rows": pl.DataFrame({"n": [1]})})
+
+    with pytest.raises(InputError, match=f"^no room is left on the disk of {workspace.home}: make some, "):
+        run_stage(workspace, fill, "sw", {})
+    assert run_stage(workspace, fill, "sw", {}).partition.read("rows").rows() == [(1,)]
 
 
 def test_a_stage_whose_inputs_did_not_change_is_not_run_again(workspace: Workspace) -> None:

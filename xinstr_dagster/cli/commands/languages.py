@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,7 +16,7 @@ from xinstr_core.presets import load_settings
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.options import absolute, absolute_model
+from xinstr_dagster.cli.options import absolute, absolute_model, absolute_path, not_empty
 from xinstr_dagster.cli.output import console, plain
 
 commands = CommandGroup(Panel.SET_UP, "languages", "The language registry, languages.toml.")
@@ -44,16 +43,22 @@ def add_language(
     tag: Annotated[str, typer.Argument(help="lower-case BCP 47 key, e.g. eu")],
     name: Annotated[str, typer.Option(help="English name")],
     script: Annotated[str, typer.Option(help="ISO 15924 code, e.g. Latn")],
-    corpus: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
-    seeds: Annotated[str, typer.Option(help="'pocket', a file or a folder")],
-    preset: Annotated[str, typer.Option(help="preset of settings that it is built with, if not that of all")] = "",
-    base_model: Annotated[str, typer.Option(help="local directory or hub id, if not that of all")] = "",
+    corpus: Annotated[str, typer.Option(callback=not_empty, help="'pocket', a file or a folder")],
+    seeds: Annotated[
+        str, typer.Option(callback=not_empty, help="'pocket', a file or a folder; raw_corpus needs none")
+    ] = "",
+    preset: Annotated[
+        str, typer.Option(callback=not_empty, help="preset of settings that it is built with, if not that of all")
+    ] = "",
+    base_model: Annotated[
+        str, typer.Option(callback=not_empty, help="local directory or hub id, if not that of all")
+    ] = "",
 ) -> None:
     """Register a language: it appears in the UI within seconds."""
     registry = home_folder() / "languages.toml"
     if check_tag(tag) in read_languages(registry):
         raise SettingsError(f"{tag} is registered already: change its entry in {registry}")
-    for source, what in ((corpus, "corpus"), (seeds, "seeds")):
+    for source, what in ((corpus, "corpus"), (seeds, "seeds"))[: 2 if seeds else 1]:
         if source not in WORLDS:
             files_of(CorpusSource(path=absolute(source)), tag, what)
         elif tag not in POCKET_LANGUAGES:
@@ -62,17 +67,28 @@ def add_language(
             )
     if preset:
         load_settings(preset)
-    values = {"name": name, "script": script, "corpus": absolute(corpus), "seeds": absolute(seeds)}
+    values: dict[str, Any] = {
+        "name": name,
+        "script": script,
+        "corpus": absolute(corpus),
+        "seeds": absolute(seeds) or {},
+    }
     built_with = {"preset": preset or None, "base_model": absolute_model(base_model) or None}
     write_entry(registry, tag, {**values, **built_with})
-    console.print(f"added {plain(name)} ({tag}): build it with [bold]xinstr build {tag}[/]")
+    to = "" if seeds else " --to raw_corpus"
+    console.print(f"added {plain(name)} ({tag}): build it with [bold]xinstr build {tag}{to}[/]")
 
 
 @commands.ending_with(*ORDINARY, name="fit")
 def fit_language(
     tag: Annotated[str, typer.Argument(help="language key")],
-    corpus: Annotated[str, typer.Option(help="text of the language that is known to be good: a file or a folder")] = "",
-    output: Annotated[str, typer.Option(help="folder of the pack; packs/ beside languages.toml unless told")] = "",
+    corpus: Annotated[
+        str,
+        typer.Option(callback=not_empty, help="text of the language that is known to be good: a file or a folder"),
+    ] = "",
+    output: Annotated[
+        str, typer.Option(callback=not_empty, help="folder of the pack; packs/ beside languages.toml unless told")
+    ] = "",
 ) -> None:
     """Fit the limits, stop words and profile of a language to text of its own, in a file to read and edit."""
     from xinstr_core.corpus.packs import fit_from_records
@@ -81,7 +97,7 @@ def fit_language(
     language = workspace.language(tag)
     records = records_of(workspace.corpus_source(language), tag)
     pack = fit_from_records(records, tag, language.script, workspace.settings(language).corpus)
-    path = (Path(output) if output else workspace.home / "packs") / f"{tag}.toml"
+    path = (absolute_path(output) if output else workspace.home / "packs") / f"{tag}.toml"
     pack.write(path)
     console.print(f"{plain(language.name)}: fitted from {pack.documents} documents, written to {path}")
 

@@ -17,6 +17,7 @@ from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
+from xinstr_dagster.cli.options import absolute_path
 from xinstr_dagster.cli.output import console, plain, print_error
 
 commands = CommandGroup(Panel.TAKE)
@@ -35,7 +36,7 @@ def model(
     if dtype != "float32" and not merge:
         raise SettingsError("--dtype is of a merged model: say --merge too; an adapter stays as it was trained")
     found = TunedModel.find(Workspace(home_folder()), tag)
-    folder = to.expanduser().absolute()
+    folder = absolute_path(to)
     if merge:
         difference = write_whole(found, folder, dtype)
         _say(
