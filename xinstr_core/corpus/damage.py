@@ -8,7 +8,7 @@ from functools import cache
 
 import regex
 
-from xinstr_core.corpus.characters import count_characters, has_letters_with
+from xinstr_core.corpus.characters import count_characters, has_letters_with, is_plain
 
 _OVERRIDE = re.compile("[\u202d\u202e]")  # shows letters in another order than they stand; no script needs them
 # Bytes of UTF-8 read one by one give a letter of Latin-1 and a character of Windows-1252's upper half.
@@ -41,6 +41,8 @@ def damage(text: str, script: str) -> tuple[str, str, str] | None:
         return "direction_override", _name(override.group()), ""
     if misread := _misread(text):
         return "mojibake", misread, "corpus.repair_mojibake repairs it"
+    if is_plain(text):
+        return None
     counts, limit = count_characters(text, script), _most_invisible(script)
     if (share := (counts.controls - 1) / len(text)) > _MAXIMUM_UNREADABLE:
         return "unreadable_characters", f"{share:.3f} {_named(_UNREADABLE, text)}", str(_MAXIMUM_UNREADABLE)

@@ -100,16 +100,18 @@ class DocumentFilter:
 
         What is too short between two such places goes with them: it is no reject of its own.
         """
-        bounds = self.settings.span_bounds
-        if not (self.settings.refuse_personal_data and personal_data(page)):
-            return [*cut_spans(page, *bounds)], []
+        shortest, longest = self.settings.span_bounds
+        if not self.settings.refuse_personal_data:
+            return [*cut_spans(page, shortest, longest)], []
         around = cut_around(page)
         spans = [
             (first + start, first + end)
             for first, last in around.stretches
-            for start, end in cut_spans(page[first:last], *bounds)
+            for start, end in cut_spans(page[first:last], shortest, longest)
         ]
-        return [(start, end) for start, end in spans if end - start >= self.settings.minimum_characters], around.found
+        if around.found:
+            spans = [(start, end) for start, end in spans if end - start >= shortest]
+        return spans, around.found
 
     def _repaired(self, text: str) -> tuple[str, bool]:
         """The text with its mojibake undone, where that is asked for, and whether that changed it."""

@@ -6,7 +6,6 @@ words, the spaces between clauses and phrases.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -17,10 +16,6 @@ from xinstr_core.corpus.sentences import clause_borders, phrase_borders, sentenc
 Span = tuple[int, int]  # start and end, in characters
 Borders = Callable[[str, int, int], Iterator[Span]]
 
-# What str.splitlines takes for one: carriage returns and Unicode's separators, too.
-_ENDS_LINE = r"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"
-_LINE_END = re.compile(rf"\r\n|[{_ENDS_LINE}]")
-_BLANK_LINE = re.compile(rf"(?>{_LINE_END.pattern})[^\S{_ENDS_LINE}]*[{_ENDS_LINE}]")
 # Lines that say whose number it is stand right above or below it: a name, an office, an address. No more of them, or a
 # poem with one number would go whole. Within a line they are as short as names; sentences of prose are seldom.
 _CONTACT_LINE, _CONTACT_SENTENCE = 80, 40  # characters
@@ -91,7 +86,7 @@ def _contact(text: str, pieces: Sequence[Span], number: int, longest: int) -> It
             if not 0 <= away < len(pieces) or pieces[away][1] - pieces[away][0] > longest:
                 break
             nearer, farther = sorted((pieces[away - step], pieces[away]))
-            if _BLANK_LINE.search(text, nearer[1], farther[0]):
+            if len([*_line_ends(text, nearer[1], farther[0] + 1)]) > 2:  # the two pieces' own lines and more between
                 break
             yield pieces[away]
 
@@ -132,11 +127,16 @@ def _pieces(text: str, start: int, end: int, borders: Borders) -> Iterator[Span]
 
 
 def _blank_lines(text: str, start: int, end: int) -> Iterator[Span]:
-    return (border.span() for border in _BLANK_LINE.finditer(text, start, end))
+    for line in text[start:end].splitlines(keepends=True):  # which knows carriage returns and Unicode's line ends, too
+        if line.isspace():
+            yield start, start + len(line)
+        start += len(line)
 
 
 def _line_ends(text: str, start: int, end: int) -> Iterator[Span]:
-    return (border.span() for border in _LINE_END.finditer(text, start, end))
+    for line in text[start:end].splitlines(keepends=True):
+        start += len(line)
+        yield start, start
 
 
 _FINER: tuple[Borders, ...] = (_line_ends, sentence_borders, clause_borders, phrase_borders)
