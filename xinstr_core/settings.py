@@ -24,7 +24,7 @@ class CorpusSettings(Section):
     maximum_characters: int = Field(
         default=2200,
         ge=50,
-        description="longest span; longer documents are cut at paragraph borders (published mean about 1,150, sd about 530)",
+        description="longest span; longer documents are cut at paragraph borders, in a longer paragraph at sentences' ends (published mean about 1,150, sd about 530)",
     )
     identification_model: str | None = Field(
         default=None,
@@ -40,7 +40,7 @@ class CorpusSettings(Section):
     )
     refuse_personal_data: bool = Field(
         default=True,
-        description="cut pages around lines with e-mail addresses, telephone, card or network numbers; a model would learn to say them",
+        description="cut pages around lines, of long ones around sentences, with e-mail addresses, telephone, card or network numbers; a model would learn to say them",
     )
     evaluation_sets: tuple[str, ...] = Field(
         default=(),

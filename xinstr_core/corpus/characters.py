@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,10 +13,14 @@ import regex
 from xinstr_core.corpus.runs import code_points
 
 # Classes of the table. SHARED letters belong to several scripts: combining marks, the Arabic tatweel.
+# FORMAT are those that nobody sees: joiners, direction marks, soft hyphens, variation selectors, as in ❤️.
 _OWN, _SHARED, _FOREIGN, _DIGIT, _PUNCTUATION, _SYMBOL, _SPACE, _FORMAT, _CONTROL = range(9)
 _CLASSES = 9
-_CLASS_OF_CATEGORY = {
-    "L": _FOREIGN, "M": _FOREIGN, "N": _DIGIT, "P": _PUNCTUATION, "S": _SYMBOL, "Z": _SPACE, "C": _CONTROL,
+# By Unicode's properties as the regex module knows them: Python's own table is years older, and would take new letters for
+# unassigned. What comes later wins.
+_CLASS_OF_PROPERTIES = {
+    r"\p{L}\p{M}": _FOREIGN, r"\p{N}": _DIGIT, r"\p{P}": _PUNCTUATION, r"\p{S}": _SYMBOL, r"\p{C}": _CONTROL,
+    r"\s\p{Z}": _SPACE, r"\p{Cf}\p{Default_Ignorable_Code_Point}": _FORMAT,
 }  # fmt: skip
 
 SCRIPTS_WITHOUT_SPACES = frozenset({"Hans", "Hant", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"})
@@ -40,7 +43,8 @@ class Characters:
     digits: int
     punctuation: int
     symbols: int
-    controls: int
+    controls: int  # private-use and unassigned characters, too
+    invisible: int
 
     @property
     def visible(self) -> int:
@@ -73,7 +77,13 @@ def count_characters(text: str, script: str) -> Characters:
         punctuation=counts[_PUNCTUATION],
         symbols=counts[_SYMBOL],
         controls=counts[_CONTROL],
+        invisible=counts[_FORMAT],
     )
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is letters, digits, marks, symbols and space alone; five times as fast as counting them."""
+    return not _hidden()[code_points(text)].any()
 
 
 def only_letters(text: str, format_characters: bool = True) -> str:
@@ -85,18 +95,26 @@ def only_letters(text: str, format_characters: bool = True) -> str:
     return kept.tobytes().decode("utf-32-le")
 
 
+def has_letters_with(script: str, properties: str) -> bool:
+    """Whether one of a script's own letters or marks has one of Unicode's properties, written as in a set of the regex module."""
+    own = np.flatnonzero(_table(script) == _OWN)
+    return regex.search(f"[{properties}]", "".join(map(chr, own))) is not None
+
+
 @cache
 def _general() -> Any:
     """Class of every code point, letters of any script alike."""
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
     table = np.empty(sys.maxunicode + 1, dtype=np.uint8)
-    for code in range(sys.maxunicode + 1):
-        character = chr(code)
-        category = unicodedata.category(character)
-        table[code] = (
-            _SPACE if character.isspace() else _FORMAT if category == "Cf" else _CLASS_OF_CATEGORY[category[0]]
-        )
-    table[[*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]] = _FORMAT  # variation selectors, as in ❤️; no marks
+    for properties, of_class in _CLASS_OF_PROPERTIES.items():
+        for run in regex.finditer(f"[{properties}]+", every):
+            table[slice(*run.span())] = of_class
     return table
+
+
+@cache
+def _hidden() -> Any:
+    return np.isin(_general(), (_FORMAT, _CONTROL))
 
 
 @cache

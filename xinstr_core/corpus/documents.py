@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from xinstr_core.corpus.contamination import EvaluationIndex
-from xinstr_core.corpus.damage import damage, is_mojibake
+from xinstr_core.corpus.damage import damage, with_encoding_repaired
 from xinstr_core.corpus.identification import (
     Identification,
     ModelVoter,
@@ -23,11 +23,10 @@ from xinstr_core.corpus.identification import (
 )
 from xinstr_core.corpus.machine_text import machine_cue
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
-from xinstr_core.corpus.personal_data import cut_around, first_line, masked, personal_data
 from xinstr_core.corpus.quality import Features, lines_of, measure
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, Document
-from xinstr_core.corpus.spans import cut_spans
+from xinstr_core.corpus.spans import Span, cut_around, cut_spans
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
@@ -63,15 +62,7 @@ class DocumentFilter:
     voter: ModelVoter | None = None
 
     def judge(self, record: Record) -> Iterator[Document | Reject]:
-        """The documents and rejects that a record gives. No reject shows personal data where a document may not."""
-        hides = self.settings.refuse_personal_data
-        for found in self._judge(record):
-            if hides and isinstance(found, Reject) and personal_data(found.excerpt):
-                yield replace(found, excerpt=masked(found.excerpt))
-            else:
-                yield found
-
-    def _judge(self, record: Record) -> Iterator[Document | Reject]:
+        """The documents and rejects that a record gives; what a table shows of a reject is masked there (rows.py)."""
         text = record.values.get("text")
         if not isinstance(text, str) or not text.strip():
             yield Reject(record.place, "no_text", str(record.values)[:EXCERPT_CHARACTERS], type(text).__name__, "text")
@@ -87,36 +78,35 @@ class DocumentFilter:
             yield Reject(record.place, reason[0], page[:EXCERPT_CHARACTERS], *reason[1:])
             return
         if personal:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(personal).items()))
-            yield Reject(record.place, "personal_data", masked(first_line(page))[:EXCERPT_CHARACTERS], kinds)
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(k for k, _ in personal).items()))
+            first = page[slice(*personal[0][1])]
+            yield Reject(record.place, "personal_data", first[:EXCERPT_CHARACTERS], kinds)
         for start, end in spans:
             place = record.place if whole else f"{record.place}[{start}:{end}]"
             judged = self._judge_span(record, place, page[start:end], start, whole)
             yield replace(judged, repaired=repaired) if isinstance(judged, Document) else judged
 
-    def _cut(self, page: str) -> tuple[list[tuple[int, int]], list[str]]:
-        """Spans of a page, and the kind of every line with personal data that it was cut around.
+    def _cut(self, page: str) -> tuple[list[Span], list[tuple[str, Span]]]:
+        """Spans of a page, and the kind and place of all personal data that it was cut around.
 
-        What is too short between such lines goes with them: it is no reject of its own.
+        What is too short between two such places goes with them: it is no reject of its own.
         """
-        bounds = self.settings.span_bounds
-        if not (self.settings.refuse_personal_data and personal_data(page)):
-            return [*cut_spans(page, *bounds)], []
-        stretches, kinds = cut_around(page)
+        shortest, longest = self.settings.span_bounds
+        if not self.settings.refuse_personal_data:
+            return [*cut_spans(page, shortest, longest)], []
+        around = cut_around(page)
         spans = [
             (first + start, first + end)
-            for first, last in stretches
-            for start, end in cut_spans(page[first:last], *bounds)
+            for first, last in around.stretches
+            for start, end in cut_spans(page[first:last], shortest, longest)
         ]
-        return [(start, end) for start, end in spans if end - start >= self.settings.minimum_characters], kinds
+        if around.found:
+            spans = [(start, end) for start, end in spans if end - start >= shortest]
+        return spans, around.found
 
     def _repaired(self, text: str) -> tuple[str, bool]:
         """The text with its mojibake undone, where that is asked for, and whether that changed it."""
-        if not self.settings.repair_mojibake or not is_mojibake(text):
-            return text, False
-        import ftfy
-
-        fixed = ftfy.fix_encoding(text)
+        fixed = with_encoding_repaired(text) if self.settings.repair_mojibake else text
         return fixed, fixed != text
 
     def _unfit_page(self, record: Record, text: str, whole: bool) -> tuple[str, str, str] | None:
@@ -124,7 +114,7 @@ class DocumentFilter:
         licence, accepted = self._licence(record), self.settings.licences
         if accepted and _plain_name(licence) not in map(_plain_name, accepted):
             return "licence", licence, ", ".join(accepted)
-        if found := damage(text):
+        if found := damage(text, self.language.script):
             return found
         if cue := machine_cue(text, self.language.tag):
             return cue[0], cue[1], ""
@@ -154,8 +144,6 @@ class DocumentFilter:
         settings, pack, language = self.settings, self.pack, self.language
         if len(text) < settings.minimum_characters:
             return reject("too_short", len(text), settings.minimum_characters)
-        if len(text) > settings.maximum_characters:
-            return reject("too_long_paragraph", len(text), settings.maximum_characters)
         features = measure(text, language.script, self._stop_words)
         if beyond := self._beyond(features):
             return reject(*beyond)
@@ -178,6 +166,9 @@ class DocumentFilter:
             return reject("unrelated_sentences", features.cohesion_share, pack.minimum.cohesion_share)
         if self.evaluation and (name := self.evaluation.find(text)):
             return reject("evaluation_text", name, "")
+        # Last, since it is said of a text of which nothing worse can be said.
+        if len(text) > settings.maximum_characters:
+            return reject("too_long_paragraph", len(text), settings.maximum_characters)
         return Document(
             doc_id=document_key(language.tag, text),
             text=text,

@@ -26,10 +26,6 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[nrtbf/\"'\\])")
 _BEGINNING = re.compile(r"\S*@\S*\Z|[+(]?\d(?:[ .()/-]{0,3}\d){4,}[ .()/-]*\Z")
 _NUMBER = re.compile(r"\d(?:[^\w\n]{0,3}\d){5}")  # six digits: the shortest network address
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of Bengali, Devanagari, Thai and so on
-# Lines that say whose number it is stand right above or below it: a name, an office, an address. No more of them, or a
-# poem with one number would go whole.
-_CONTACT_CHARACTERS = 80
-_CONTACT_LINES = 2
 # What keeps a number from being seen, and other forms of the signs that are looked for.
 _SAME = str.maketrans(
     dict.fromkeys(
@@ -45,41 +41,6 @@ _SAME = str.maketrans(
 def personal_data(text: str) -> str | None:
     """The kind of the first personal datum found: email, card, phone, network_address; or None."""
     return next(_found(text), None)
-
-
-def cut_around(text: str) -> tuple[list[tuple[int, int]], list[str]]:
-    """(start, end) of the stretches of lines without personal data, and the kind of every line that has some.
-
-    Up to two short lines on either side of such a line, with no blank line between, go with it.
-    """
-    lines = text.split("\n")
-    kinds = {number: kind for number, line in enumerate(lines) if (kind := personal_data(line))}
-    barred = {number + step for number in kinds for step in _contact(lines, number)}
-    stretches: list[tuple[int, int]] = []
-    start = end = 0
-    for number, line in enumerate(lines):
-        if number in barred:
-            stretches.append((start, end))
-            start = end + len(line) + 1
-        end += len(line) + 1
-    stretches.append((start, len(text)))
-    return [(start, end) for start, end in stretches if text[start:end].strip()], list(kinds.values())
-
-
-def _contact(lines: list[str], number: int) -> Iterator[int]:
-    """How far off the lines stand that go with a line: 0, and the short ones around it."""
-    yield 0
-    for step in (1, -1):
-        for away in range(step, step * (_CONTACT_LINES + 1), step):
-            near = lines[number + away].strip() if 0 <= number + away < len(lines) else ""
-            if not 0 < len(near) <= _CONTACT_CHARACTERS:
-                break
-            yield away
-
-
-def first_line(text: str) -> str:
-    """The first line with personal data, or all of a text without such a line."""
-    return next((line for line in text.split("\n") if personal_data(line)), text).strip()
 
 
 def masked(text: str) -> str:

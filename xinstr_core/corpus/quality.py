@@ -26,13 +26,13 @@ _MARKUP = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-_MARK = re.compile(r"[.,;:!?،۔।]")
-_SPACED_MARK = re.compile(r"(?<=\w) [.,;:!?،۔।](?=\s|$)")
+# Marks that no typography sets off: Urdu and Hindi often put a space before the full stop, French one before ; : ! and ?.
+_MARK = re.compile(r"[.,،]")
+_SPACED_MARK = regex.compile(r"(?<=[\w\p{M}]) [.,،](?=\s|$)")
 _SENTENCE_ENDS = frozenset(".!?…:;।۔؟\"”»')")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}\u200c\u200d'’]*")
 _SHORT_LINE = 40  # characters; menus and indexes are made of shorter ones
 _MENU_LINES = 5  # short lines in a row; verse and picture books end a sentence before that
-_LEAST_MARKS = 8  # of fewer punctuation marks no share is taken
 _PHRASE_WORDS = 5
 _PHRASE_CHARACTERS = 20
 _STEM = 5  # letters: what an inflected word has in common with its other forms, near enough (McNamee and Mayfield 2004)
@@ -86,7 +86,7 @@ def measure(text: str, script: str, stop_words: Collection[str] = ()) -> Feature
         digit_share=characters.digit_share,
         script_share=characters.script_share,
         menu_share=_share(_menu_characters(lines), total),
-        bare_line_share=_share(sum(not _LETTER_OR_DIGIT.search(line) for line in lines), len(lines)),
+        bare_line_share=_share(_beyond_one(sum(not _LETTER_OR_DIGIT.search(line) for line in lines)), len(lines)),
         spaced_mark_share=_spaced_marks(text, script),
         repeated_line_share=_share(total - sum(map(len, set(lines))), total),
         repeated_phrase_share=_share(phrases - different, phrases),
@@ -132,8 +132,14 @@ def _menu_characters(lines: Iterable[str]) -> int:
 
 def _spaced_marks(text: str, script: str) -> float:
     """Scripts without spaces between words set them around marks."""
-    marks = 0 if script in SCRIPTS_WITHOUT_SPACES else len(_MARK.findall(text))
-    return len(_SPACED_MARK.findall(text)) / marks if marks >= _LEAST_MARKS else 0.0
+    if script in SCRIPTS_WITHOUT_SPACES:
+        return 0.0
+    return _share(_beyond_one(len(_SPACED_MARK.findall(text))), len(_MARK.findall(text)))
+
+
+def _beyond_one(count: int) -> int:
+    """A count without its first: one may be a slip, or an ornament between two paragraphs."""
+    return max(count - 1, 0)
 
 
 def _all_but_one(lengths: Iterable[int]) -> int:

@@ -15,7 +15,7 @@ from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge
 from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import Document
+from xinstr_core.corpus.rows import Document, reject_row
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import ShardLog
@@ -56,6 +56,13 @@ def judge(
 ) -> list[Document | Reject]:
     one = DocumentFilter(language, settings, **more)
     return [found for n, value in enumerate(values, 1) for found in one.judge(Record(f"sw.jsonl:{n}", value))]
+
+
+def as_shown(reject: Document | Reject) -> Reject:
+    """A reject as the table shows it."""
+    assert isinstance(reject, Reject)
+    row = reject_row("sw", reject)
+    return Reject(**{name: row[name] for name in vars(reject)})
 
 
 def reasons(found: list[Document | Reject]) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +50,7 @@ def test_the_symbol_share_leaves_space_out_and_counts_marks_as_letters() -> None
 
 def test_every_kind_of_character_is_counted_once() -> None:
     found = count_characters("Haki, 12 য়\n+\x00\ufeff", "Latn")
-    assert found == Characters(own_letters=4, letters=6, digits=2, punctuation=1, symbols=1, controls=1)
+    assert found == Characters(own_letters=4, letters=6, digits=2, punctuation=1, symbols=1, controls=1, invisible=1)
     assert found.visible == 11
     assert found.digit_share == pytest.approx(2 / 11)
 
@@ -62,13 +63,15 @@ def test_a_mark_counts_as_a_letter_of_the_script_that_uses_it() -> None:
 
 def test_the_arabic_tatweel_belongs_to_every_script_that_draws_it() -> None:
     assert count_characters("\u0640", "Arab").own_letters == 1
-    assert count_characters("\u0640", "Latn") == Characters(0, 1, 0, 0, 0, 0)
+    assert count_characters("\u0640", "Latn") == Characters(0, 1, 0, 0, 0, 0, 0)
     assert script_share("خـــدا", "Arab") == 1.0
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\u200c", "\u200d", "\u200f", "\ufeff", "\u00ad", " ", "\u3000", "\t"])
 def test_joiners_direction_marks_and_spaces_are_not_visible(invisible: str) -> None:
-    assert count_characters(f"می{invisible}خواهم", "Arab") == count_characters("میخواهم", "Arab")
+    found = count_characters(f"می{invisible}خواهم", "Arab")
+    assert replace(found, invisible=0) == count_characters("میخواهم", "Arab")
+    assert found.invisible == (not invisible.isspace())
     assert count_characters(invisible * 9, "Arab").visible == 0
 
 
@@ -79,11 +82,16 @@ def test_a_variation_selector_is_no_letter() -> None:
 
 @pytest.mark.parametrize("digits", ["0123456789", "০১২৩৪৫৬৭৮৯", "०१२३४५६७८९", "٠١٢٣٤٥٦٧٨٩", "๐๑๒๓๔๕๖๗๘๙"])
 def test_the_digits_of_every_script_are_digits(digits: str) -> None:
-    assert count_characters(digits, "Latn") == Characters(0, 0, 10, 0, 0, 0)
+    assert count_characters(digits, "Latn") == Characters(0, 0, 10, 0, 0, 0, 0)
 
 
 def test_unpaired_surrogates_and_private_characters_are_controls() -> None:
     assert count_characters("\ud800\ue000\x07", "Latn").controls == 3
+
+
+def test_letters_are_known_that_are_newer_than_python() -> None:
+    kawi, nag_mundari = "\U00011f04", "\U0001e4d0"  # Unicode 15
+    assert count_characters(kawi + nag_mundari, "Latn") == Characters(0, 2, 0, 0, 0, 0, 0)
 
 
 def test_chinese_characters_are_letters_of_the_scripts_that_are_written_with_them() -> None:

@@ -96,8 +96,8 @@ def test_a_text_with_nul_or_a_lone_surrogate_is_no_text_and_its_excerpt_is_stora
 def test_the_first_failed_check_is_the_reason() -> None:
     (too_short,) = judge({"text": "1 | 2"})
     assert too_short == Reject("sw.jsonl:1", "too_short", "1 | 2", "5", "20")
-    (too_long,) = judge({"text": "ab " * 24 + "ab"})
-    assert too_long == Reject("sw.jsonl:1", "too_long_paragraph", "ab " * 24 + "ab", "74", "70")
+    (too_long,) = judge({"text": f"{SECOND[:-1]} na mali yake"})
+    assert too_long == Reject("sw.jsonl:1", "too_long_paragraph", f"{SECOND[:-1]} na mali yake", "72", "70")
     (symbols,) = judge({"text": "1 2 ป่า 12 3 ป่า 34 4 ป่า 56"})
     assert symbols == Reject("sw.jsonl:1", "symbols", "1 2 ป่า 12 3 ป่า 34 4 ป่า 56", "0.526", "0.3")
     (script,) = judge({"text": "มนุษย์ทั้งหลายเกิดมามีอิสระ"})
@@ -109,12 +109,34 @@ def test_the_first_failed_check_is_the_reason() -> None:
 
 
 def test_an_over_long_paragraph_does_not_take_its_neighbours_with_it() -> None:
-    found = judge({"text": f"{TEXT}\n\n{SECOND} {THIRD}\n\n{THIRD}"})
+    found = judge({"text": f"{TEXT}\n\n{SECOND[:-1]} {THIRD}\n\n{THIRD}"})
     assert [type(f).__name__ if isinstance(f, Document) else f.reason for f in found] == [
         "Document",
         "too_long_paragraph",
         "Document",
     ]
+
+
+def test_a_page_of_one_line_is_cut_into_whole_sentences() -> None:
+    page = f"{TEXT} {SECOND}  {THIRD}"
+    found = judge({"text": page})
+    assert [one.text for one in found if isinstance(one, Document)] == [TEXT, SECOND, THIRD]
+    assert all(page[one.span_start : one.span_end] == one.text for one in found if isinstance(one, Document))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"{SECOND[:-1]} [na] [mali] {{yake}} <b>yote</b> <i>pia</i>", "markup"),
+        (f"{SECOND[:-1]} ".replace(",", " ,") + "mali , ardhi , maji na mifugo", "spaced_punctuation"),
+        ("habari za leo asubuhi " * 5, "repeated_phrases"),
+        (FINNISH, "wrong_language"),
+        ("1 2 ป่า 12 3 ป่า 34 4 ป่า 56" * 3, "symbols"),
+    ],
+)
+def test_what_else_is_wrong_with_an_over_long_text_is_named_before_its_length(text: str, reason: str) -> None:
+    assert len(text) > SMALL.maximum_characters
+    assert reasons(judge({"text": text})) == [reason]
 
 
 def test_limits_belong_to_the_document() -> None:
