@@ -75,6 +75,10 @@ class Language(BaseModel):
     identification_label: str | None = Field(
         default=None, description="of the language in corpus.identification_model, e.g. swh_Latn in GlotLID"
     )
+    identified_as: tuple[str, ...] = Field(
+        default=(),
+        description="labels that the identifiers give text of the language in place of its own: a text with one of them passes",
+    )
     preset: str | None = Field(default=None, description="preset of settings that it is built with")
     base_model: str | None = Field(default=None, min_length=1, description="model that it is built with")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings, in their sections")

@@ -164,7 +164,9 @@ def test_a_script_that_unicode_has_letters_of_can_be_registered_and_measured(
     assert count_characters("abc", script).script_share == 0.0
 
 
-@pytest.mark.parametrize("script", ["Zyyy", "Zinh", "Zzzz", "Zxxx", "Qaac", "Xyzq", "latn", "Latin", "Greek", "", "L", r"La}n"])
+@pytest.mark.parametrize(
+    "script", ["Zyyy", "Zinh", "Zzzz", "Zxxx", "Qaac", "Xyzq", "latn", "Latin", "Greek", "", "L", r"La}n"]
+)
 def test_what_is_no_code_of_a_script_is_refused(tmp_path: Path, script: str) -> None:
     path = tmp_path / "languages.toml"
     path.write_text(f"[sw]\nname = 'x'\nscript = '{script}'\n", "utf-8")
