@@ -114,14 +114,15 @@ class DocumentFilter:
         features = measure(text, self.language.script, self._stop_words)
         if (reason := self._beyond(features)) and reason[0] in _OF_THE_PAGE:
             return reason
-        return self._too_foreign(foreign.share(0, len(text)))
+        return self._too_foreign(*foreign.share(0, len(text)))
 
-    def _too_foreign(self, share: float) -> tuple[str, str, str] | None:
-        """(reason, value, threshold) of a text of which too much is in other languages."""
+    def _too_foreign(self, share: float, language: str) -> tuple[str, str, str] | None:
+        """(reason, value, threshold) of a text of which too much is in other languages, most of that in this one."""
         limit = self.pack.maximum.foreign_share
         if share <= limit:
             return None
-        return "wrong_language" if share > _WHOLLY_FOREIGN else "mixed_language", f"{share:.2f} foreign", str(limit)
+        reason = "wrong_language" if share > _WHOLLY_FOREIGN else "mixed_language"
+        return reason, f"{language} in {share:.2f} of its letters", str(limit)
 
     def _judge_span(
         self, record: Record, place: str, text: str, start: int, foreign: ForeignParts
@@ -143,7 +144,7 @@ class DocumentFilter:
         if score < self._minimum_score:
             found = f"{identified.best} {identified.probability:.2f}"
             return reject("wrong_language", found, f"{language.tag} {self._minimum_score}")
-        if too_foreign := self._too_foreign(foreign.share(start, start + len(text))):
+        if too_foreign := self._too_foreign(*foreign.share(start, start + len(text))):
             return reject(*too_foreign)
         if features.stop_word_share < pack.minimum.stop_word_share:
             return reject("no_stop_words", features.stop_word_share, pack.minimum.stop_word_share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +21,11 @@ _READ = 120  # of these
 
 @dataclass(frozen=True)
 class _Part:
-    """Letters of a piece around a place of the page, and whether they are foreign."""
+    """How many letters a piece has around a place of the page, and which other language they are in; empty for none."""
 
     middle: int
-    letters: float
-    is_foreign: bool
+    letters: int
+    language: str
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,16 @@ class ForeignParts:
     text: str
     identifier: Identifier
 
-    def share(self, start: int, end: int) -> float:
-        """Share of letters of text [start:end] in parts of another language; 0 where there are not two to compare."""
+    def share(self, start: int, end: int) -> tuple[float, str]:
+        """Share of letters of text [start:end] in other languages, and the commonest; 0 where there are not two parts to compare."""
         parts = [part for part in self._parts if start <= part.middle < end]
-        if len(parts) < 2:
-            return 0.0
-        return sum(part.letters for part in parts if part.is_foreign) / sum(part.letters for part in parts)
+        found: Counter[str] = Counter()
+        for part in parts:
+            found[part.language] += part.letters
+        foreign = {language: letters for language, letters in found.items() if language}
+        if len(parts) < 2 or not foreign:
+            return 0.0, ""
+        return sum(foreign.values()) / sum(found.values()), max(foreign, key=foreign.__getitem__)
 
     @cached_property
     def _parts(self) -> list[_Part]:
@@ -56,5 +61,5 @@ class ForeignParts:
                 read = min(_READ, end - start)
                 found = squeezed(letters[start : start + read])
                 if len(found) >= _LEAST_LETTERS:
-                    of_piece = len(found) * (end - start) / read
-                    yield _Part((start + end) // 2, of_piece, self.identifier.is_foreign(found))
+                    of_piece = round(len(found) * (end - start) / read)
+                    yield _Part((start + end) // 2, of_piece, self.identifier.other_language(found))

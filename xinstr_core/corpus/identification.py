@@ -177,17 +177,19 @@ class Identifier:
             return 0.0
         return found.of(own | self.rivals)
 
-    def is_foreign(self, letters: str) -> bool:
-        """Whether both voters put letters into another language, and are sure on the mean; the slower one is asked last.
+    def other_language(self, letters: str) -> str:
+        """What both voters put letters into in place of the language, sure on the mean; empty where they do not.
 
-        A voter that does not know the language errs on all of its text, so then both must name the same other one.
+        The slower voter is asked last. One that does not know the language errs on all of its text, so then both must
+        name the same other one.
         """
         first, of_first = _top(first_vote(letters, 1))
         if (of_first + 1) / 2 < _FOREIGN_SCORE or self.takes(first):
-            return False
+            return ""
         second, of_second = _top(self._second_vote(letters))
-        sure = (of_first + of_second) / 2 >= _FOREIGN_SCORE
-        return sure and not self.takes(second) and (self.voters == 2 or first == second)
+        if (of_first + of_second) / 2 < _FOREIGN_SCORE or self.takes(second):
+            return ""
+        return second if self.voters == 2 or first == second else ""
 
     @cached_property
     def _second_knows(self) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xinstr_core.corpus.identification import Identification, Identifier
+from xinstr_core.corpus.identification import UNKNOWN, Identification, Identifier
 from xinstr_core.corpus.quality import measure, units
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.spans import cut_spans
@@ -231,13 +231,17 @@ def _identification(texts: Sequence[str], identifier: Identifier) -> tuple[Taugh
 
 def _not_alike(identifier: Identifier, found: Sequence[Identification], alike: Sequence[bool]) -> str:
     """What the texts look like instead, and what helps where that is what the identifiers call the language."""
-    labels = Counter(one.best for one, is_alike in zip(found, alike, strict=True) if not is_alike).most_common(
-        _LABELS_NAMED
-    )
-    return (
+    labels = Counter(one.best for one, is_alike in zip(found, alike, strict=True) if not is_alike)
+    named = labels.most_common(_LABELS_NAMED)
+    said = (
         f"only {sum(alike)} of {len(alike)} documents look like {identifier.language}: the identifiers find "
-        f"{', '.join(f'{label} in {count}' for label, count in labels)}. Fit it from text of its own; or if that is what they "
-        f'call {identifier.language}, put identified_as = ["{labels[0][0]}"] into its entry of languages.toml'
+        f"{', '.join(f'{label} in {count}' for label, count in named)}. Fit it from text of its own"
+    )
+    if named[0][0] in ("en", UNKNOWN):
+        return said
+    return (
+        f"{said}; or if that is what they call {identifier.language}, "
+        f'put identified_as = ["{named[0][0]}"] into its entry of languages.toml'
     )
 
 

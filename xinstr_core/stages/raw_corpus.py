@@ -12,7 +12,7 @@ from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge, batches
 from xinstr_core.corpus.contamination import RunIndex
 from xinstr_core.corpus.documents import DocumentFilter
-from xinstr_core.corpus.identification import Identifier
+from xinstr_core.corpus.identification import UNKNOWN
 from xinstr_core.corpus.readers import BROKEN_FILE, Record, Reject
 from xinstr_core.corpus.sources import files_of, identity_of, records_of
 from xinstr_core.corpus.voters import ModelVoter
@@ -72,7 +72,7 @@ def clean_corpus(run: StageRun) -> StageOutput:
         run.unfinished,
         run.settings.corpus,
     )
-    taken_for = _taken_for(corpus, one.identifier)
+    taken_for = _taken_for(corpus, run.language.tag)
     _stop_if_lost(run, source, corpus, taken_for)
     advice = one.identifier.advice if one.voter is None else ""
     return StageOutput(
@@ -99,32 +99,31 @@ def _commonest(passed_over: Counter[str]) -> dict[str, int]:
     return {**named, "other types": others} if others else named
 
 
-def _taken_for(corpus: Corpus, identifier: Identifier) -> str:
-    """What to do where many documents were refused as one other language; empty where they were not. English is English."""
+def _taken_for(corpus: Corpus, tag: str) -> str:
+    """As what other language many documents were refused, and what helps; empty where it was not as one."""
     refused = pl.scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == "wrong_language")
-    found = _counts(refused.select(pl.col("value").str.extract(r"^(\S+) [\d.]+$").alias("label")))
-    found.pop("en", None)
+    found = _counts(refused.select(pl.col("value").str.extract(r"^(\S+) ").alias("label")))
     label, count = max(found.items(), key=lambda item: item[1], default=("", 0))
     documents = corpus.documents + corpus.reasons["wrong_language"]
-    if count < _OFTEN * documents:
+    if not count or count < _OFTEN * documents:
         return ""
-    return (
-        f"{count} of {documents} documents were refused as {label}: if that is what the identifiers call "
-        f'{identifier.language}, put identified_as = ["{label}"] into its entry of languages.toml'
-    )
+    said = f"{count} of {documents} documents were refused as {label}"
+    if label in ("en", UNKNOWN):
+        return said
+    return f'{said}: if that is what the identifiers call {tag}, put identified_as = ["{label}"] into its entry of languages.toml'
 
 
 def _cannot_tell(corpus: Corpus, one: DocumentFilter) -> str:
-    """What to do where many documents that were kept have the label of a language that the voters cannot tell from this one."""
+    """What to do where many kept documents may be in a language that the voters cannot tell from this one."""
     if one.voter is not None or not one.identifier.stand_ins:
         return ""
     found = _counts(pl.scan_parquet(corpus.tables[DOCUMENTS.name]).select(pl.col("lid_label").alias("label")))
-    taken = {label: count for label, count in found.items() if label in one.identifier.stand_ins}
-    if sum(taken.values()) < _OFTEN * corpus.documents or not taken:
+    others = sum(count for label, count in found.items() if label not in one.identifier.own)
+    if not others or others < _OFTEN * corpus.documents:
         return ""
     return (
-        f"{sum(taken.values())} of {corpus.documents} documents that were kept look like {', '.join(sorted(taken))}: the "
-        f"identifiers cannot tell {one.language.tag} from these. A model that can: corpus.identification_model and identification_label"
+        f"{others} of {corpus.documents} documents that were kept may as well be in {', '.join(sorted(one.identifier.stand_ins))}: "
+        f"the identifiers cannot tell {one.language.tag} from these. A model that can: corpus.identification_model and identification_label"
     )
 
 
