@@ -2,7 +2,7 @@
 
 The sentences of a language, in the order of FLORES-200, make passages of seven. Of every language that a voter knows: how many
 passages are identified as it, and what leads in those that are not its own; listed are those that have such ones. Of those
-that none knows or can tell: taught from every other passage, how many of the rest are kept, of English ones, and of the
+that a fit may teach: taught from every other passage, how many of the rest are kept, of English ones, and of the
 language that the second voter takes most of them for.
 """
 
@@ -95,7 +95,7 @@ def main() -> None:
             print(row, flush=True)
     print("\n| language | taught | own kept | English | its relative | of that |\n|---|---|---|---|---|---|")
     for name, identifier in identifiers.items():
-        if not identifier.knows or identifier.stand_ins:
+        if identifier.can_be_taught:
             print(taught(name, identifier, folder), flush=True)
 
 

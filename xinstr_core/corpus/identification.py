@@ -112,6 +112,11 @@ class Identifier:
         return self.voters > 0
 
     @property
+    def can_be_taught(self) -> bool:
+        """Whether the second voter lacks the language, and the first does not make up for it."""
+        return not self._second_knows and (not self.knows or bool(self.stand_ins))
+
+    @property
     def advice(self) -> str:
         """What to do about a language that nothing tells from others; empty for one that a voter knows."""
         if self.knows:
@@ -125,14 +130,14 @@ class Identifier:
     @cached_property
     def voters(self) -> int:
         """How many of the two voters know the language."""
-        return bool(self.own & _known_to_first()) + self._second_knows
+        return self._first_knows + self._second_knows
 
     @cached_property
     def own(self) -> frozenset[str]:
         """The labels that are the language."""
         base = self.language.split("-")[0]
-        named = {*_CALLED.get(base, (base,)), *self.identified_as} & (_known_to_first() | second_labels())
-        return frozenset({self.language} if self.taught else named)
+        called = (first_labels() - _FIRST_ERRS_ON | second_labels()).intersection(_CALLED.get(base, (base,)))
+        return frozenset({self.language} if self.taught else called | {*self.identified_as})
 
     @cached_property
     def stand_ins(self) -> frozenset[str]:
@@ -192,6 +197,11 @@ class Identifier:
         return second if self.voters == 2 or first == second else ""
 
     @cached_property
+    def _first_knows(self) -> bool:
+        asked = (first_labels() - _FIRST_ERRS_ON) | first_labels().intersection(self.identified_as)
+        return self.taught is None and bool(self.own & asked)
+
+    @cached_property
     def _second_knows(self) -> bool:
         return self.taught is not None or bool(self.own & second_labels())
 
@@ -209,11 +219,6 @@ def identify(text: str) -> Identification:
     return _by_both(letters, _HAVE_LOOK_ALIKES) if letters else Identification({})
 
 
-def knows(language: str) -> bool:
-    """Whether at least one voter knows the language."""
-    return Identifier(language).knows
-
-
 def _by_both(letters: str, doubtful: Collection[str]) -> Identification:
     """Both voters' mean; the first one's alone where it is sure of a language that is not doubtful."""
     first = first_vote(letters)
@@ -229,11 +234,6 @@ def _by_both(letters: str, doubtful: Collection[str]) -> Identification:
 def _top(votes: Mapping[str, float]) -> tuple[str, float]:
     best = max(votes, key=votes.__getitem__)
     return best, votes[best]
-
-
-@cache
-def _known_to_first() -> frozenset[str]:
-    return first_labels() - _FIRST_ERRS_ON
 
 
 @cache

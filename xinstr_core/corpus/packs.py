@@ -86,7 +86,7 @@ class Minima(Limits):
 
 
 class LanguagePack(BaseModel):
-    """What documents of one language look like. `taught` is of languages that the voters do not know or cannot tell."""
+    """What documents of one language look like. `taught` is of languages that the voters do not know or tell."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -97,7 +97,9 @@ class LanguagePack(BaseModel):
     maximum: Maxima = Maxima()
     minimum: Minima = Minima()
     stop_words: tuple[str, ...] = Field(default=(), description="the units that occur in most documents")
-    profile: tuple[str, ...] = Field(default=(), description="the most frequent letter triples: with which letters it is spelled")
+    profile: tuple[str, ...] = Field(
+        default=(), description="the most frequent letter triples: with which letters it is spelled"
+    )
     taught: TaughtLanguage | None = Field(default=None, description="what the second voter learned of the language")
 
     @classmethod
@@ -207,14 +209,14 @@ def fit_pack(
 def _identification(texts: Sequence[str], identifier: Identifier) -> tuple[TaughtLanguage | None, list[float]]:
     """What the second voter is taught, if anything, and the score of every text by what it did not teach itself.
 
-    InputError where most texts are in another language. A language that the voters know and tell is not taught.
+    InputError where most texts are in another language. A language that the second voter knows, or the first can tell, is not taught.
     """
     found = [identifier.identify(text) for text in texts]
     scores = [identifier.score(one) for one in found]
     alike = [score >= _MINIMA["language_score"][0] for score in scores]
     if sum(alike) < len(texts) / 2:
         raise InputError(_not_alike(identifier, found, alike))
-    if identifier.knows and not identifier.stand_ins:
+    if not identifier.can_be_taught:
         return None, scores
     own = sorted(text for text, is_alike in zip(texts, alike, strict=True) if is_alike)
     by_text: dict[str, float] = {}

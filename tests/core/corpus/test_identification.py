@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.corpus.conftest import SENTENCES
-from xinstr_core.corpus.identification import UNKNOWN, Identification, Identifier, identify, knows
+from xinstr_core.corpus.identification import UNKNOWN, Identification, Identifier, identify
 from xinstr_core.corpus.voters import ModelVoter, first_vote, letters_of, second_vote
 from xinstr_core.errors import InputError
 from xinstr_core.pocket.documents import draw_topics, write_document
@@ -112,11 +112,17 @@ def test_a_score_is_a_probability_also_where_look_alikes_share_it(language: str)
 def test_a_language_with_a_region_or_script_is_looked_up_by_its_base() -> None:
     found = identify(SENTENCES["sw"][1])
     assert Identifier("sw-ke").score(found) == Identifier("sw").score(found) > 0.5
-    assert knows("zh-hant")
+    assert Identifier("zh-hant").knows
 
 
 def test_a_language_is_known_or_not() -> None:
-    assert [knows(language) for language in ("sw", "zu", "ceb", "wo", "lmo")] == [True, True, True, False, False]
+    assert [Identifier(language).knows for language in ("sw", "zu", "ceb", "wo", "lmo")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,12 @@ def test_what_would_lose_its_own_text_is_not_taught() -> None:
     assert fit_pack(texts, Identifier("iu"), "Cans", "", SHORT).taught is None
 
 
+def test_of_a_taught_language_the_voter_that_was_taught_is_asked_alone() -> None:
+    """lid.176 has the label of Sindhi, and Arabic stands in for it."""
+    identifier = Identifier("sd", taught=TaughtLanguage(model_n_grams=7, relatives=(), n_grams=()))
+    assert (identifier.voters, identifier.own, identifier.stand_ins, identifier.rivals) == (1, {"sd"}, set(), set())
+
+
 def test_what_was_taught_to_another_model_is_an_error() -> None:
     taught = TaughtLanguage(model_n_grams=7, relatives=(("sw", 1),), n_grams=((1, 1),))
     with pytest.raises(InputError, match="taught to another version of py3langid: fit it anew"):

@@ -23,7 +23,7 @@ from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject
 from xinstr_core.corpus.rows import Document
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.pocket.world import write_world
-from xinstr_core.schemas.raw_corpus import CorpusFigures
+from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.stages import raw_corpus
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition
@@ -208,12 +208,9 @@ def test_a_corpus_without_any_record_is_an_empty_partition(build: Build, home: P
     pl.DataFrame({"text": []}, schema={"text": pl.String}).write_parquet(home / "none.parquet")
     partition = build("none.parquet")
     assert [partition.read(name).height for name in TABLES] == [0, 0, 0]
-    assert partition.figures == {
-        "records": 0,
-        "funnel": {"taken": 0, "lost": {}, "kept": 0},
-        "passed_over": {},
-        "licences": {},
-    }
+    assert partition.read_figures(CorpusFigures) == CorpusFigures(
+        records=0, funnel=CorpusFunnel(taken=0, lost={}, kept=0), passed_over={}, identifiers=2, licences={}
+    )
 
 
 def test_a_lost_corpus_stops_with_its_numbers_and_goes_on_where_that_is_allowed(build: Build, home: Path) -> None:
