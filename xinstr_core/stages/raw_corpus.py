@@ -48,7 +48,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-@stage(gives=RAW_CORPUS, takes=(), version="6", settings=("corpus",), files=files, uses_model=False)
+@stage(gives=RAW_CORPUS, takes=(), version="7", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     one = _document_filter(run)
@@ -104,7 +104,7 @@ def _taken_for(corpus: Corpus, tag: str) -> str:
     refused = pl.scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == "wrong_language")
     found = _counts(refused.select(pl.col("value").str.extract(r"^(\S+) ").alias("label")))
     label, count = max(found.items(), key=lambda item: item[1], default=("", 0))
-    documents = corpus.documents + corpus.reasons["wrong_language"]
+    documents = corpus.documents + corpus.reasons.total()
     if not count or count < _OFTEN * documents:
         return ""
     said = f"{count} of {documents} documents were refused as {label}"
