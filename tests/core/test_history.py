@@ -37,6 +37,7 @@ def keeping(kept: int) -> Stage:
             figures=CorpusFigures(
                 records=10,
                 funnel=CorpusFunnel(taken=10, lost={"too_short": 10 - kept}, kept=kept),
+                passed_over={},
                 identifiers=2,
                 licences={},
             ),

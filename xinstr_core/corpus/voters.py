@@ -14,6 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xinstr_core.corpus.characters import only_letters
 from xinstr_core.errors import InputError
 
@@ -100,7 +102,11 @@ def py3langid() -> Any:
     """The identifier itself, a langid.LanguageIdentifier."""
     from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_DIR / MODEL_FILE, norm_probs=True)
+    voter = LanguageIdentifier.from_model_file(MODEL_DIR / MODEL_FILE, norm_probs=True)
+    voter.nb_ptc = voter.nb_ptc.astype(
+        np.float32
+    )  # as it multiplies them: a sixth of its time went into that, text by text
+    return voter
 
 
 @cache

@@ -12,6 +12,7 @@ from xinstr_core.corpus.identification import Identifier
 from xinstr_core.corpus.packs import (
     LEAST_DOCUMENTS,
     NO_PACK,
+    PROFILE_RUNS,
     STOP_WORDS,
     LanguagePack,
     Maxima,
@@ -19,6 +20,7 @@ from xinstr_core.corpus.packs import (
     bundled_pack,
     fit_from_records,
     fit_pack,
+    letter_triples,
 )
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.taught import TaughtLanguage
@@ -77,6 +79,7 @@ def test_a_bundled_pack_can_be_read_and_its_limits_are_within_their_ranges(langu
     assert pack.documents >= LEAST_DOCUMENTS
     assert pack.source != ""
     assert len(set(pack.stop_words)) == len(pack.stop_words) == STOP_WORDS
+    assert len(set(pack.profile)) == len(pack.profile) == PROFILE_RUNS
     assert outside(pack) == {}
 
 
@@ -91,7 +94,7 @@ def test_without_a_pack_the_loosest_limits_hold() -> None:
         name: high for name, (_, high) in MAXIMA.items()
     }
     assert outside(NO_PACK) == {}
-    assert (NO_PACK.documents, NO_PACK.stop_words, NO_PACK.taught) == (0, (), None)
+    assert (NO_PACK.documents, NO_PACK.stop_words, NO_PACK.profile, NO_PACK.taught) == (0, (), (), None)
 
 
 shares = st.floats(0, 1).map(lambda share: round(share, 3))
@@ -106,6 +109,7 @@ shares = st.floats(0, 1).map(lambda share: round(share, 3))
         maximum=st.builds(Maxima, **dict.fromkeys(MAXIMA, shares)),
         minimum=st.builds(Minima, **dict.fromkeys(MINIMA, shares)),
         stop_words=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), max_size=5).map(tuple),
+        profile=st.lists(st.sampled_from([" 'a", '"\\"', "क्ष", "ี่ย", "گ\u200cا"]), max_size=5).map(tuple),
         taught=st.none()
         | st.builds(
             TaughtLanguage,
@@ -276,6 +280,7 @@ def test_the_stop_words_are_the_words_of_most_documents() -> None:
     pack = fit_pack(CLEAN, Identifier("sw"), "Latn", "", SHORT)
     assert pack.stop_words[:3] == ("hadithi", "huru", "inaendelea")
     assert {"aaa", "bbb"} < set(pack.stop_words[-8:])
+    assert " wa" in pack.profile[:10]
 
 
 def test_a_pack_is_the_same_whatever_the_order_of_its_documents() -> None:
@@ -299,3 +304,8 @@ def test_a_pack_is_fitted_from_the_texts_of_records_and_says_whose_they_are() ->
     records = [Reject("sw.jsonl:0", "not_json", "{"), *(Record("sw.jsonl:1", row) for row in rows)]
     pack = fit_from_records(records, Identifier("sw"), "Latn", SHORT)
     assert (pack.documents, pack.source) == (32, "31 of Kitabu (CC0), 1 of unnamed (unknown)")
+
+
+def test_letter_triples_are_those_of_words_with_their_borders() -> None:
+    assert list(letter_triples("Ya  ป่า")) == [" ya", "ya ", " ป่", "ป่า", "่า "]
+    assert list(letter_triples(" \n")) == []
