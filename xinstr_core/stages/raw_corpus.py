@@ -21,7 +21,7 @@ from xinstr_core.languages import CorpusSource, Language
 from xinstr_core.parallel import ordered_map, processors
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS, REJECTED, CorpusFigures, CorpusFunnel
 from xinstr_core.stages.stage import StageRun, stage
-from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.store import ShardLog, StageOutput, scan_parquet
 from xinstr_core.workspace import Workspace
 
 # What to look at when most records fall for one reason.
@@ -101,7 +101,7 @@ def _commonest(passed_over: Counter[str]) -> dict[str, int]:
 
 def _taken_for(corpus: Corpus, tag: str) -> str:
     """As what other language many documents were refused, and what helps; empty where it was not as one."""
-    refused = pl.scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == "wrong_language")
+    refused = scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == "wrong_language")
     found = _counts(refused.select(pl.col("value").str.extract(r"^(\S+) ").alias("label")))
     label, count = max(found.items(), key=lambda item: item[1], default=("", 0))
     documents = corpus.documents + corpus.reasons.total()
@@ -117,7 +117,7 @@ def _cannot_tell(corpus: Corpus, one: DocumentFilter) -> str:
     """What to do where many kept documents may be in a language that the voters cannot tell from this one."""
     if one.voter is not None or not one.identifier.stand_ins:
         return ""
-    found = _counts(pl.scan_parquet(corpus.tables[DOCUMENTS.name]).select(pl.col("lid_label").alias("label")))
+    found = _counts(scan_parquet(corpus.tables[DOCUMENTS.name]).select(pl.col("lid_label").alias("label")))
     others = sum(count for label, count in found.items() if label not in one.identifier.own)
     if not others or others < _OFTEN * corpus.documents:
         return ""
