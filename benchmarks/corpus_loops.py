@@ -15,7 +15,7 @@ from collections.abc import Callable
 from real_text import SCRIPTS, texts_of
 from rensa import RMinHash
 
-from xinstr_core.corpus import identification
+from xinstr_core.corpus import identification, voters
 from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
 from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.identity import normalised
@@ -43,20 +43,20 @@ def ratio(ours: Callable[[], object], bare: Callable[[], object]) -> str:
 
 def measured(language: str) -> str:
     texts = [text[:CHARACTERS] for text in texts_of(language)]
-    excerpts = [identification.excerpt_of(text) for text in texts]
+    excerpts = [voters.excerpt_of(text) for text in texts]
     asked = [needs_second(excerpt) for excerpt in excerpts]
     script = SCRIPTS[language]
 
     def same_letters() -> None:
         for excerpt, second in zip(excerpts, asked, strict=True):
-            identification.first_vote(excerpt)
+            voters.first_vote(excerpt)
             if second:
-                identification.second_vote(excerpt)
+                voters.second_vote(excerpt)
 
     def whole_texts() -> None:
         for text in texts:
-            identification.first_vote(text.replace("\n", " "))
-            identification.second_vote(text)
+            voters.first_vote(text.replace("\n", " "))
+            voters.second_vote(text)
 
     def strings() -> None:
         shingles = []
@@ -81,7 +81,7 @@ def measured(language: str) -> str:
 
 def needs_second(letters: str) -> bool:
     """Whether the stage asks the second voter: it gives languages that the first one does not."""
-    return identification.identify(letters).scores != identification.first_vote(letters)
+    return identification.identify(letters).scores != voters.first_vote(letters)
 
 
 def main() -> None:

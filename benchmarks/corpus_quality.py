@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from real_text import DATA, LANGUAGES, SCRIPTS, document_filter, texts_of
 
 from xinstr_core.corpus.documents import DocumentFilter
+from xinstr_core.corpus.identification import Identifier
 from xinstr_core.corpus.packs import fit_pack
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import Document
@@ -59,7 +60,9 @@ def clean(language: str) -> tuple[str, int]:
     """A language's row of the table, and how many of its clean documents are called machine-translated."""
     texts = texts_of(language)
     halves = texts[::2], texts[1::2]
-    filters = [document_filter(language, fit_pack(half, language, SCRIPTS[language], "half")) for half in halves]
+    filters = [
+        document_filter(language, fit_pack(half, Identifier(language), SCRIPTS[language], "half")) for half in halves
+    ]
     crossed = list(zip(halves, reversed(filters), strict=True))
     held_out = [found for half, one in crossed for found in judged(half, one)]
     found_out = sum(reasons_of(judged(unrelated(half, language), one))["unrelated_sentences"] for half, one in crossed)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from real_text import LANGUAGES, texts_of
 
-from xinstr_core.corpus.identification import CONFUSABLE, Identification, first_vote, identify, letters_of, second_vote
+from xinstr_core.corpus.identification import LOOK_ALIKES, Identification, Identifier
+from xinstr_core.corpus.voters import first_vote, letters_of, second_vote
 
 LEAST_SCORE = 0.5
 
@@ -30,8 +31,10 @@ def whole(text: str) -> Identification:
 
 def changed_by_reading_all(language: str) -> tuple[int, int]:
     """(documents, those that pass by their ends and not as a whole, or the other way round)."""
-    texts = texts_of(language)
-    passes = [[one.of(language) >= LEAST_SCORE for one in map(read, texts)] for read in (identify, whole)]
+    texts, identifier = texts_of(language), Identifier(language)
+    passes = [
+        [identifier.score(one) >= LEAST_SCORE for one in map(read, texts)] for read in (identifier.identify, whole)
+    ]
     return len(texts), sum(a != b for a, b in zip(*passes, strict=True))
 
 
@@ -42,23 +45,24 @@ def main() -> None:
     for language in sorted([*LANGUAGES, "en"]):
         texts = texts_of(language, "eval/sib200_{}.jsonl")
         letters = [letters_of(text) for text in texts]
-        found = [identify(text) for text in texts]
+        identifier = Identifier(language)
+        found = [identifier.identify(text) for text in texts]
         for votes in map(first_vote, letters):
             label = best(votes)
-            if not any(label in group for group in CONFUSABLE):
+            if not any(label in group for group in LOOK_ALIKES):
                 sure.update((least, label == language) for least in (0.5, 0.7, 0.9) if votes[label] >= least)
         right = (
             sum(best(first_vote(one)) == language for one in letters),
             sum(best(second_vote(one)) == language for one in letters),
             sum(one.label == language for one in found),
-            sum(one.of(language) >= LEAST_SCORE for one in found),
+            sum(identifier.score(one) >= LEAST_SCORE for one in found),
         )
         print(f"| {language} | " + " | ".join(f"{count / len(texts):.3f}" for count in right) + " |")
         passes.update(
             (language, other)
             for one in found
             for other in [*LANGUAGES, "en"]
-            if other != language and one.of(other) >= LEAST_SCORE
+            if other != language and Identifier(other).score(one) >= LEAST_SCORE
         )
     print("sentences that pass as another language:", dict(passes))
     print("no look-alike, lid.176 at least so sure, right or not:", dict(sorted(sure.items())))

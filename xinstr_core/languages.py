@@ -12,13 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.identity import is_language_key
+from xinstr_core.scripts import unicode_scripts
 from xinstr_core.store import ALL_LANGUAGES, write_text
 from xinstr_core.text import printable
-
-SCRIPTS = (
-    "Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hans", "Hant", "Hebr", "Khmr", "Knda",
-    "Kore", "Laoo", "Latn", "Mlym", "Mymr", "Orya", "Sinh", "Taml", "Telu", "Thai", "Tibt",
-)  # fmt: skip
 
 
 class CorpusSource(BaseModel):
@@ -78,6 +74,10 @@ class Language(BaseModel):
     minimum_language_score: float | None = Field(default=None, ge=0, le=1)
     identification_label: str | None = Field(
         default=None, description="of the language in corpus.identification_model, e.g. swh_Latn in GlotLID"
+    )
+    identified_as: tuple[str, ...] = Field(
+        default=(),
+        description="labels that the identifiers give text of the language in place of its own: a text with one of them passes",
     )
     preset: str | None = Field(default=None, description="preset of settings that it is built with")
     base_model: str | None = Field(default=None, min_length=1, description="model that it is built with")
@@ -147,8 +147,10 @@ def _language(path: Path, tag: str, entry: Any) -> Language:
         ) from None
     if language.name != printable(language.name):
         raise SettingsError(f"{path}: [{tag}] name {language.name!r} holds control characters; remove them")
-    if language.script not in SCRIPTS:
-        raise SettingsError(f"{path}: [{tag}] script {language.script!r} is not known; known: {', '.join(SCRIPTS)}")
+    if not unicode_scripts(language.script):
+        raise SettingsError(
+            f"{path}: [{tag}] script {language.script!r} is not known: give an ISO 15924 code such as Latn, Arab, Cyrl, Deva, Hans"
+        )
     return language
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import regex
 
-from xinstr_core.corpus.identification import UNKNOWN, identify, knows, shares_group
+from xinstr_core.corpus.identification import UNKNOWN, Identifier
 from xinstr_core.corpus.readers import Reject, read_records
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.engines.translators import Translation
@@ -176,8 +176,9 @@ def _fault(one: Untranslated, translation: Translation, text: str, language: str
 
 def response_language(text: str, language: str) -> str:
     """The language itself, or what was found in its place. What no voter knows is the language unless it is English."""
-    identified = identify(text)
-    is_own = identified.of(language) >= 0.5 if knows(language) else identified.label != "en"
+    identifier = Identifier(language)
+    identified = identifier.identify(text)
+    is_own = identifier.score(identified) >= 0.5 if identifier.knows else identified.label != "en"
     return language if is_own else identified.label
 
 
@@ -189,13 +190,13 @@ def _instruction_language(text: str, language: str) -> str:
     found = _WORD.findall(text.casefold())
     if found and sum(word in ENGLISH_FUNCTION_WORDS for word in found) / len(found) >= _ENGLISH_SHARE:
         return "en"
-    identified = identify(text)
-    third = identified.label not in (UNKNOWN, "en") and not shares_group(identified.label, language)
-    if third and identified.probability >= _SURE and knows(language):
+    identifier = Identifier(language)
+    identified = identifier.identify(text)
+    third = identified.label not in (UNKNOWN, "en", *identifier.look_alikes)
+    if third and identified.probability >= _SURE and identifier.knows:
         return identified.label
-    own = identified.scores.get(language.split("-")[0], 0.0)
-    english = identified.scores.get("en", 0.0)
-    return "en" if (english > own if knows(language) else identified.best == "en") else language
+    own, english = identified.of(identifier.own | identifier.stand_ins), identified.of({"en"})
+    return "en" if (english > own if identifier.knows else identified.best == "en") else language
 
 
 def _is_called(said: str, names: set[str]) -> bool:

@@ -16,6 +16,7 @@ from xinstr_core.schemas.diversified_set import IS_FOR_TRAINING, IS_HELD_OUT, SE
 from xinstr_core.schemas.eval_report import MEASURES
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.metrics import TUNED, WRONG_LANGUAGE
+from xinstr_core.schemas.raw_corpus import CorpusFigures
 from xinstr_core.schemas.refined_pairs import KEPT, RefinedFigures
 from xinstr_core.schemas.seed_pairs import SEEDS
 from xinstr_core.schemas.tuned_model import TunedFigures
@@ -80,6 +81,11 @@ def _few_rejects(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
     return share <= 0.5, {"share rejected": share}
 
 
+def _identified(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    identifiers = partition.read_figures(CorpusFigures).identifiers
+    return identifiers > 0, {"identifiers": identifiers}
+
+
 def _untouched(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
     documents = inputs[raw_corpus.RAW_CORPUS.asset].scan(raw_corpus.DOCUMENTS.name).select("doc_id", "text")
     pairs = (
@@ -134,6 +140,13 @@ def _right_language(partition: Partition, inputs: dict[str, Partition]) -> Verdi
 CHECKS = (
     Check("raw_corpus", "has_documents", "At least one document was kept", True, _has_rows(raw_corpus.DOCUMENTS)),
     Check("raw_corpus", "few_rejects", "At most half of the documents were rejected", False, _few_rejects),
+    Check(
+        "raw_corpus",
+        "is_identified",
+        "Something knows the language. If not, any text of its script that is not English passes: fit a pack",
+        False,
+        _identified,
+    ),
     Check("seed_pairs", "has_seeds", "At least one seed pair was read", True, _has_rows(SEEDS)),
     Check("candidate_pairs", "responses_untouched", "Every response is its document, byte for byte", True, _untouched),
     Check(

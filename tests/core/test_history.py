@@ -35,7 +35,11 @@ def keeping(kept: int) -> Stage:
         return StageOutput(
             tables={table.name: table.schema.to_frame() for table in (DOCUMENTS, REJECTED, DUPLICATES)},
             figures=CorpusFigures(
-                records=10, funnel=CorpusFunnel(taken=10, lost={"too_short": 10 - kept}, kept=kept), licences={}
+                records=10,
+                funnel=CorpusFunnel(taken=10, lost={"too_short": 10 - kept}, kept=kept),
+                passed_over={},
+                identifiers=2,
+                licences={},
             ),
         )
 

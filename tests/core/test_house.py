@@ -89,7 +89,7 @@ FLOORS = (
     {"store"},
     {"manifest", "prompts", "settings"},
     {"schemas"},
-    {"disk", "generations", "identity", "locks", "parallel", "progress", "statistics", "text"},
+    {"disk", "generations", "identity", "locks", "parallel", "progress", "scripts", "statistics", "text"},
     {"errors"},
 )
 

@@ -6,7 +6,6 @@ import pytest
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import (
-    SCRIPTS,
     Language,
     active_languages,
     check_tag,
@@ -112,7 +111,7 @@ def test_a_missing_registry_says_where_it_belongs(tmp_path: Path) -> None:
         ("sw = 3\n", r"sw must be a table: \[sw\]"),
         ('[sw]\nscript = "Latn"\n', r"\[sw\] name: Field required"),
         ('[sw]\nname = ""\nscript = "Latn"\n', r"\[sw\] name: "),
-        ('[sw]\nname = "x"\nscript = "latn"\n', r"\[sw\] script 'latn' is not known; known: Arab, "),
+        ('[sw]\nname = "x"\nscript = "latn"\n', r"\[sw\] script 'latn' is not known: give an ISO 15924 code"),
         (
             '[sw]\nname = "x"\nscript = "Latn"\nfont = "y"\n',
             r"\[sw\] font: .*known: name, script, corpus, seeds, ",
@@ -145,10 +144,34 @@ def test_a_registry_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         read_languages(path)
 
 
-def test_every_script_that_a_language_may_have_can_be_measured() -> None:
+@pytest.mark.parametrize(
+    ("script", "letters"),
+    [
+        ("Thaa", "ދިވެހި"), ("Nkoo", "ߒߞߏ"), ("Olck", "ᱥᱟᱱᱛᱟᱲᱤ"), ("Tfng", "ⵜⴰⵎⴰⵣⵉⵖⵜ"), ("Mtei", "ꯃꯤꯇꯩꯂꯣꯟ"), ("Adlm", "𞤆𞤵𞤤𞤢𞤪"),
+        ("Cans", "ᐃᓄᒃᑎᑐᑦ"), ("Mong", "ᠮᠣᠩᠭᠣᠯ"), ("Syrc", "ܣܘܪܝܝܐ"), ("Cher", "ᏣᎳᎩ"), ("Java", "ꦗꦮ"), ("Nagm", "𞓐𞓑"),
+        ("Jpan", "日本語のカタカナ"), ("Kore", "한국어漢字"), ("Hans", "汉语"), ("Hant", "漢語"), ("Aran", "اردو"), ("Cyrs", "словѣньскъ"),
+    ],
+)  # fmt: skip
+def test_a_script_that_unicode_has_letters_of_can_be_registered_and_measured(
+    tmp_path: Path, script: str, letters: str
+) -> None:
     from xinstr_core.corpus.characters import count_characters
 
-    assert {script: count_characters("...", script).script_share for script in SCRIPTS} == dict.fromkeys(SCRIPTS, 0.0)
+    path = tmp_path / "languages.toml"
+    path.write_text(f'[sw]\nname = "x"\nscript = "{script}"\n', "utf-8")
+    assert read_languages(path)["sw"].script == script
+    assert count_characters(letters, script).script_share == 1.0
+    assert count_characters("abc", script).script_share == 0.0
+
+
+@pytest.mark.parametrize(
+    "script", ["Zyyy", "Zinh", "Zzzz", "Zxxx", "Qaac", "Xyzq", "latn", "Latin", "Greek", "", "L", r"La}n"]
+)
+def test_what_is_no_code_of_a_script_is_refused(tmp_path: Path, script: str) -> None:
+    path = tmp_path / "languages.toml"
+    path.write_text(f"[sw]\nname = 'x'\nscript = '{script}'\n", "utf-8")
+    with pytest.raises(SettingsError, match="is not known: give an ISO 15924 code such as Latn"):
+        read_languages(path)
 
 
 def test_a_new_entry_leaves_the_rest_of_the_file_as_it_was(registry: Path) -> None:

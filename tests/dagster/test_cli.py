@@ -387,3 +387,20 @@ def test_a_build_says_what_of_archives_it_passed_over(tmp_path: Path, capsys: py
     run_stage(workspace, STAGES["raw_corpus"], "sw", {})
     _print_funnels(workspace, ["raw_corpus"], "sw")
     assert capsys.readouterr().out.splitlines()[1:] == ["    no pages, passed over: 2 metadata, 1 warcinfo"]
+
+
+def test_a_language_that_no_identifier_knows_is_warned_of_and_taught_by_a_fit(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("xoqua", "vuz", "jiji", "kyx", "woxo", "quavuz", "jikyx")
+    texts = (" ".join(words[(n * step + step) % 7] for step in range(1, 60)) for n in range(40))
+    source = tmp_path / "wo.jsonl"
+    source.write_text("".join(f'{{"text": "{text}."}}\n' for text in texts), "utf-8")
+    arguments = ["--name", "Wolof", "--script", "Latn", "--corpus", str(source), "--seeds", str(source)]
+    assert run("languages", "add", "wo", *arguments) == 0
+    assert (
+        "\nno identifier knows wo: any text of its script that is not English passes. Teach it"
+        in capsys.readouterr().out
+    )
+    assert run("languages", "fit", "wo") == 0
+    assert "the second identifier was taught Wolof: it tells it from 140 others\n" in capsys.readouterr().out

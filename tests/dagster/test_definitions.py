@@ -60,6 +60,7 @@ ASSETS = {
 BLOCKING = {
     "raw_corpus:has_documents": True,
     "raw_corpus:few_rejects": False,
+    "raw_corpus:is_identified": False,
     "seed_pairs:has_seeds": True,
     "candidate_pairs:responses_untouched": True,
     "candidate_pairs:mostly_accepted": False,

@@ -105,7 +105,10 @@ def test_a_registry_keeps_its_comments_when_a_language_is_retired(xinstr: Comman
 BAD_LANGUAGES = {
     "a registered key": (["sw", "--name", "Swahili", "--script", "Latn"], "sw is registered already"),
     "no key": (["a,b", "--name", "A", "--script", "Latn"], "'a,b' is no language key"),
-    "an unknown script": (["tr", "--name", "Turkish", "--script", "Basq"], "script 'Basq' is not known; known: Arab"),
+    "an unknown script": (
+        ["tr", "--name", "Turkish", "--script", "Basq"],
+        "script 'Basq' is not known: give an ISO 15924 code",
+    ),
     "no name": (["tr", "--name", "", "--script", "Latn"], "name"),
 }
 

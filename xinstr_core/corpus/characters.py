@@ -11,6 +11,7 @@ import numpy as np
 import regex
 
 from xinstr_core.corpus.runs import code_points
+from xinstr_core.scripts import unicode_scripts
 
 # Classes of the table. SHARED letters belong to several scripts: combining marks, the Arabic tatweel.
 # FORMAT are those that nobody sees: joiners, direction marks, soft hyphens, variation selectors, as in ❤️.
@@ -23,15 +24,10 @@ _CLASS_OF_PROPERTIES = {
     r"\s\p{Z}": _SPACE, r"\p{Cf}\p{Default_Ignorable_Code_Point}": _FORMAT,
 }  # fmt: skip
 
-SCRIPTS_WITHOUT_SPACES = frozenset({"Hans", "Hant", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"})
-
-# ISO 15924 codes that stand for a language's use of other scripts.
-_UNICODE_SCRIPTS = {
-    "Hans": ("Han",),
-    "Hant": ("Han",),
-    "Kore": ("Hangul", "Han"),
-    "Jpan": ("Hiragana", "Katakana", "Han"),
-}
+SCRIPTS_WITHOUT_SPACES = frozenset({
+    "Bali", "Batk", "Hanb", "Hani", "Hans", "Hant", "Hira", "Hrkt", "Java", "Jpan", "Kana", "Khmr", "Lana", "Laoo", "Mymr",
+    "Tale", "Talu", "Thai", "Tibt",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def _table(script: str) -> Any:
     letters = "".join(map(chr, np.flatnonzero(table == _FOREIGN)))
     for names, found in (
         (("Common", "Inherited"), _SHARED),
-        (_UNICODE_SCRIPTS.get(script, (script,)), _OWN),
+        (unicode_scripts(script), _OWN),
     ):
         # Script extensions: a mark that several scripts use belongs to each of them.
         pattern = "".join(rf"\p{{scx={name}}}" for name in names)

@@ -10,30 +10,20 @@ from functools import cached_property
 
 from xinstr_core.corpus.contamination import EvaluationIndex
 from xinstr_core.corpus.damage import damage, with_encoding_repaired
-from xinstr_core.corpus.identification import (
-    Identification,
-    ModelVoter,
-    first_vote,
-    identify,
-    knows,
-    letters_of,
-    second_vote,
-    shares_group,
-    voters,
-)
+from xinstr_core.corpus.foreign import ForeignParts
+from xinstr_core.corpus.identification import Identification, Identifier
 from xinstr_core.corpus.machine_text import machine_cue
-from xinstr_core.corpus.packs import NO_PACK, LanguagePack, profile_share
-from xinstr_core.corpus.quality import Features, lines_of, measure
+from xinstr_core.corpus.packs import NO_PACK, LanguagePack
+from xinstr_core.corpus.quality import Features, measure
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, Document
 from xinstr_core.corpus.spans import Span, cut_around, cut_spans
+from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.text import is_storable
 
-_FOREIGN_LINE_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
-_FOREIGN_LINE_SCORE = 0.7
 _WHOLLY_FOREIGN = 0.8  # above this share of foreign letters a page is in another language, not mixed
 
 # What a measure above its limit is called, in the order in which a reader would name it.
@@ -74,7 +64,8 @@ class DocumentFilter:
         page, repaired = self._repaired(text)
         spans, personal = self._cut(page)
         whole = len(spans) == 1 and not personal
-        if reason := self._unfit_page(record, page, whole):
+        foreign = ForeignParts(page, self.identifier)
+        if reason := self._unfit_page(record, page, whole, foreign):
             yield Reject(record.place, reason[0], page[:EXCERPT_CHARACTERS], *reason[1:])
             return
         if personal:
@@ -83,7 +74,7 @@ class DocumentFilter:
             yield Reject(record.place, "personal_data", first[:EXCERPT_CHARACTERS], kinds)
         for start, end in spans:
             place = record.place if whole else f"{record.place}[{start}:{end}]"
-            judged = self._judge_span(record, place, page[start:end], start, whole)
+            judged = self._judge_span(record, place, page[start:end], start, foreign)
             yield replace(judged, repaired=repaired) if isinstance(judged, Document) else judged
 
     def _cut(self, page: str) -> tuple[list[Span], list[tuple[str, Span]]]:
@@ -109,7 +100,7 @@ class DocumentFilter:
         fixed = with_encoding_repaired(text) if self.settings.repair_mojibake else text
         return fixed, fixed != text
 
-    def _unfit_page(self, record: Record, text: str, whole: bool) -> tuple[str, str, str] | None:
+    def _unfit_page(self, record: Record, text: str, whole: bool, foreign: ForeignParts) -> tuple[str, str, str] | None:
         """(reason, value, threshold) of what condemns a page as a whole."""
         licence, accepted = self._licence(record), self.settings.licences
         if accepted and _plain_name(licence) not in map(_plain_name, accepted):
@@ -123,20 +114,19 @@ class DocumentFilter:
         features = measure(text, self.language.script, self._stop_words)
         if (reason := self._beyond(features)) and reason[0] in _OF_THE_PAGE:
             return reason
-        return self._foreign(text)
+        return self._too_foreign(*foreign.share(0, len(text)))
 
-    def _foreign(self, text: str) -> tuple[str, str, str] | None:
-        """(reason, value, threshold) of a text with too many lines in other languages."""
-        share, limit = self.foreign_share(text), self.pack.maximum.foreign_share
+    def _too_foreign(self, share: float, language: str) -> tuple[str, str, str] | None:
+        """(reason, value, threshold) of a text of which too much is in other languages, most of that in this one."""
+        limit = self.pack.maximum.foreign_share
         if share <= limit:
             return None
-        return (
-            "wrong_language" if share > _WHOLLY_FOREIGN else "mixed_language",
-            f"{share:.2f} foreign lines",
-            str(limit),
-        )
+        reason = "wrong_language" if share > _WHOLLY_FOREIGN else "mixed_language"
+        return reason, f"{language} in {share:.2f} of its letters", str(limit)
 
-    def _judge_span(self, record: Record, place: str, text: str, start: int, whole: bool) -> Document | Reject:
+    def _judge_span(
+        self, record: Record, place: str, text: str, start: int, foreign: ForeignParts
+    ) -> Document | Reject:
         def reject(reason: str, value: object, threshold: object) -> Reject:
             shown = f"{value:.3f}" if isinstance(value, float) else str(value)
             return Reject(place, reason, text[:EXCERPT_CHARACTERS], shown, str(threshold))
@@ -149,17 +139,13 @@ class DocumentFilter:
             return reject(*beyond)
         if features.script_share < pack.minimum.script_share:
             return reject("wrong_script", features.script_share, f"{pack.minimum.script_share} {language.script}")
-        identified = identify(text)
+        identified = self.identifier.identify(text)
         score = self._score(identified, text)
-        if self._identifiable and score < self._minimum_score:
-            found = f"{identified.label} {identified.probability:.2f}"
+        if score < self._minimum_score:
+            found = f"{identified.best} {identified.probability:.2f}"
             return reject("wrong_language", found, f"{language.tag} {self._minimum_score}")
-        if not self._identifiable and self._profile:
-            score = profile_share(text, self._profile)
-            if score < pack.minimum.profile_share:
-                return reject("unlike_profile", score, pack.minimum.profile_share)
-        if whole and (foreign := self._foreign(text)):
-            return reject(*foreign)
+        if too_foreign := self._too_foreign(*foreign.share(start, start + len(text))):
+            return reject(*too_foreign)
         if features.stop_word_share < pack.minimum.stop_word_share:
             return reject("no_stop_words", features.stop_word_share, pack.minimum.stop_word_share)
         if features.cohesion_share < pack.minimum.cohesion_share:
@@ -186,30 +172,12 @@ class DocumentFilter:
         )
 
     def _score(self, identified: Identification, text: str) -> float:
-        """The language's score, the mean over all voters that know it."""
-        score = identified.of(self.language.tag)
+        """The language's score, the mean over the voters that know it; where they cannot tell it, the further one's alone."""
+        score = self.identifier.score(identified)
         if self.voter is None:
             return score
-        known = voters(self.language.tag)
+        known = 0 if self.identifier.stand_ins else self.identifier.voters
         return (known * score + self.voter.score(text)) / (known + 1)
-
-    def foreign_share(self, text: str) -> float:
-        """Share of letters in lines that both voters put into another language than this one and its look-alikes."""
-        lines = [line for line in lines_of(text) if len(line) >= _FOREIGN_LINE_LETTERS]
-        if len(lines) < 2 or not knows(self.language.tag):
-            return 0.0
-        letters = [found for line in lines if len(found := letters_of(line)) >= _FOREIGN_LINE_LETTERS]
-        if len(letters) < 2:
-            return 0.0
-        return sum(len(line) for line in letters if self._is_foreign(line)) / sum(map(len, letters))
-
-    def _is_foreign(self, letters: str) -> bool:
-        for vote in (first_vote, second_vote):  # the second, slower one is asked only where the first objects
-            votes = vote(letters)
-            best = max(votes, key=votes.__getitem__)
-            if shares_group(best, self.language.tag) or votes[best] < _FOREIGN_LINE_SCORE:
-                return False
-        return True
 
     def _beyond(self, features: Features) -> tuple[str, str, str] | None:
         """The first measure above its limit: (reason, value, threshold)."""
@@ -227,12 +195,8 @@ class DocumentFilter:
         return frozenset(self.pack.stop_words)
 
     @cached_property
-    def _profile(self) -> frozenset[str]:
-        return frozenset(self.pack.profile)
-
-    @cached_property
-    def _identifiable(self) -> bool:
-        return self.voter is not None or knows(self.language.tag)
+    def identifier(self) -> Identifier:
+        return Identifier(self.language.tag, self.language.identified_as, self.pack.taught)
 
     @cached_property
     def _minimum_score(self) -> float:

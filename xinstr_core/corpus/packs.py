@@ -3,14 +3,15 @@
 A pack is fitted from the language's own text by one rule. A limit from above is half as much again as the 99th
 percentile of its documents, a limit from below half of their first percentile (cohesion: all of it), so that a text is
 refused for being unlike the language's own and not for being unlike English. No limit leaves the range declared here:
-little text cannot make one too strict, dirty text cannot make one that lets everything pass.
+little text cannot make one too strict, dirty text cannot make one that lets everything pass. Of fewer than 200 documents a
+limit goes half of the way from the loosest to where the rule puts it: what a fit may cost is bounded by what it has seen.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -19,19 +20,23 @@ import numpy as np
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xinstr_core.corpus.identification import identify, knows
+from xinstr_core.corpus.identification import UNKNOWN, Identification, Identifier
 from xinstr_core.corpus.quality import measure, units
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.spans import cut_spans
+from xinstr_core.corpus.taught import TaughtLanguage, teach
 from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import write_text
 from xinstr_core.text import is_storable
 
 STOP_WORDS = 100  # of fifty, agglutinative languages found hardly one in a clean text about another matter
-PROFILE_RUNS = 400  # as long as Cavnar and Trenkle's profiles at their best
 _SOURCES_NAMED = 5
-LEAST_DOCUMENTS = 30  # below this a percentile is one document's
+PROFILE_RUNS = 400  # as long as Cavnar and Trenkle's profiles at their best
+LEAST_DOCUMENTS = 30
+_MANY_DOCUMENTS = 200  # of fewer the first percentile is the least document's, or hardly more
+_LOST_BY_TEACHING = 0.02  # share of its own text that a language may lose by being taught; one document of fifty
+_LABELS_NAMED = 3
 
 # What a limit may be: (strictest, loosest). The loosest is what a language without a pack gets. They were chosen by what
 # the rule gives on 9,543 clean documents of twelve languages, and by what noisy ones have (decision 0004).
@@ -50,7 +55,6 @@ _MINIMA = {
     "script_share": (0.60, 0.80),
     "stop_word_share": (0.0, 0.02),
     "language_score": (0.30, 0.60),
-    "profile_share": (0.0, 0.25),
 }
 _COHESION = (0.0, 0.15)
 
@@ -71,19 +75,18 @@ class Maxima(Limits):
     spaced_mark_share: float = Field(default=_MAXIMA["spaced_mark_share"][1], ge=0, le=1)
     repeated_line_share: float = Field(default=_MAXIMA["repeated_line_share"][1], ge=0, le=1)
     repeated_phrase_share: float = Field(default=_MAXIMA["repeated_phrase_share"][1], ge=0, le=1)
-    foreign_share: float = Field(default=0.40, ge=0, le=1)  # not fitted: a page is not a language's for quoting another
+    foreign_share: float = Field(default=0.33, ge=0, le=1)  # not fitted: a page is not a language's for quoting another
 
 
 class Minima(Limits):
     script_share: float = Field(default=_MINIMA["script_share"][0], ge=0, le=1)
     stop_word_share: float = Field(default=_MINIMA["stop_word_share"][0], ge=0, le=1)
     language_score: float = Field(default=0.5, ge=0, le=1)  # half of the voters' weight, where no text says better
-    profile_share: float = Field(default=_MINIMA["profile_share"][0], ge=0, le=1)
     cohesion_share: float = Field(default=_COHESION[0], ge=0, le=1)
 
 
 class LanguagePack(BaseModel):
-    """What documents of one language look like. `profile` is kept for languages that no voter knows."""
+    """What documents of one language look like. `taught` is of languages that the voters do not know or tell."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -94,7 +97,10 @@ class LanguagePack(BaseModel):
     maximum: Maxima = Maxima()
     minimum: Minima = Minima()
     stop_words: tuple[str, ...] = Field(default=(), description="the units that occur in most documents")
-    profile: tuple[str, ...] = Field(default=(), description="the most frequent letter triples")
+    profile: tuple[str, ...] = Field(
+        default=(), description="the most frequent letter triples: with which letters it is spelled"
+    )
+    taught: TaughtLanguage | None = Field(default=None, description="what the second voter learned of the language")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -105,7 +111,7 @@ class LanguagePack(BaseModel):
             raise SettingsError(f"{path}: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
-            sections: dict[str, type[BaseModel]] = {"maximum": Maxima, "minimum": Minima}
+            sections: dict[str, type[BaseModel]] = {"maximum": Maxima, "minimum": Minima, "taught": TaughtLanguage}
             known = sections.get(str(first["loc"][0]), cls).model_fields
             raise SettingsError(
                 f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(known)}"
@@ -118,12 +124,8 @@ class LanguagePack(BaseModel):
                 "Fitted by `xinstr languages fit`; edit it as you like. What each measure is: xinstr_core/corpus/quality.py"
             )
         )
-        for key, value in self.model_dump().items():
-            if isinstance(value, tuple):
-                words = tomlkit.array()
-                words.extend(value)
-                document[key] = words
-            else:
+        for key, value in self.model_dump(mode="json").items():
+            if value is not None:
                 document[key] = value
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, tomlkit.dumps(document))
@@ -145,14 +147,8 @@ def letter_triples(text: str) -> Iterable[str]:
         yield from (padded[i : i + 3] for i in range(len(padded) - 2))
 
 
-def profile_share(text: str, profile: frozenset[str]) -> float:
-    """Share of a text's letter triples that are in the profile (after Cavnar and Trenkle 1994)."""
-    triples = list(letter_triples(text))
-    return sum(triple in profile for triple in triples) / len(triples) if triples else 0.0
-
-
 def fit_from_records(
-    records: Iterable[Record | Reject], language: str, script: str, settings: CorpusSettings
+    records: Iterable[Record | Reject], identifier: Identifier, script: str, settings: CorpusSettings
 ) -> LanguagePack:
     """The pack of a language from records of it; `source` tells whose text that is."""
     texts, sources = [], Counter[str]()
@@ -162,13 +158,13 @@ def fit_from_records(
             texts.append(text)
             sources[f"{record.values.get('source') or 'unnamed'} ({record.values.get('licence') or 'unknown'})"] += 1
     named = ", ".join(f"{count} of {source}" for source, count in sources.most_common(_SOURCES_NAMED))
-    return fit_pack(texts, language, script, named, settings)
+    return fit_pack(texts, identifier, script, named, settings)
 
 
 def fit_pack(
-    texts: Iterable[str], language: str, script: str, source: str, settings: CorpusSettings | None = None
+    texts: Iterable[str], identifier: Identifier, script: str, source: str, settings: CorpusSettings | None = None
 ) -> LanguagePack:
-    """The pack of a language from documents of it, by the rule above. InputError when they are too few.
+    """The pack of a language from documents of it, by the rule above. InputError when they are too few or in another one.
 
     The documents are cut and the pieces measured as the stage will do it; around personal data they are not cut.
     """
@@ -181,29 +177,73 @@ def fit_pack(
     ]
     if len(kept) < LEAST_DOCUMENTS:
         raise InputError(
-            f"{len(kept)} documents of {shortest} to {longest} characters are too few to fit {language} from: "
+            f"{len(kept)} documents of {shortest} to {longest} characters are too few to fit {identifier.language} from: "
             f"give at least {LEAST_DOCUMENTS}"
         )
     stop_words = _most_common((set(units(text, script)) for text in kept), STOP_WORDS)
-    profile = _most_common((letter_triples(text) for text in kept), PROFILE_RUNS)
-    known, triples = frozenset(stop_words), frozenset(profile)
-    rows = [asdict(measure(text, script, known)) | {"profile_share": profile_share(text, triples)} for text in kept]
-    if knows(language):
-        for row, text in zip(rows, kept, strict=True):
-            row["language_score"] = identify(text).of(language)
-        alike = sum(row["language_score"] >= _MINIMA["language_score"][0] for row in rows)
-        if alike < len(rows) / 2:
-            raise InputError(f"only {alike} of {len(rows)} documents look like {language}: fit it from text of its own")
-    maxima = {name: _above([row[name] for row in rows], *span) for name, span in _MAXIMA.items() if name in rows[0]}
-    minima = {name: _below([row[name] for row in rows], *span) for name, span in _MINIMA.items() if name in rows[0]}
+    known = frozenset(stop_words)
+    rows = [asdict(measure(text, script, known)) for text in kept]
+    taught, scores = _identification(kept, identifier)
+    for row, score in zip(rows, scores, strict=True):
+        row["language_score"] = score
+    maxima = {name: _above([row[name] for row in rows], *span) for name, span in _MAXIMA.items()}
+    minima = {name: _below([row[name] for row in rows], *span) for name, span in _MINIMA.items()}
     minima["cohesion_share"] = _least_cohesion([row["cohesion_share"] for row in rows if row["cohesion_share"] < 1])
+    if len(kept) < _MANY_DOCUMENTS:
+        maxima = {name: _half_way(loosest, maxima[name]) for name, (_, loosest) in _MAXIMA.items()}
+        minima = {
+            name: _half_way(loosest, minima[name])
+            for name, (loosest, _) in {**_MINIMA, "cohesion_share": _COHESION}.items()
+        }
     return LanguagePack(
         documents=len(kept),
         source=source,
         maximum=Maxima(**maxima),
         minimum=Minima(**minima),
         stop_words=stop_words,
-        profile=profile,
+        profile=_most_common((letter_triples(text) for text in kept), PROFILE_RUNS),
+        taught=taught,
+    )
+
+
+def _identification(texts: Sequence[str], identifier: Identifier) -> tuple[TaughtLanguage | None, list[float]]:
+    """What the second voter is taught, if anything, and the score of every text by what it did not teach itself.
+
+    InputError where most texts are in another language. A language that the second voter knows, or the first can tell, is not taught.
+    """
+    found = [identifier.identify(text) for text in texts]
+    scores = [identifier.score(one) for one in found]
+    alike = [score >= _MINIMA["language_score"][0] for score in scores]
+    if sum(alike) < len(texts) / 2:
+        raise InputError(_not_alike(identifier, found, alike))
+    if not identifier.can_be_taught:
+        return None, scores
+    own = sorted(text for text, is_alike in zip(texts, alike, strict=True) if is_alike)
+    by_text: dict[str, float] = {}
+    for part, other in ((own[::2], own[1::2]), (own[1::2], own[::2])):
+        if (taught := teach(other)) is None:
+            return None, scores
+        learned = Identifier(identifier.language, taught=taught)
+        by_text |= {text: learned.score(learned.identify(text)) for text in part}
+    lost = sum(score < _MINIMA["language_score"][0] for score in by_text.values())
+    if lost > _LOST_BY_TEACHING * len(by_text):
+        return None, scores
+    return teach(own), [by_text.get(text, score) for text, score in zip(texts, scores, strict=True)]
+
+
+def _not_alike(identifier: Identifier, found: Sequence[Identification], alike: Sequence[bool]) -> str:
+    """What the texts look like instead, and what helps where that is what the identifiers call the language."""
+    labels = Counter(one.best for one, is_alike in zip(found, alike, strict=True) if not is_alike)
+    named = labels.most_common(_LABELS_NAMED)
+    said = (
+        f"only {sum(alike)} of {len(alike)} documents look like {identifier.language}: the identifiers find "
+        f"{', '.join(f'{label} in {count}' for label, count in named)}. Fit it from text of its own"
+    )
+    if named[0][0] in ("en", UNKNOWN):
+        return said
+    return (
+        f"{said}; or if that is what they call {identifier.language}, "
+        f'put identified_as = ["{named[0][0]}"] into its entry of languages.toml'
     )
 
 
@@ -221,6 +261,10 @@ def _above(values: list[float], strictest: float, loosest: float) -> float:
 
 def _below(values: list[float], loosest: float, strictest: float, part: float = 0.5) -> float:
     return round(min(strictest, max(loosest, part * float(np.quantile(values, 0.01)))), 3)
+
+
+def _half_way(loosest: float, limit: float) -> float:
+    return round((loosest + limit) / 2, 3)
 
 
 def _least_cohesion(values: list[float]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.corpus.characters import count_characters
-from xinstr_core.corpus.identification import identify, knows
+from xinstr_core.corpus.identification import Identifier
 from xinstr_core.corpus.quality import measure
 from xinstr_core.corpus.readers import Reject, read_records
 from xinstr_core.engines.base import Decoding, Engine, Request
@@ -111,4 +111,5 @@ def is_wrong_language(reply: str, language: Language) -> bool:
     """
     if count_characters(reply, language.script).script_share < OUT_OF_REACH_SCRIPT_SHARE:
         return True
-    return knows(language.tag) and identify(reply).best != language.tag.split("-")[0]
+    identifier = Identifier(language.tag, language.identified_as)
+    return identifier.knows and not identifier.takes(identifier.identify(reply).best)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Figures, Funnel, Table, figure
-from xinstr_core.schemas.shared import DOC_ID, LANGUAGE, ROWS, SHARE
+from xinstr_core.schemas.shared import DOC_ID, LANGUAGE, ROWS, SHARE, Advises
 
 ASSET = "raw_corpus"
 PLACE = Column("place", pl.String, "where it was read: file and record")
@@ -48,11 +48,15 @@ DOCUMENTS = Table(
         Column("span_end", pl.Int64, "character after its last one", unit="characters", minimum=0),
         Column("n_chars", pl.Int64, "length", unit="characters", minimum=1),
         Column("repaired", pl.Boolean, "whether text in a wrong encoding was repaired before it was read"),
-        Column("lid_label", pl.String, "likeliest language, the mean over the identifiers that ship"),
+        Column(
+            "lid_label",
+            pl.String,
+            "likeliest language, the mean over the identifiers that ship and know the corpus's own; over both where none does",
+        ),
         Column(
             "lid_score",
             pl.Float64,
-            "probability of the corpus's own language, the mean over all identifiers that know it; where none does, the share of its profile",
+            "probability of the corpus's own language, the mean over the identifiers that know it; where none does, that it is not English",
             minimum=0,
             maximum=1,
         ),
@@ -100,13 +104,17 @@ class CorpusFunnel(Funnel):
     left: ClassVar = "kept"
 
 
-class CorpusFigures(Figures):
+class CorpusFigures(Advises, Figures):
     records: int = figure("records", "records that were read", unit=ROWS)
     funnel: CorpusFunnel = figure("funnel", "documents and spans by what became of them", unit=ROWS)
     passed_over: dict[str, int] = figure(
         "records passed over",
         "records of archives that hold no page, by type; they are no part of the funnel",
         unit=ROWS,
+    )
+    identifiers: int = figure(
+        "identifiers",
+        "identifiers that know the language, what its pack taught and a model that the settings name included; 0: any text of its script that is not English passes",
     )
     licences: dict[str, int] = figure("licences", "kept documents by licence", unit=ROWS)
 

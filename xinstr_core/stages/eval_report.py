@@ -66,7 +66,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
         DIVERSIFIED_SET,
         TUNED_MODEL,
     ),
-    version="6",
+    version="7",
     settings=("evaluation", "generation", "tuning", "curation"),
     prompts=("response_web", "response_seed", "reverse"),
     files=files,

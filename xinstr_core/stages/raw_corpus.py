@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import polars as pl
+
 from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge, batches
 from xinstr_core.corpus.contamination import RunIndex
 from xinstr_core.corpus.documents import DocumentFilter
-from xinstr_core.corpus.identification import ModelVoter
+from xinstr_core.corpus.identification import UNKNOWN
 from xinstr_core.corpus.readers import BROKEN_FILE, Record, Reject
 from xinstr_core.corpus.sources import files_of, identity_of, records_of
+from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.errors import StageError
 from xinstr_core.languages import CorpusSource, Language
 from xinstr_core.parallel import ordered_map, processors
-from xinstr_core.schemas.raw_corpus import RAW_CORPUS, CorpusFigures, CorpusFunnel
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS, REJECTED, CorpusFigures, CorpusFunnel
 from xinstr_core.stages.stage import StageRun, stage
-from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.store import ShardLog, StageOutput, scan_parquet
 from xinstr_core.workspace import Workspace
 
 # What to look at when most records fall for one reason.
@@ -32,7 +35,8 @@ _QUESTIONS = {
     "licence": "does corpus.licences name the licences as the records do?",
 }
 _TYPES_NAMED = 20
-_OF_THE_LANGUAGE = {"wrong_language", "wrong_script", "mixed_language", "no_stop_words", "unlike_profile"}
+_OF_THE_LANGUAGE = {"wrong_language", "wrong_script", "mixed_language", "no_stop_words"}
+_OFTEN = 0.2  # share of documents with the label of one other language from which on somebody should look
 
 
 def files(workspace: Workspace, language: Language) -> dict[str, Path | str | None]:
@@ -47,10 +51,10 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
 @stage(gives=RAW_CORPUS, takes=(), version="7", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
-    judge = BatchJudge(_document_filter(run), ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
-    pack = run.workspace.pack(run.language)
+    one = _document_filter(run)
+    judge = BatchJudge(one, ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
     records, passed_over = 0, Counter[str]()
-    found = records_of(source, run.language.tag, (*pack.stop_words, *pack.profile), passed_over)
+    found = records_of(source, run.language.tag, (*one.pack.stop_words, *one.pack.profile), passed_over)
 
     def counted(found: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
         nonlocal records
@@ -68,7 +72,9 @@ def clean_corpus(run: StageRun) -> StageOutput:
         run.unfinished,
         run.settings.corpus,
     )
-    _stop_if_lost(run, source, corpus)
+    taken_for = _taken_for(corpus, run.language.tag)
+    _stop_if_lost(run, source, corpus, taken_for)
+    advice = one.identifier.advice if one.voter is None else ""
     return StageOutput(
         tables=corpus.tables,
         figures=CorpusFigures(
@@ -79,6 +85,8 @@ def clean_corpus(run: StageRun) -> StageOutput:
                 kept=corpus.documents,
             ),
             passed_over=_commonest(passed_over),
+            identifiers=one.identifier.voters + (one.voter is not None),
+            advice="; ".join(filter(None, (advice, taken_for, _cannot_tell(corpus, one)))),
             licences=dict(corpus.licences),
         ),
     )
@@ -91,7 +99,41 @@ def _commonest(passed_over: Counter[str]) -> dict[str, int]:
     return {**named, "other types": others} if others else named
 
 
-def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus) -> None:
+def _taken_for(corpus: Corpus, tag: str) -> str:
+    """As what other language many documents were refused, and what helps; empty where it was not as one."""
+    refused = scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == "wrong_language")
+    found = _counts(refused.select(pl.col("value").str.extract(r"^(\S+) ").alias("label")))
+    label, count = max(found.items(), key=lambda item: item[1], default=("", 0))
+    documents = corpus.documents + corpus.reasons.total()
+    if not count or count < _OFTEN * documents:
+        return ""
+    said = f"{count} of {documents} documents were refused as {label}"
+    if label in ("en", UNKNOWN):
+        return said
+    return f'{said}: if that is what the identifiers call {tag}, put identified_as = ["{label}"] into its entry of languages.toml'
+
+
+def _cannot_tell(corpus: Corpus, one: DocumentFilter) -> str:
+    """What to do where many kept documents may be in a language that the voters cannot tell from this one."""
+    if one.voter is not None or not one.identifier.stand_ins:
+        return ""
+    found = _counts(scan_parquet(corpus.tables[DOCUMENTS.name]).select(pl.col("lid_label").alias("label")))
+    others = sum(count for label, count in found.items() if label not in one.identifier.own)
+    if not others or others < _OFTEN * corpus.documents:
+        return ""
+    return (
+        f"{others} of {corpus.documents} documents that were kept may as well be in {', '.join(sorted(one.identifier.stand_ins))}: "
+        f"the identifiers cannot tell {one.language.tag} from these. A model that can: corpus.identification_model and identification_label"
+    )
+
+
+def _counts(labels: pl.LazyFrame) -> dict[str, int]:
+    """How often each label stands in a column of that name, the empty ones aside."""
+    counted = labels.drop_nulls().group_by("label").len().sort("label").collect(engine="streaming")
+    return dict(zip(counted["label"].to_list(), counted["len"].to_list(), strict=True))
+
+
+def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus, taken_for: str) -> None:
     """StageError, with the numbers, when too many files were broken, too much was refused, or nothing was kept."""
     settings = run.settings.corpus
     files, broken = len(files_of(source, run.language.tag)), corpus.reasons[BROKEN_FILE]
@@ -106,6 +148,7 @@ def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus) -> None:
     listed = ", ".join(f"{count} {reason}" for reason, count in corpus.reasons.most_common())
     reason = corpus.reasons.most_common(1)[0][0]
     question = f"is it {run.language.name}?" if reason in _OF_THE_LANGUAGE else _QUESTIONS.get(reason, "")
+    question += f" {taken_for[:1].upper()}{taken_for[1:]}." if taken_for else ""
     advice = " Raise corpus.maximum_lost_share to go on all the same." if corpus.documents else ""
     said = f"{source.path} lost {lost} of {total} documents ({listed})"
     raise StageError(f"{said}{f': {question}' if question else '.'}{advice}")
@@ -120,10 +163,6 @@ def _document_filter(run: StageRun) -> DocumentFilter:
     index = RunIndex(evaluation, run.language.script) if evaluation else None
     if index:
         index.check()
-    return DocumentFilter(
-        run.language,
-        run.settings.corpus,
-        run.workspace.pack(run.language),
-        index,
-        voter,
-    )
+    judge = DocumentFilter(run.language, run.settings.corpus, run.workspace.pack(run.language), index, voter)
+    judge.identifier.check()
+    return judge

@@ -56,7 +56,7 @@ def has_parallel(workspace: Workspace, language: Language) -> bool:
 @stage(
     gives=SEED_PAIRS,
     takes=(),
-    version="5",
+    version="6",
     settings=("seeds",),
     prompts=("reverse",),
     files=files,

@@ -169,6 +169,7 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
             "score": language.minimum_language_score,
             "licence": language.licence,
             "label": language.identification_label,
+            **({"identified_as": language.identified_as} if language.identified_as else {}),
         },
         "settings": settings_of(workspace, stage, language),
         "prompts": {name: prompt(name).version for name in stage.prompts},

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.core.corpus.conftest import SENTENCES
 from xinstr_core.corpus.characters import Characters, count_characters, only_letters
-from xinstr_core.languages import SCRIPTS
 
 
 def script_share(text: str, script: str) -> float:
@@ -112,7 +111,7 @@ def test_only_letters_leaves_format_characters_out_where_they_are_not_asked_for(
     assert only_letters(text) == only_letters(text, format_characters=True) == text.replace("12", "  ")
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", ["Arab", "Deva", "Ethi", "Jpan", "Kore", "Latn", "Nkoo", "Thai", "Tibt"])
 @settings(derandomize=True, deadline=None, database=None, max_examples=15)
 @given(text=st.text(st.characters(exclude_categories=()), max_size=60))
 def test_shares_of_any_text_lie_between_nothing_and_all(script: str, text: str) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.core.corpus.conftest import SENTENCES
 from xinstr_core.corpus.damage import damage, with_encoding_repaired
-from xinstr_core.languages import SCRIPTS
 
 FINNISH = "Käsitellyt äänet ja höyryävä löyly: näin yö jää hämärään. "
 
@@ -77,7 +76,7 @@ def test_what_spelling_and_hyphenation_need_is_no_damage(script: str, text: str)
     assert damage(text * 10, script) is None
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", ["Arab", "Deva", "Jpan", "Khmr", "Latn", "Mong", "Nkoo", "Thaa", "Tibt"])
 def test_every_script_has_a_limit_for_what_nobody_sees(script: str) -> None:
     assert reason("a\u200b" * 50, script) == "invisible_characters"
 

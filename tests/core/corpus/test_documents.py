@@ -166,7 +166,7 @@ def test_a_language_the_identifier_does_not_know_is_judged_by_its_script() -> No
     text = "Doomi aadama yépp danuy juddu, yam ci tawfeex ci sag ak sañ-sañ."
     kept, thai = judge({"text": text}, {"text": "มนุษย์ทั้งหลายเกิดมามีอิสระ"}, language=WOLOF)
     assert isinstance(kept, Document)
-    assert kept.lid_score == 0.0
+    assert kept.lid_score > 0.9
     assert isinstance(thai, Reject)
     assert thai.reason == "wrong_script"
 

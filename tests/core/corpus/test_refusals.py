@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.corpus.conftest import FINNISH, SECOND, SMALL, SWAHILI, TEXT, THIRD, WOLOF, as_shown, judge, reasons
-from xinstr_core.corpus.identification import ModelVoter
-from xinstr_core.corpus.packs import LanguagePack, Maxima, Minima, letter_triples
+from xinstr_core.corpus.packs import LanguagePack, Maxima, Minima
 from xinstr_core.corpus.personal_data import personal_data
 from xinstr_core.corpus.readers import Reject
 from xinstr_core.corpus.rows import Document
+from xinstr_core.corpus.taught import teach
+from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
 
@@ -278,15 +279,52 @@ def test_evaluation_text_is_refused_with_the_sets_name() -> None:
     assert found[0].value == "sib200"
 
 
-def test_a_language_no_voter_knows_is_judged_by_its_profile() -> None:
+def test_a_language_no_voter_knows_is_told_by_what_its_pack_was_taught() -> None:
     wolof = "Doomi aadama yépp danuy juddu, yam ci tawfeex ci sag ak sañ-sañ. Nekk na it ku xam dëgg te am xel."
-    profile = tuple(sorted({t for word in wolof.casefold().split() for t in letter_triples(word)}))
-    pack = LanguagePack(profile=profile, minimum=Minima(profile_share=0.5))
     settings = SMALL.model_copy(update={"maximum_characters": 200})
-    found = judge({"text": wolof}, {"text": TEXT}, language=WOLOF, settings=settings, pack=pack)
-    assert reasons(found) == ["kept", "unlike_profile"]
+    found = judge(
+        {"text": wolof}, {"text": TEXT}, language=WOLOF, settings=settings, pack=LanguagePack(taught=teach([wolof]))
+    )
+    assert reasons(found) == ["kept", "wrong_language"]
     assert isinstance(found[0], Document)
-    assert found[0].lid_score == 1.0
+    assert (found[0].lid_label, found[0].lid_score) == ("wo", pytest.approx(1.0, abs=0.1))
+    assert isinstance(found[1], Reject)
+    assert found[1].value.startswith("sw ")
+
+
+def test_of_a_language_that_nobody_knows_english_is_refused() -> None:
+    assert reasons(judge({"text": TEXT}, {"text": ENGLISH[:70]}, language=WOLOF)) == ["kept", "wrong_language"]
+
+
+@pytest.mark.parametrize("border", [" ", "\n"])
+def test_the_middle_of_a_page_is_read_too(border: str) -> None:
+    """Pages of 2,000 characters: the first and the last of these are in Swahili."""
+    english = border.join(f"{ENGLISH} Part {n} of the story goes on in English." for n in range(11))
+    swahili = border.join([f"{TEXT} {SECOND} {THIRD}"] * 2)
+    page = border.join([swahili, english, swahili])
+    (found,) = judge({"text": page}, settings=ROOMY, pack=loose(repeated_phrase_share=1, repeated_line_share=1))
+    assert reasons([found]) == ["mixed_language"]
+
+
+def test_a_span_of_a_long_page_is_read_for_itself() -> None:
+    """Of the page a sixth is English, of one of its spans nearly all."""
+    numbers = range(24)
+    swahili = [f"{TEXT} {SECOND} {THIRD} Sehemu ya {n}." for n in numbers]
+    english = "\n".join(f"{ENGLISH} Part {n} of the story goes on." for n in range(6))
+    page = "\n\n".join(["\n".join(swahili[:12]), f"{swahili[3]}\n{english}\n{swahili[4]}", "\n".join(swahili[12:])])
+    settings = CorpusSettings(minimum_characters=200, maximum_characters=1100)
+    found = judge({"text": page}, settings=settings, pack=loose(repeated_phrase_share=1, repeated_line_share=1))
+    assert reasons(found).count("mixed_language") == 1
+    assert set(reasons(found)) == {"kept", "mixed_language"}
+
+
+def test_a_page_half_in_a_look_alike_that_the_voters_tell_is_mixed() -> None:
+    hindi = "उन्हें बुद्धि और अन्तरात्मा की देन प्राप्त है और परस्पर उन्हें भाईचारे के भाव से बर्ताव करना चाहिए।"
+    nepali = "सबै व्यक्तिहरू जन्मजात स्वतन्त्र हुन् ती सबैको समान अधिकार र महत्व छ। निजहरूमा विचार शक्ति र सद्विचार भएकोले निजहरूले आपसमा भातृत्वको भावनाले व्यवहार गर्नुपर्छ।"
+    language = Language(tag="hi", name="Hindi", script="Deva")
+    pages = {"text": f"{hindi} {hindi}\n{nepali}"}, {"text": f"{hindi} {hindi}\n{hindi}"}
+    found = judge(*pages, language=language, settings=ROOMY, pack=loose(repeated_phrase_share=1))
+    assert reasons(found) == ["mixed_language", "kept"]
 
 
 def test_a_further_voter_decides_for_a_language_that_the_others_do_not_know() -> None:

@@ -89,7 +89,13 @@ VALIDATION: dict[str, Any] = {
 }
 DIVERSITY = {"verb_object_pairs": 4, "top_verb_share": 0.5, "cluster_entropy": 1.0, "neighbour_distance": 0.25}
 FIGURES: dict[str, Figures] = {
-    "raw_corpus": CorpusFigures(records=12, funnel=CorpusFunnel(taken=12, lost={"too_short": 2}, kept=10), licences={}),
+    "raw_corpus": CorpusFigures(
+        records=12,
+        funnel=CorpusFunnel(taken=12, lost={"too_short": 2}, kept=10),
+        passed_over={},
+        identifiers=2,
+        licences={},
+    ),
     "seed_pairs": SeedFigures(
         seed_pairs=3, native=3, english_only=False, by_origin={}, funnel=SeedFunnel(taken=3, lost={}, kept=3)
     ),

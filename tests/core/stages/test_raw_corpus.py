@@ -21,8 +21,9 @@ from xinstr_core.corpus import batches
 from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject
 from xinstr_core.corpus.rows import Document
-from xinstr_core.errors import StageError
+from xinstr_core.errors import InputError, StageError
 from xinstr_core.pocket.world import write_world
+from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.stages import raw_corpus
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import Partition
@@ -207,12 +208,9 @@ def test_a_corpus_without_any_record_is_an_empty_partition(build: Build, home: P
     pl.DataFrame({"text": []}, schema={"text": pl.String}).write_parquet(home / "none.parquet")
     partition = build("none.parquet")
     assert [partition.read(name).height for name in TABLES] == [0, 0, 0]
-    assert partition.figures == {
-        "records": 0,
-        "funnel": {"taken": 0, "lost": {}, "kept": 0},
-        "passed_over": {},
-        "licences": {},
-    }
+    assert partition.read_figures(CorpusFigures) == CorpusFigures(
+        records=0, funnel=CorpusFunnel(taken=0, lost={}, kept=0), passed_over={}, identifiers=2, licences={}
+    )
 
 
 def test_a_lost_corpus_stops_with_its_numbers_and_goes_on_where_that_is_allowed(build: Build, home: Path) -> None:
@@ -241,3 +239,61 @@ def test_a_line_of_100_megabytes_is_refused_without_being_held(build: Build, hom
 def test_a_million_empty_lines_are_no_records(build: Build, home: Path) -> None:
     (home / "sw.jsonl").write_bytes(b"\n" * 1_000_000 + json.dumps({"text": TEXT}).encode())
     assert build().read("documents")["place"].to_list() == ["sw.jsonl:1000001"]
+
+
+SWAHILI = [
+    f"{TEXT} Sehemu ya {n}: {word} {word}." for n, word in enumerate(("ardhi", "maji", "moto", "hewa", "mbingu"))
+]
+
+
+def register(home: Path, tag: str, texts: list[str], more: str = "") -> None:
+    entry = f'[{tag}]\nname = "Ours"\nscript = "Latn"\ncorpus = "{tag}.jsonl"\n{more}\n'
+    (home / "languages.toml").write_text(entry, "utf-8")
+    (home / f"{tag}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+
+
+def figures_of(home: Path, tag: str) -> CorpusFigures:
+    settings = {"corpus": {"near_duplicate_similarity": 1.0, "maximum_overlap": 1.0}}
+    partition = run_stage(Workspace(home, overrides=settings), raw_corpus.clean_corpus, tag, {}).partition
+    return partition.read_figures(CorpusFigures)
+
+
+def test_of_a_language_that_nobody_knows_the_figures_say_so_and_what_to_do(home: Path) -> None:
+    register(home, "bem", SWAHILI)
+    figures = figures_of(home, "bem")
+    assert (figures.identifiers, figures.funnel.kept) == (0, 5)
+    assert figures.advice.startswith(
+        "no identifier knows bem: any text of its script that is not English passes. Teach it"
+    )
+    register(home, "sw", SWAHILI)
+    figures = figures_of(home, "sw")
+    assert (figures.identifiers, figures.funnel.kept, figures.advice) == (2, 5, "")
+
+
+def test_text_that_is_refused_as_another_language_names_that_and_the_setting_that_helps(home: Path) -> None:
+    register(home, "zu", SWAHILI)
+    with pytest.raises(
+        StageError, match=r'is it Ours\? 5 of 5 documents were refused as sw: .*put identified_as = \["sw"\]'
+    ):
+        figures_of(home, "zu")
+    register(home, "zu", SWAHILI, 'identified_as = ["sw"]')
+    assert figures_of(home, "zu").funnel.kept == 5
+    register(home, "zu", SWAHILI, 'identified_as = ["swa"]')
+    with pytest.raises(InputError, match="identified_as of zu: no identifier has the label swa; they have ace, "):
+        figures_of(home, "zu")
+
+
+def test_what_the_identifiers_cannot_tell_a_language_from_is_named(home: Path) -> None:
+    indonesian = (
+        "Semua orang dilahirkan merdeka dan mempunyai martabat dan hak-hak yang sama. Mereka dikaruniai akal dan hati nurani "
+        "dan hendaknya bergaul satu sama lain dalam semangat persaudaraan. Setiap orang berhak atas kebebasan."
+    )
+    register(
+        home, "ms", [f"{indonesian} Bagian ke-{n}: {word}." for n, word in enumerate(("tanah", "air", "api", "udara"))]
+    )
+    figures = figures_of(home, "ms")
+    kept = figures.funnel.kept
+    assert figures.advice == (
+        f"{kept} of {kept} documents that were kept may as well be in id: the identifiers cannot tell ms from these. A model "
+        "that can: corpus.identification_model and identification_label"
+    )

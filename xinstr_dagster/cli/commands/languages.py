@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from xinstr_core.corpus.identification import Identifier
 from xinstr_core.corpus.sources import files_of, records_of
+from xinstr_core.corpus.voters import second_labels
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import CorpusSource, check_tag, get_language, read_languages, write_entry
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
@@ -77,6 +79,7 @@ def add_language(
     write_entry(registry, tag, {**values, **built_with})
     to = "" if seeds else " --to raw_corpus"
     console.print(f"added {plain(name)} ({tag}): build it with [bold]xinstr build {tag}{to}[/]")
+    _warn(Identifier(tag).advice)
 
 
 @commands.ending_with(*ORDINARY, name="fit")
@@ -96,10 +99,21 @@ def fit_language(
     workspace = Workspace(home_folder(), corpus=absolute(corpus) if corpus else None)
     language = workspace.language(tag)
     records = records_of(workspace.corpus_source(language), tag)
-    pack = fit_from_records(records, tag, language.script, workspace.settings(language).corpus)
+    identifier = Identifier(tag, language.identified_as)
+    identifier.check()
+    pack = fit_from_records(records, identifier, language.script, workspace.settings(language).corpus)
     path = (absolute_path(output) if output else workspace.home / "packs") / f"{tag}.toml"
     pack.write(path)
     console.print(f"{plain(language.name)}: fitted from {pack.documents} documents, written to {path}")
+    if pack.taught:
+        console.print(
+            f"the second identifier was taught {plain(language.name)}: it tells it from {len(second_labels())} others"
+        )
+    elif not identifier.knows:
+        _warn(
+            f"no identifier knows {tag}, and what was learned from this text would lose too much of it: any text of the script "
+            "that is not English passes. Give more text, or name a model that knows it: corpus.identification_model"
+        )
 
 
 @commands.ending_with(*ORDINARY, name="retire")
@@ -109,3 +123,8 @@ def retire_language(tag: Annotated[str, typer.Argument(help="language key")]) ->
     get_language(registry, tag)
     write_entry(registry, tag, {"retired": True})
     console.print(f"{tag} is retired: its data stays in data/")
+
+
+def _warn(advice: str) -> None:
+    if advice:
+        console.print(f"[yellow]{plain(advice)}[/]", soft_wrap=True, highlight=False)
