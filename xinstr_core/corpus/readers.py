@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from xinstr_core.text import as_utf8
 
 MAXIMUM_LINE_BYTES = 1_000_000  # a line is one document; the longest of 12,783 real ones has 16 kB
 _PIECE_BYTES = 1 << 16
+_TEXT_LINE = re.compile(r"[^\r\u2028\u2029]*(?:\r\n?|[\u2028\u2029])|[^\r\u2028\u2029]+")
 BROKEN_FILE = "broken_file"
 TEXT = "text"
 _SHOWN = Repr()  # of a record without text: enough to see what it has, however deep it is
@@ -197,7 +199,7 @@ def _read_csv(address: str, name: str, reading: Reading) -> Iterator[Record | Re
 def _read_text(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:
     block: list[str] = []
     start = ""
-    for place, line in _lines(address, name):
+    for place, line in _text_lines(address, name):
         if isinstance(line, str) and line.strip():
             start = start or place
             block.append(line)
@@ -209,6 +211,15 @@ def _read_text(address: str, name: str, reading: Reading) -> Iterator[Record | R
             yield line
     if block:
         yield reading.record(start, {TEXT: "".join(block).strip()})
+
+
+def _text_lines(address: str, name: str) -> Iterator[tuple[str, str | Reject]]:
+    """Lines of text, which end at carriage returns and Unicode's separators as well; these have the place of the whole."""
+    for place, line in _lines(address, name):
+        if isinstance(line, str) and any(end in line for end in "\r\u2028\u2029"):
+            yield from ((place, part) for part in _TEXT_LINE.findall(line))
+        else:
+            yield place, line
 
 
 def _read_parquet(address: str, name: str, reading: Reading) -> Iterator[Record | Reject]:

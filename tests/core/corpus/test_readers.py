@@ -137,6 +137,16 @@ def test_blocks_of_a_text_file_are_documents(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("end", ["\r", "\u2028", "\u2029"])
+def test_lines_of_a_text_file_end_at_carriage_returns_and_separators_too(tmp_path: Path, end: str) -> None:
+    content = end.join(["first line", "second ป่า", "", "third", "fourth", ""]) + f"{end}last\nline\n"
+    assert read(tmp_path, content.encode(), "sw.txt") == [
+        Record("sw.txt:1", {"text": f"first line{end}second ป่า"}),
+        Record("sw.txt:1", {"text": f"third{end}fourth"}),
+        Record("sw.txt:1", {"text": "last\nline"}),
+    ]
+
+
 def test_a_bad_line_of_a_text_file_is_a_reject(tmp_path: Path) -> None:
     found = read(tmp_path, b"one\n\n\xff\xfe\n\ntwo\n", "sw.txt")
     assert brief(found) == [("sw.txt:1", {"text": "one"}), ("sw.txt:3", "not_utf8"), ("sw.txt:5", {"text": "two"})]
