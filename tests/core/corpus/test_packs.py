@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xinstr_core.corpus import packs
+from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.identification import Identifier
 from xinstr_core.corpus.packs import (
     LEAST_DOCUMENTS,
@@ -23,8 +24,11 @@ from xinstr_core.corpus.packs import (
     letter_triples,
 )
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.corpus.rows import Document
 from xinstr_core.corpus.taught import TaughtLanguage
 from xinstr_core.errors import InputError, SettingsError
+from xinstr_core.languages import Language
+from xinstr_core.pocket.documents import draw_topics, write_document
 from xinstr_core.settings import CorpusSettings
 
 BUNDLED = ("bn", "eu", "fi", "hi", "id", "ne", "sw", "ta", "th", "tr", "ur", "vi")
@@ -207,6 +211,23 @@ def test_of_few_documents_a_limit_goes_half_of_the_way_from_the_loosest() -> Non
     for name, (loosest, _) in MINIMA.items():
         half = (getattr(many.minimum, name) + loosest) / 2
         assert getattr(few.minimum, name) == pytest.approx(half, abs=0.001), name
+
+
+@pytest.mark.parametrize("tag", ["sw", "bem"])
+def test_a_fit_on_one_half_keeps_no_less_of_the_other_than_no_pack(tag: str) -> None:
+    draw = random.Random(1)
+    texts = [write_document(topic, draw) for topic in draw_topics("sw", 70, draw)]
+    settings = CorpusSettings(minimum_characters=60)
+    language = Language(tag=tag, name="x", script="Latn")
+
+    def kept(pack: LanguagePack, texts: list[str]) -> int:
+        one = DocumentFilter(language, settings, pack)
+        found = (list(one.judge(Record("x", {"text": text}))) for text in texts)
+        return sum(any(isinstance(outcome, Document) for outcome in outcomes) for outcomes in found)
+
+    for own, other in ((texts[::2], texts[1::2]), (texts[1::2], texts[::2])):
+        fitted = fit_pack(own, Identifier(tag), "Latn", "", settings)
+        assert kept(fitted, other) >= kept(NO_PACK, other) > 30
 
 
 def test_text_of_another_language_is_not_fitted_to_and_the_message_names_what_it_is_and_what_helps() -> None:
