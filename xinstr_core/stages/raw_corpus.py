@@ -48,7 +48,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-@stage(gives=RAW_CORPUS, takes=(), version="8", settings=("corpus",), files=files, uses_model=False)
+@stage(gives=RAW_CORPUS, takes=(), version="9", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     one = _document_filter(run)
