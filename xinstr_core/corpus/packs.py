@@ -20,6 +20,7 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xinstr_core.corpus.identification import identify, knows
+from xinstr_core.corpus.learned_filter import FilterName, FittedFilter
 from xinstr_core.corpus.quality import measure, units
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.spans import cut_spans
@@ -95,6 +96,7 @@ class LanguagePack(BaseModel):
     minimum: Minima = Minima()
     stop_words: tuple[str, ...] = Field(default=(), description="the units that occur in most documents")
     profile: tuple[str, ...] = Field(default=(), description="the most frequent letter triples")
+    filters: dict[FilterName, FittedFilter] = Field(default={}, description="learned filters, by what they refuse")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -105,7 +107,7 @@ class LanguagePack(BaseModel):
             raise SettingsError(f"{path}: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
-            sections: dict[str, type[BaseModel]] = {"maximum": Maxima, "minimum": Minima}
+            sections: dict[str, type[BaseModel]] = {"maximum": Maxima, "minimum": Minima, "filters": FittedFilter}
             known = sections.get(str(first["loc"][0]), cls).model_fields
             raise SettingsError(
                 f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(known)}"
@@ -118,7 +120,7 @@ class LanguagePack(BaseModel):
                 "Fitted by `xinstr languages fit`; edit it as you like. What each measure is: xinstr_core/corpus/quality.py"
             )
         )
-        for key, value in self.model_dump().items():
+        for key, value in self.model_dump(exclude=None if self.filters else {"filters"}).items():
             if isinstance(value, tuple):
                 words = tomlkit.array()
                 words.extend(value)

@@ -41,6 +41,8 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
         "pack": workspace.pack_file(language),
         "identification model": workspace.identification_model(language),
         **{f"evaluation {number}": path for number, path in enumerate(workspace.evaluation_files(language))},
+        **{f"refuse list {number}": path for number, path in enumerate(workspace.refuse_files(language))},
+        **{f"filter {name}": path for name, path in workspace.weights_files(language).items()},
     }
 
 
@@ -126,4 +128,6 @@ def _document_filter(run: StageRun) -> DocumentFilter:
         run.workspace.pack(run.language),
         index,
         voter,
+        run.workspace.refuse_lists(run.language),
+        run.workspace.learned_filters(run.language),
     )
