@@ -39,8 +39,8 @@ _PENALTY = 10.0  # inverse strength; of 1, 10 and 100 the best on spam of anothe
 # Shares of a crawl that are taken for unwanted, round by round.
 _SHARES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.12, 0.09, 0.07, 0.05, 0.04, 0.03, 0.02)
 _APART = 5.0  # log-odds between the median of what was taken for unwanted and 0.98 of the rest, all held out
-_LAST_ROUNDS = 3
-_LEAST_BAD = 8  # documents of a part: halves of it are held out in turn
+_LAST_ROUNDS = 8  # at most: most parts are whole after two
+_LEAST_BAD = 8  # documents of a part: five Turkish treaties are a formula, too
 _SIMILARITY = 0.8  # of near-duplicates, as everywhere
 
 
@@ -117,9 +117,11 @@ def fit_filter(
     if bad is None:
         return None
     scores, others = sides.held_out_scores(bad)
-    threshold = _threshold(scores, may_lose)
+    rest = np.setdiff1d(np.arange(len(unwanted)), bad)
+    # What is left of a crawl is good, too, for all that is known: neither side may lose more.
+    threshold = max(_threshold(side, may_lose) for side in (scores, others[rest]) if len(side))
     lost = scores > threshold
-    model = sides.train(np.setdiff1d(np.arange(len(unwanted)), bad), bad)
+    model = sides.train(rest, bad)
     weights = _WHOLE * sides.rarity.diagonal() * model.coef_[0]
     scale = float(np.abs(weights).max()) / _LARGEST_WEIGHT
     hits, misses = int((others[bad] > threshold).sum()), int(lost.sum())
@@ -176,8 +178,12 @@ class _Sides:
         """Log-odds of the rows of both sides, each by a classifier that saw nothing of their fold."""
         scores, others = np.zeros(self.good.shape[0]), np.zeros(self.other.shape[0])
         rest = np.setdiff1d(np.arange(len(others)), bad)
-        for fold in np.union1d(self.good_folds, self.other_folds):
-            held, others_held = self.good_folds == fold, self.other_folds == fold
+        other_folds = self.other_folds
+        if len(np.unique(other_folds[bad])) == 1:  # of one site: without it nothing would be left to learn from
+            other_folds = np.arange(len(others)) % _FOLDS
+            other_folds[bad] = np.arange(len(bad)) % _FOLDS
+        for fold in range(_FOLDS):
+            held, others_held = self.good_folds == fold, other_folds == fold
             model = self.train(rest[~others_held[rest]], bad[~others_held[bad]], ~held)
             for matrix, out, rows in ((self.good, scores, held), (self.other, others, others_held)):
                 if rows.any():
@@ -195,14 +201,23 @@ class _Sides:
         for number, share in enumerate(_SHARES):
             scores = self._crawl_scores(bad, rest, number)
             if len(rest) and np.median(scores[bad]) - np.quantile(scores[rest], 0.98) >= _APART:
-                for more in range(_LAST_ROUNDS):
-                    scores = self._crawl_scores(bad, rest, len(_SHARES) + more)
-                    bad, rest = rows[scores > 0], rows[scores <= 0]
-                return bad
+                return self._grown(bad, rest)
             order = np.argsort(-scores, kind="stable")
             count = max(_LEAST_BAD, round(share * len(rows)))
             bad, rest = order[:count], order[count:]
         return None
+
+    def _grown(self, bad: Any, rest: Any) -> Any:
+        """What is likelier unwanted than not, when that is asked again until nothing changes; None of a handful."""
+        rows = np.arange(self.other.shape[0])
+        for number in range(_LAST_ROUNDS):
+            scores = self._crawl_scores(bad, rest, number)
+            before, bad, rest = bad, rows[scores > 0], rows[scores <= 0]
+            if len(bad) < _LEAST_BAD:
+                return None
+            if np.array_equal(np.sort(before), bad):
+                break
+        return bad
 
     def _crawl_scores(self, bad: Any, rest: Any, seed: int) -> Any:
         """Log-odds of the crawl's rows, each by a classifier that saw one half of it and not the row."""
@@ -243,7 +258,7 @@ def _rarity(*sides: Any) -> Any:
 
 def _threshold(scores: Any, may_lose: float) -> float:
     """The least limit that no more than this share of the scores is above."""
-    return round(float(np.quantile(scores, 1 - may_lose, method="higher")), 4) + 1e-4
+    return float(np.ceil(1e4 * np.quantile(scores, 1 - may_lose, method="higher")) / 1e4)
 
 
 def _folds(samples: Sequence[Sample]) -> Any:

@@ -10,6 +10,7 @@ from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.filter_fitting import QUALITY, Fit, fit_filters
 from xinstr_core.corpus.learned_filter import check_filter_name, write_filter
 from xinstr_core.corpus.packs import LanguagePack
+from xinstr_core.corpus.personal_data import shown
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.sources import files_of, records_of
 from xinstr_core.errors import SettingsError
@@ -91,4 +92,4 @@ def _said(name: str, fit: Fit | None) -> Iterator[str]:
         yield "  all trusted text names one source: what good text of others loses is not known. Give text of several"
     if fit.crawl_refused is not None:
         yield f"  it refuses {fit.crawl_refused:.3f} of the crawl. Read some of it, whether it deserves that:"
-    yield from (f"  - {text[:_EXAMPLE_CHARACTERS]}" for text in fit.refused[:_EXAMPLES])
+    yield from (f"  - {shown(text[:_EXAMPLE_CHARACTERS], _EXAMPLE_CHARACTERS)}" for text in fit.refused[:_EXAMPLES])
