@@ -39,7 +39,7 @@ _PENALTY = 10.0  # inverse strength; of 1, 10 and 100 the best on spam of anothe
 # Shares of a crawl that are taken for unwanted, round by round.
 _SHARES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.12, 0.09, 0.07, 0.05, 0.04, 0.03, 0.02)
 _APART = 5.0  # log-odds between the median of what was taken for unwanted and 0.98 of the rest, all held out
-_LAST_ROUNDS = 8  # at most: most parts are whole after two
+_LAST_ROUNDS = 20  # at most: most parts are whole after two, one of half a crawl took ten
 _LEAST_BAD = 8  # documents of a part: five Turkish treaties are a formula, too
 _SIMILARITY = 0.8  # of near-duplicates, as everywhere
 
