@@ -46,6 +46,14 @@ class CorpusSettings(Section):
         default=(),
         description="files of evaluation text, relative to languages.toml; `{language}` in a name is the language's key",
     )
+    refuse_domains: tuple[str, ...] = Field(
+        default=(),
+        description="sites whose pages are refused, with all below them; `@sites.txt` takes a file beside languages.toml with one a line, such as a public block list",
+    )
+    refuse_words: tuple[str, ...] = Field(
+        default=(),
+        description="words and phrases with which a page is refused, as whole words and in any case; `@words.txt` takes a file with one a line",
+    )
     near_duplicate_similarity: float = Field(
         default=0.8,
         gt=0,

@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.corpus.learned_filter import LearnedFilter, read_filter, weights_file
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack, bundled_pack
+from xinstr_core.corpus.refuse_lists import RefuseLists, list_entries, list_files
 from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.precision import ChosenPrecision, Precision, choose_precision
@@ -119,6 +121,28 @@ class Workspace:
         """What documents of the language look like; the loosest limits for a language without a pack."""
         path = self.pack_file(language)
         return LanguagePack.read(path) if path else NO_PACK
+
+    def learned_filters(self, language: Language) -> tuple[LearnedFilter, ...]:
+        """The filters that were fitted for the language; none for most."""
+        path = self.pack_file(language)
+        return tuple(read_filter(path, *one) for one in self.pack(language).filters.items()) if path else ()
+
+    def weights_files(self, language: Language) -> dict[str, Path]:
+        """Where the weights of its learned filters are, by name."""
+        path = self.pack_file(language)
+        files = {name: weights_file(path, name) for name in self.pack(language).filters} if path else {}
+        return {name: file for name, file in files.items() if file.is_file()}
+
+    def refuse_lists(self, language: Language) -> RefuseLists:
+        """The sites and words that its settings refuse."""
+        corpus = self.settings(language).corpus
+        domains, words = (list_entries(found, self.home) for found in (corpus.refuse_domains, corpus.refuse_words))
+        return RefuseLists.of(domains, words, language.script)
+
+    def refuse_files(self, language: Language) -> list[Path]:
+        """The files that these lists name."""
+        corpus = self.settings(language).corpus
+        return list_files((*corpus.refuse_domains, *corpus.refuse_words), self.home)
 
     def identification_model(self, language: Language) -> Path | None:
         """The further voter's model file, for a language that has a label in it."""

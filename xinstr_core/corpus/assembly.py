@@ -22,7 +22,7 @@ from xinstr_core.corpus.personal_data import shown
 from xinstr_core.corpus.recurring import recurring_lines, recurring_shares
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.identity import KEY_LENGTH
-from xinstr_core.schemas.raw_corpus import DOCUMENTS, DUPLICATES, REJECTED
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, DUPLICATES, LEARNED, REJECTED
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.store import TableWriter, read_parquet
 
@@ -198,7 +198,9 @@ def _refused(documents: pl.DataFrame, reasons: Sequence[tuple[str, str, str]]) -
         ("reason", "value", "threshold"), zip(*reasons, strict=True) if reasons else ((), (), ()), strict=True
     )
     return (
-        documents.select("language", "place", excerpt=pl.Series(excerpts, dtype=pl.String))
+        documents.select(
+            "language", "place", *(column.name for column in LEARNED), excerpt=pl.Series(excerpts, dtype=pl.String)
+        )
         .with_columns(pl.Series(name, values, dtype=pl.String) for name, values in columns)
         .select(REJECTED.schema.names())
     )

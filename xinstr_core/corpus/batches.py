@@ -70,7 +70,8 @@ class BatchJudge:
         return rows.with_columns(pl.Series("signature", digests, dtype=_SIGNATURE))
 
     def _rejects(self, rejects: list[Reject]) -> pl.DataFrame:
-        return REJECTED.frame([reject_row(self.filter.language.tag, reject) for reject in rejects])
+        unscored = {"learned_filter": None, "learned_score": None}
+        return REJECTED.frame([unscored | reject_row(self.filter.language.tag, reject) for reject in rejects])
 
 
 def _content(batch: Sequence[Record | Reject]) -> str:

@@ -12,11 +12,13 @@ from xinstr_core.corpus.contamination import EvaluationIndex
 from xinstr_core.corpus.damage import damage, with_encoding_repaired
 from xinstr_core.corpus.foreign import ForeignParts
 from xinstr_core.corpus.identification import Identification, Identifier
+from xinstr_core.corpus.learned_filter import LearnedFilter, verdict
 from xinstr_core.corpus.machine_text import machine_cue
 from xinstr_core.corpus.packs import NO_PACK, LanguagePack
 from xinstr_core.corpus.quality import Features, measure
 from xinstr_core.corpus.readers import Record, Reject
-from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, Document
+from xinstr_core.corpus.refuse_lists import NO_LISTS, RefuseLists
+from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, Document, ScoredReject
 from xinstr_core.corpus.spans import Span, cut_around, cut_spans
 from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.identity import document_key
@@ -50,6 +52,8 @@ class DocumentFilter:
     pack: LanguagePack = NO_PACK
     evaluation: EvaluationIndex | None = None
     voter: ModelVoter | None = None
+    lists: RefuseLists = NO_LISTS
+    filters: tuple[LearnedFilter, ...] = ()
 
     def judge(self, record: Record) -> Iterator[Document | Reject]:
         """The documents and rejects that a record gives; what a table shows of a reject is masked there (rows.py)."""
@@ -105,6 +109,8 @@ class DocumentFilter:
         licence, accepted = self._licence(record), self.settings.licences
         if accepted and _plain_name(licence) not in map(_plain_name, accepted):
             return "licence", licence, ", ".join(accepted)
+        if listed := self.lists.find((_string(record, "url"), _string(record, "source")), text):
+            return listed
         if found := damage(text, self.language.script):
             return found
         if cue := machine_cue(text, self.language.tag):
@@ -152,6 +158,9 @@ class DocumentFilter:
             return reject("unrelated_sentences", features.cohesion_share, pack.minimum.cohesion_share)
         if self.evaluation and (name := self.evaluation.find(text)):
             return reject("evaluation_text", name, "")
+        learned = verdict(text, self.filters)
+        if learned and learned.is_refused:
+            return ScoredReject.of(reject(learned.reason, learned.score, learned.threshold), learned)
         # Last, since it is said of a text of which nothing worse can be said.
         if len(text) > settings.maximum_characters:
             return reject("too_long_paragraph", len(text), settings.maximum_characters)
@@ -169,6 +178,8 @@ class DocumentFilter:
             lid_label=identified.label,
             lid_score=round(score, 4),
             features=features,
+            learned_filter=learned.name if learned else None,
+            learned_score=learned.score if learned else None,
         )
 
     def _score(self, identified: Identification, text: str) -> float:

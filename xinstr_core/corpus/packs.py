@@ -21,6 +21,7 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xinstr_core.corpus.identification import UNKNOWN, Identification, Identifier
+from xinstr_core.corpus.learned_filter import FilterName, FittedFilter
 from xinstr_core.corpus.quality import measure, units
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.spans import cut_spans
@@ -101,6 +102,7 @@ class LanguagePack(BaseModel):
         default=(), description="the most frequent letter triples: with which letters it is spelled"
     )
     taught: TaughtLanguage | None = Field(default=None, description="what the second voter learned of the language")
+    filters: dict[FilterName, FittedFilter] = Field(default={}, description="learned filters, by what they refuse")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -111,7 +113,12 @@ class LanguagePack(BaseModel):
             raise SettingsError(f"{path}: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
-            sections: dict[str, type[BaseModel]] = {"maximum": Maxima, "minimum": Minima, "taught": TaughtLanguage}
+            sections: dict[str, type[BaseModel]] = {
+                "maximum": Maxima,
+                "minimum": Minima,
+                "taught": TaughtLanguage,
+                "filters": FittedFilter,
+            }
             known = sections.get(str(first["loc"][0]), cls).model_fields
             raise SettingsError(
                 f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(known)}"
@@ -124,7 +131,8 @@ class LanguagePack(BaseModel):
                 "Fitted by `xinstr languages fit`; edit it as you like. What each measure is: xinstr_core/corpus/quality.py"
             )
         )
-        for key, value in self.model_dump(mode="json").items():
+        empty = None if self.filters else {"filters"}
+        for key, value in self.model_dump(mode="json", exclude=empty).items():
             if value is not None:
                 document[key] = value
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xinstr_core.corpus.learned_filter import Verdict
 from xinstr_core.corpus.personal_data import shown
 from xinstr_core.corpus.quality import Features
 from xinstr_core.corpus.readers import Reject
@@ -28,6 +29,8 @@ class Document:
     lid_label: str
     lid_score: float
     features: Features
+    learned_filter: str | None = None
+    learned_score: float | None = None
 
     def row(self, language: str) -> dict[str, object]:
         """The document as a row of the table DOCUMENTS."""
@@ -39,3 +42,15 @@ def reject_row(language: str, reject: Reject) -> dict[str, object]:
     """The reject as a row of a table of REJECT_COLUMNS, whoever refused it: no personal data is shown."""
     texts = {name: shown(getattr(reject, name), EXCERPT_CHARACTERS) for name in ("excerpt", "value")}
     return {"language": language, **vars(reject), **texts}
+
+
+@dataclass(frozen=True)
+class ScoredReject(Reject):
+    """A span that a learned filter refuses."""
+
+    learned_filter: str | None = None
+    learned_score: float | None = None
+
+    @classmethod
+    def of(cls, reject: Reject, verdict: Verdict) -> ScoredReject:
+        return cls(**vars(reject), learned_filter=verdict.name, learned_score=verdict.score)

@@ -29,6 +29,18 @@ FEATURES = tuple(
         "cohesion_share": "other words that a sentence before has as well; 1 for fewer than ten sentences",
     }.items()
 )
+# Of the filters that were fitted for the language, the one that speaks most against a text (corpus/learned_filter.py).
+LEARNED = (
+    Column(
+        "learned_filter", pl.String, "which learned filter the score is of; null where none was asked", nullable=True
+    ),
+    Column(
+        "learned_score",
+        pl.Float64,
+        "log-odds of being what that filter refuses; the limit is in the pack; null where none was asked",
+        nullable=True,
+    ),
+)
 
 DOCUMENTS = Table(
     ASSET,
@@ -61,6 +73,7 @@ DOCUMENTS = Table(
             maximum=1,
         ),
         *FEATURES,
+        *LEARNED,
     ),
     view=ASSET,
     sample=("doc_id", "text", "lid_score"),
@@ -78,7 +91,7 @@ REJECTED = Table(
     ASSET,
     "rejected",
     "Documents and spans that were refused, each with its first reason.",
-    REJECT_COLUMNS,
+    (*REJECT_COLUMNS, *LEARNED),
     view="rejected_documents",
 )
 DUPLICATES = Table(

@@ -45,10 +45,12 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
         "pack": workspace.pack_file(language),
         "identification model": workspace.identification_model(language),
         **{f"evaluation {number}": path for number, path in enumerate(workspace.evaluation_files(language))},
+        **{f"refuse list {number}": path for number, path in enumerate(workspace.refuse_files(language))},
+        **{f"filter {name}": path for name, path in workspace.weights_files(language).items()},
     }
 
 
-@stage(gives=RAW_CORPUS, takes=(), version="9", settings=("corpus",), files=files, uses_model=False)
+@stage(gives=RAW_CORPUS, takes=(), version="10", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     one = _document_filter(run)
@@ -163,6 +165,14 @@ def _document_filter(run: StageRun) -> DocumentFilter:
     index = RunIndex(evaluation, run.language.script) if evaluation else None
     if index:
         index.check()
-    judge = DocumentFilter(run.language, run.settings.corpus, run.workspace.pack(run.language), index, voter)
+    judge = DocumentFilter(
+        run.language,
+        run.settings.corpus,
+        run.workspace.pack(run.language),
+        index,
+        voter,
+        run.workspace.refuse_lists(run.language),
+        run.workspace.learned_filters(run.language),
+    )
     judge.identifier.check()
     return judge

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
@@ -19,6 +20,8 @@ from warcio.warcwriter import WARCWriter
 from tests.core.conftest import Killed
 from xinstr_core.corpus import batches
 from xinstr_core.corpus.documents import DocumentFilter
+from xinstr_core.corpus.learned_filter import BUCKET_BITS, FittedFilter, LearnedFilter, buckets, write_filter
+from xinstr_core.corpus.packs import LanguagePack, bundled_pack
 from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject
 from xinstr_core.corpus.rows import Document
 from xinstr_core.errors import InputError, StageError
@@ -111,6 +114,42 @@ def test_the_bytes_are_the_same_whatever_the_number_of_workers(build: Build, hom
     (one.path / "manifest.json").unlink()
     assert contents(build(workers=2)) == before
     assert multiprocessing.active_children() == []
+
+
+def test_a_learned_filter_is_part_of_what_a_corpus_depends_on(build: Build, home: Path, lines: list[bytes]) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    before = build()
+    assert before.read("documents")["learned_score"].is_null().all()
+    unwanted = before.read("documents")["text"][0]
+    weights = np.zeros(1 << BUCKET_BITS, dtype=np.int16)
+    weights[buckets(unwanted)] = 1000
+    told = {"threshold": 0.5, "intercept": -1, "scale": 0.002, "weights": "", "may_lose": 0.02}
+    fitted = FittedFilter(**told, trusted=1, unwanted=1, lost=0, precision=1, recall=1)
+    pack = home / "packs" / "sw.toml"
+    known = LanguagePack.read(bundled_pack("sw") or pack)
+    filters = {"gambling": write_filter(pack, LearnedFilter("gambling", fitted, weights))}
+    known.model_copy(update={"filters": filters}).write(pack)
+
+    one = build()
+    rejected = one.read("rejected").filter(reason="learned_gambling")
+    assert one.fingerprint != before.fingerprint
+    assert unwanted.startswith(tuple(rejected["excerpt"])) and set(rejected["learned_filter"]) == {"gambling"}
+    assert rejected["learned_score"].min() > 0.5 >= one.read("documents")["learned_score"].max()
+
+
+def test_lists_of_sites_and_words_are_part_of_what_a_corpus_depends_on(
+    build: Build, home: Path, lines: list[bytes]
+) -> None:
+    pages = [{"text": TEXT, "url": f"https://{site}/1"} for site in ("a.example", "b.example", "m.c.example")]
+    (home / "sw.jsonl").write_text("".join(f"{json.dumps(page)}\n" for page in pages), "utf-8")
+    (home / "sites.txt").write_text("a.example\n", "utf-8")
+    lists = {"corpus": {"refuse_domains": ["@sites.txt", "c.example"], "near_duplicate_similarity": 1.0}}
+    first = build(**lists)
+    refused = first.read("rejected").filter(reason="refused_domain")
+    assert refused.select("place", "value").rows() == [("sw.jsonl:1", "a.example"), ("sw.jsonl:3", "c.example")]
+    (home / "sites.txt").write_text("b.example\n", "utf-8")
+    second = build(**lists)
+    assert second.read("rejected").filter(reason="refused_domain")["place"].to_list() == ["sw.jsonl:2", "sw.jsonl:3"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -231,7 +270,7 @@ def test_a_line_of_100_megabytes_is_refused_without_being_held(build: Build, hom
     finally:
         tracemalloc.stop()
     assert partition.read("documents")["place"].to_list() == ["sw.jsonl:2"]
-    assert partition.read("rejected").rows() == [
+    assert partition.read("rejected").drop("learned_filter", "learned_score").rows() == [
         ("sw", "sw.jsonl:1", "line_too_long", f"{(100 << 20) + 13} bytes", f"{MAXIMUM_LINE_BYTES} bytes", "")
     ]
 

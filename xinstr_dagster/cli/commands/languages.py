@@ -92,9 +92,23 @@ def fit_language(
     output: Annotated[
         str, typer.Option(callback=not_empty, help="folder of the pack; packs/ beside languages.toml unless told")
     ] = "",
+    crawl: Annotated[
+        str, typer.Option(callback=not_empty, help="text as it was crawled: learn to refuse what stands apart in it")
+    ] = "",
+    unwanted: Annotated[
+        list[str] | None,
+        typer.Option(help="examples of what to refuse, such as gambling=casino-pages.jsonl; may be repeated"),
+    ] = None,
+    may_lose: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="share of the trusted documents that a learned filter may cost")
+    ] = 0.02,
 ) -> None:
-    """Fit the limits, stop words and profile of a language to text of its own, in a file to read and edit."""
+    """Fit the limits, stop words and profile of a language to text of its own, in a file to read and edit.
+
+    With --crawl or --unwanted also filters that are learned from the difference; those that the pack had stay.
+    """
     from xinstr_core.corpus.packs import fit_from_records
+    from xinstr_dagster.cli.learned_filters import with_filters
 
     workspace = Workspace(home_folder(), corpus=absolute(corpus) if corpus else None)
     language = workspace.language(tag)
@@ -103,7 +117,7 @@ def fit_language(
     identifier.check()
     pack = fit_from_records(records, identifier, language.script, workspace.settings(language).corpus)
     path = (absolute_path(output) if output else workspace.home / "packs") / f"{tag}.toml"
-    pack.write(path)
+    with_filters(pack, path, workspace, language, crawl, unwanted or [], may_lose).write(path)
     console.print(f"{plain(language.name)}: fitted from {pack.documents} documents, written to {path}")
     if pack.taught:
         console.print(
