@@ -19,7 +19,8 @@ from real_text import DATA, document_filter
 from spam_text import KINDS, spam
 
 from xinstr_core.corpus.documents import DocumentFilter
-from xinstr_core.corpus.filter_fitting import MAY_LOSE, Fit, Sample, fit_filter, sample
+from xinstr_core.corpus.filter_fitting import MAY_LOSE, Fit, fit_filter, sample
+from xinstr_core.corpus.filter_sides import Sample
 from xinstr_core.corpus.learned_filter import verdict
 from xinstr_core.corpus.readers import Record
 
@@ -87,13 +88,15 @@ def language_table(language: str) -> None:
         f"| learned from | unwanted | trusted lost | at worst, of a source | {' | '.join(unseen)} |\n|{'---|' * (4 + len(unseen))}"
     )
     for count in IN_THE_CRAWL:
-        fit = fit_filter("quality", trusted, [*crawl, *written[:count]], MAY_LOSE, crawled=True)
+        fit = fit_filter("quality", trusted, [], [*crawl, *written[:count]], MAY_LOSE)
         print(row(f"crawl with {count} pages of spam", fit, unseen), flush=True)
-    fit = fit_filter("quality", trusted, [*crawl, *written[:40], *first["spun"]], MAY_LOSE, crawled=True)
+    fit = fit_filter("quality", trusted, [], [*crawl, *written[:40], *first["spun"]], MAY_LOSE)
     print(row(f"crawl with 40 and {len(first['spun'])} spun", fit, unseen), flush=True)
     for kind in KINDS:
-        fit = fit_filter(kind, trusted, first[kind], MAY_LOSE, crawled=False)
+        fit = fit_filter(kind, trusted, first[kind], [], MAY_LOSE)
         print(row(f"examples: {kind}", fit, unseen), flush=True)
+        beside = fit_filter(kind, trusted, first[kind], [*crawl, *written[:40]], MAY_LOSE)
+        print(row(f"examples: {kind}, and the crawl with 40", beside, unseen), flush=True)
         if fit and kind == "gambling":
             print_cost(judge, fit, corpus)
 

@@ -65,7 +65,7 @@ def test_filters_are_fitted_said_written_and_kept(run: Run, tmp_path: Path, caps
         in said
     )
     assert "filter gambling: 80 trusted documents against 60 examples. Held out: recall 1.000" in said
-    assert "of 2 sources, each held out whole" in said and "Read some of it" in said
+    assert "of 2 sources, each held out whole" in said and "Read whether that deserves it" in said
     pack = LanguagePack.read(tmp_path / "packs" / "wo.toml")
     assert sorted(pack.filters) == ["gambling", "quality"]
     assert sorted(path.name for path in (tmp_path / "packs").iterdir()) == [

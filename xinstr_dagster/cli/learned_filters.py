@@ -90,6 +90,13 @@ def _said(name: str, fit: Fit | None) -> Iterator[str]:
         yield f"  of {len(fit.lost_by_domain)} sources, each held out whole, {worst} loses most: {fit.lost_by_domain[worst]:.3f}"
     else:
         yield "  all trusted text names one source: what good text of others loses is not known. Give text of several"
+    if fit.lost:
+        yield "  Read whether these trusted documents deserve it:"
+        yield from map(_excerpt, fit.lost[:_EXAMPLES])
     if fit.crawl_refused is not None:
-        yield f"  it refuses {fit.crawl_refused:.3f} of the crawl. Read some of it, whether it deserves that:"
-    yield from (f"  - {shown(text[:_EXAMPLE_CHARACTERS], _EXAMPLE_CHARACTERS)}" for text in fit.refused[:_EXAMPLES])
+        yield f"  it refuses {fit.crawl_refused:.3f} of the crawl. Read whether that deserves it:"
+        yield from map(_excerpt, fit.refused[:_EXAMPLES])
+
+
+def _excerpt(text: str) -> str:
+    return f"  - {shown(text[:_EXAMPLE_CHARACTERS], _EXAMPLE_CHARACTERS)}"

@@ -11,7 +11,8 @@ import pytest
 
 from tests.core.corpus.conftest import FINNISH, SECOND, SETTINGS, TEXT, WOLOF, judge, reasons, text
 from xinstr_core.corpus.documents import DocumentFilter
-from xinstr_core.corpus.filter_fitting import Fit, Sample, fit_filter, fit_filters, sample
+from xinstr_core.corpus.filter_fitting import Fit, fit_filter, fit_filters, sample
+from xinstr_core.corpus.filter_sides import Sample
 from xinstr_core.corpus.learned_filter import (
     BUCKET_BITS,
     FittedFilter,
@@ -140,7 +141,7 @@ def test_a_pack_names_no_filter_outside_its_folder(tmp_path: Path, name: str) ->
 # Texts of made-up words: of every source some of its own, and some that all share.
 DRAW = random.Random(1)
 COMMON = text(40, DRAW).split()
-WORDS = {name: text(40, DRAW).split() for name in ("news", "tales", "guides", "spam")}
+WORDS = {name: text(40, DRAW).split() for name in ("news", "tales", "guides", "spam", "adverts")}
 
 
 def samples(topic: str, count: int, domain: str = "", seed: int = 0) -> list[Sample]:
@@ -166,38 +167,57 @@ def shares_refused(fit: Fit, *sides: list[Sample]) -> list[float]:
 
 
 def test_examples_are_told_from_trusted_text_of_sources_that_were_held_out() -> None:
-    fit = fit_filter("gambling", TRUSTED, samples("spam", 50), 0.02, crawled=False)
+    fit = fit_filter("gambling", TRUSTED, samples("spam", 50), [], 0.02)
     assert fit is not None
     fitted = fit.filter.fitted
     assert (fitted.trusted, fitted.unwanted, fitted.recall, fit.crawl_refused) == (100, 50, 1.0, None)
     assert fitted.lost <= 0.02 and fitted.precision >= 0.96
     assert [*fit.lost_by_domain] == ["news.example", "guides.example", "tales.example"] or len(fit.lost_by_domain) == 3
     assert shares_refused(fit, UNSEEN, articles(30)) == [1.0, 0.0]
-    again = fit_filter("gambling", TRUSTED, samples("spam", 50), 0.02, crawled=False)
+    again = fit_filter("gambling", TRUSTED, samples("spam", 50), [], 0.02)
     assert again is not None and again.filter.weights.tobytes() == fit.filter.weights.tobytes()
     assert again.filter.fitted == fitted
 
 
 def test_of_a_crawl_what_stands_apart_is_learned_and_not_its_topic() -> None:
     good = [*articles(60), *samples("news", 10, seed=2), *samples("tales", 10, seed=2)]
-    fit = fit_filter("quality", TRUSTED, [*good, *samples("spam", 12)], 0.02, crawled=True)
+    fit = fit_filter("quality", TRUSTED, [], [*good, *samples("spam", 12)], 0.02)
     assert fit is not None
-    assert fit.filter.fitted.unwanted == 12 and fit.crawl_refused == pytest.approx(12 / 92, abs=0.03)
-    assert shares_refused(fit, UNSEEN, articles(30, seed=3)) == [1.0, 0.0]
+    assert fit.filter.fitted.unwanted == 12
+    assert fit.crawl_refused is not None and 12 / 92 <= fit.crawl_refused <= 12 / 92 + 0.1
+    refused, lost = shares_refused(fit, UNSEEN, articles(60, seed=3))
+    assert refused == 1.0 and lost < 0.1
     assert all(any(word in WORDS["spam"] for word in shown.split()) for shown in fit.refused[:12])
+
+
+def test_several_kinds_of_unwanted_pages_are_found_in_a_crawl() -> None:
+    crawl = [*articles(60), *samples("spam", 20), *samples("adverts", 14)]
+    fit = fit_filter("quality", TRUSTED, [], crawl, 0.02)
+    assert fit is not None and fit.filter.fitted.unwanted == 34
+    assert shares_refused(fit, UNSEEN, samples("adverts", 30, seed=1)) == [1.0, 1.0]
 
 
 def test_of_a_crawl_of_good_pages_nothing_is_learned() -> None:
     good = [*articles(60), *samples("news", 10, seed=2), *samples("tales", 10, seed=2)]
-    assert fit_filter("quality", TRUSTED, good, 0.02, crawled=True) is None
+    assert fit_filter("quality", TRUSTED, [], good, 0.02) is None
+
+
+def test_beside_a_crawl_examples_do_not_teach_what_they_are_about() -> None:
+    about = articles(60, seed=4)
+    spun = [Sample(f"{one.text} {' '.join(WORDS['spam'][:20])}", f"{n % 5}.example") for n, one in enumerate(about)]
+    fit = fit_filter("spun", TRUSTED, spun, [*articles(80, seed=5), *samples("spam", 5)], 0.02)
+    assert fit is not None
+    assert shares_refused(fit, articles(30, seed=6)) == [0.0]
+    assert (fit.filter.fitted.unwanted, fit.filter.fitted.recall) == (60, 1.0)
+    assert fit.crawl_refused is not None and len(fit.refused) == round(85 * fit.crawl_refused)
 
 
 @pytest.mark.parametrize(
-    ("trusted", "spam", "said"), [(40, 60, "40 documents of trusted text"), (60, 9, "9 documents of adult")]
+    ("trusted", "spam", "said"), [(40, 60, "40 documents of trusted text"), (60, 9, "9 documents of examples")]
 )
 def test_too_few_documents_are_an_error(trusted: int, spam: int, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        fit_filter("adult", samples("news", trusted), samples("spam", spam), 0.02, crawled=False)
+        fit_filter("adult", samples("news", trusted), samples("spam", spam), [], 0.02)
 
 
 def test_what_the_other_checks_refuse_and_copies_are_not_learned_from() -> None:
