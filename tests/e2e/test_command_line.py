@@ -198,8 +198,8 @@ def test_a_language_outside_the_pocket_world_needs_files(xinstr: CommandLine) ->
 
 
 def test_a_file_of_another_suffix_is_not_taken_for_a_folder(xinstr: CommandLine) -> None:
-    (xinstr.home / "x.csv").write_text("a,b", "utf-8")
-    assert_one_line(xinstr, ["build", "sw", "--corpus", str(xinstr.home / "x.csv")], "cannot read .csv")
+    (xinstr.home / "x.docx").write_text("a,b", "utf-8")
+    assert_one_line(xinstr, ["build", "sw", "--corpus", str(xinstr.home / "x.docx")], "cannot read .docx")
 
 
 def test_lineage_of_an_unknown_pair_is_one_line(xinstr: CommandLine) -> None:

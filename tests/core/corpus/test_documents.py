@@ -189,7 +189,8 @@ def test_a_lone_surrogate_beside_the_text_never_reaches_a_table(field: str) -> N
 def test_documents_and_rejects_fit_their_tables() -> None:
     document, reject = judge({"text": TEXT}, {"text": "x\x00"})
     rows = frame([document.row("sw")], DOCUMENTS.schema)
-    rejects = frame([{"language": "sw", **vars(reject)}], REJECTED.schema)
+    unscored = {"learned_filter": None, "learned_score": None}
+    rejects = frame([{"language": "sw", **vars(reject), **unscored}], REJECTED.schema)
     assert rows.row(0, named=True)["doc_id"] == document_key("sw", TEXT)
     assert rejects.row(0, named=True)["reason"] == "not_text"
 
