@@ -141,11 +141,7 @@ def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> Sta
     rejects = [reject_row(run.language.tag, one) for one in outcomes if isinstance(one, Reject)]
     reasons = Counter(str(reject["reason"]) for reject in rejects)
     if not seeds:
-        advice = "; set seeds.translator to a translation model" if reasons["needs_translation"] else ""
-        raise InputError(
-            f"{path} gave no seed pair ({dict(reasons)}): records need instruction and response, or another layout that "
-            f"README.md lists{advice}"
-        )
+        raise InputError(f"{path} gave no seed pair{_of_what(reasons, run.language)}")
     origins = Counter(str(seed["origin"]) for seed in seeds)
     return StageOutput(
         tables={SEEDS.name: SEEDS.frame(seeds), REJECTED.name: REJECTED.frame(rejects)},
@@ -157,3 +153,15 @@ def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> Sta
             funnel=SeedFunnel(taken=len(outcomes), lost=dict(reasons.most_common()), kept=len(seeds)),
         ),
     )
+
+
+def _of_what(reasons: Counter[str], language: Language) -> str:
+    """What became of a file's records when none of them is a seed pair, and what the commonest reason asks for."""
+    if not reasons:
+        return ": it holds no records"
+    listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    advice = {
+        "needs_translation": "set seeds.translator to a translation model",
+        "wrong_language": f"instructions have to be in English and responses in {language.name}, or translated",
+    }.get(reasons.most_common(1)[0][0], "records need instruction and response, or another layout that README.md lists")
+    return f" of {reasons.total()} records ({listed}): {advice}"

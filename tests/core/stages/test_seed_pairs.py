@@ -214,14 +214,23 @@ def test_a_translator_is_loaded_for_each_direction_that_is_needed(build: Build) 
 
 
 def test_a_file_of_which_all_needs_translation_says_what_to_set(build: Build) -> None:
-    with pytest.raises(
-        InputError, match=r"gave no seed pair \(\{'needs_translation': 2\}\).* set seeds\.translator to"
-    ):
+    said = r"gave no seed pair of 2 records \(2 needs_translation\): set seeds\.translator to"
+    with pytest.raises(InputError, match=said):
         build(aya("Haki za binadamu ni zipi?"), aya("Watu wote wana haki gani?"))
 
 
+def test_a_file_of_another_language_is_told_so_and_not_of_its_layout(build: Build) -> None:
+    pair = {
+        "instruction": "Mitkä ovat ihmisoikeudet ja keille ne kuuluvat?",
+        "response": "Ihmisoikeudet kuuluvat kaikille.",
+    }
+    said = r"of 1 records \(1 wrong_language\): instructions have to be in English and responses in Swahili"
+    with pytest.raises(InputError, match=said):
+        build(pair | {"language": "fi"})
+
+
 def test_an_empty_file_is_an_input_error(build: Build) -> None:
-    with pytest.raises(InputError, match=r"seeds\.jsonl is empty|gave no seed pair \(\{\}\)"):
+    with pytest.raises(InputError, match=r"seeds\.jsonl is empty|gave no seed pair: it holds no records"):
         build()
 
 
