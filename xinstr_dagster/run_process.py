@@ -16,20 +16,34 @@ import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
 PROCESS_TAG = "xinstr/process"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def identity(process: int) -> str | None:
     """What no other process ever has, also one that gets its number later; None where there is none.
 
-    Start time is counted from the boot, so a clock that is set changes nothing.
+    On Linux start time is counted from the boot, so a clock that is set changes nothing.
     """
+    if not _BOOT.exists():
+        return _by_the_clock(process)
     try:
         stat = Path(f"/proc/{process}/stat").read_text("utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        boot = _BOOT.read_text("ascii").strip()
     except OSError:
         return None
     state, *numbers = stat.rpartition(")")[2].split()  # the name before may hold anything
     return None if state in "ZX" else f"{process}:{numbers[18]}:{boot}"  # proc(5): field 22, starttime
+
+
+def _by_the_clock(process: int) -> str | None:
+    """Its identity where the system, as macOS, tells start times in whole by the clock alone."""
+    import psutil
+
+    try:
+        found = psutil.Process(process)
+        return None if found.status() == psutil.STATUS_ZOMBIE else f"{process}:{found.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None
 
 
 def process_tag(run: dg.DagsterRun) -> dict[str, str]:

@@ -21,12 +21,11 @@ LOOK = 0.2  # seconds between looks at what runs
 SOON = 30.0  # seconds: a service that lived longer had started well, on a busy machine too
 TRIES = 3  # starts in a row that may fail so soon
 STARTING = 120.0  # seconds until the code server answers, on a busy machine
-BY_THEMSELVES = (
-    2.0  # seconds to end, since Ctrl-C in a terminal reaches every process of it; another interrupt does not
-)
+# Seconds to end, since Ctrl-C in a terminal reaches every process of it; another interrupt does not.
+BY_THEMSELVES = 2.0
 WHEN_TOLD = 10.0  # seconds to end after that
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_libc = ctypes.CDLL(None)
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Service:
         if self.ready:
             self.ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", self.module, *self.arguments]
-        self.process = subprocess.Popen(command, preexec_fn=_end_with_parent)
+        self.process = subprocess.Popen(command, preexec_fn=_end_with_parent if _libc else None)
         while self.ready and not self.ready.exists() and self.process.poll() is None:
             if time.monotonic() - self.started > STARTING:
                 raise XinstrError(f"{self.module} does not answer after {STARTING:.0f} s: is the machine very busy?")
@@ -62,7 +61,11 @@ class Service:
 
 
 def _end_with_parent() -> None:
-    """In the new process, before it becomes the service: what a killed UI leaves behind would serve this home as well."""
+    """In the new process, before it becomes the service: what a killed UI leaves behind would serve this home as well.
+
+    Linux alone has this: elsewhere the services of a UI that was killed have to be ended by hand.
+    """
+    assert _libc
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

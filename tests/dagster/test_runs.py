@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from dagster._core.launcher.base import WorkerStatus
 
+from xinstr_dagster import run_process
 from xinstr_dagster.build import BuildRequest, build, in_work, settled
 from xinstr_dagster.executor import PARTITION_TAG, language_lock
 from xinstr_dagster.instance import open_instance, prepare_home
@@ -131,7 +132,12 @@ def _launcher(instance: dg.DagsterInstance) -> ProcessRunLauncher:
     return launcher
 
 
-def test_a_process_is_known_by_its_start_and_not_by_its_number_alone(sleeper: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("has_proc", [True, False])
+def test_a_process_is_known_by_its_start_and_not_by_its_number_alone(
+    sleeper: subprocess.Popen[bytes], has_proc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_proc:  # as on macOS
+        monkeypatch.setattr(run_process, "_BOOT", Path("/nowhere"))
     ours, other = identity(os.getpid()), identity(sleeper.pid)
     assert ours == identity(os.getpid())
     assert ours is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -301,4 +302,5 @@ def _peak_memory() -> int:
     with suppress(OSError):
         status = Path("/proc/self/status").read_text("ascii", errors="replace")
         return int(status.split("VmHWM:")[1].split()[0]) // 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, bytes on macOS: getrusage(2)
+    return peak // (1024**2 if sys.platform == "darwin" else 1024)
