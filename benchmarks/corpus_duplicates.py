@@ -24,9 +24,9 @@ from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
 from xinstr_core.corpus.duplicates import DuplicateSearch, Match, shingles, signatures
 from xinstr_core.corpus.readers import Record
 from xinstr_core.corpus.spans import cut_spans
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import document_key
 from xinstr_core.settings import CorpusSettings
-from xinstr_core.store import ShardLog
 from xinstr_core.text import sentences
 
 LANGUAGES = ("ta", "th", "ur", "vi")

@@ -31,10 +31,10 @@ from xinstr_core.diversity.clusters import KMEANS_ITERATIONS, POINTS_PER_CENTROI
 from xinstr_core.diversity.embeddings import embed
 from xinstr_core.diversity.selection import select_rows
 from xinstr_core.engines.encoders import BATCH_TEXTS, load_encoder
+from xinstr_core.files import ShardLog
 from xinstr_core.progress import silent
 from xinstr_core.schemas.diversified_set import EMBEDDINGS
 from xinstr_core.settings import DiversitySettings
-from xinstr_core.store import ShardLog
 
 DIMENSIONS = 384
 ROWS_A_CLUSTER = 16

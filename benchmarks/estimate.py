@@ -24,9 +24,10 @@ from real_text import DATA, texts_of
 from xinstr_core.engines.models import load_tokenizer, resolve_model
 from xinstr_core.estimate.cost import StageEstimate, estimate
 from xinstr_core.estimate.machine import machine_rate
+from xinstr_core.files import write_text
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages import LINE
-from xinstr_core.store import Store, write_text
+from xinstr_core.store import Store
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.build import BuildRequest
 from xinstr_dagster.cli.options import choices_of

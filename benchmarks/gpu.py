@@ -28,8 +28,8 @@ from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.shape import ModelShape
 from xinstr_core.estimate.machine import machine_rate
+from xinstr_core.files import write_text
 from xinstr_core.settings import Settings, TrainingSettings
-from xinstr_core.store import write_text
 from xinstr_core.training.adapter import train_adapter
 from xinstr_core.training.rows import Example, build_rows
 

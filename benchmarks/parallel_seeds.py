@@ -24,6 +24,7 @@ from xinstr_core.curation.evaluator import HEAD_DIGITS, Evaluator, near_of_rated
 from xinstr_core.curation.rating_set import RatedPair, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
 from xinstr_core.engines.roles import Engines
+from xinstr_core.files import write_text
 from xinstr_core.identity import content_key
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
@@ -31,7 +32,6 @@ from xinstr_core.settings import Settings
 from xinstr_core.stages.evaluator import as_pairs
 from xinstr_core.stages.reverse_model import choose_seeds
 from xinstr_core.statistics import area_under_curve, share_interval
-from xinstr_core.store import write_text
 from xinstr_core.workspace import Workspace
 
 PARALLEL, ENGLISH = "parallel", "english"

@@ -25,6 +25,7 @@ from xinstr_core.curation.signals import SignalLog
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.roles import Engines
+from xinstr_core.files import write_text
 from xinstr_core.languages import get_language
 from xinstr_core.schemas import candidate_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, IS_ACCEPTED
@@ -32,7 +33,7 @@ from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.shared import PROBABILITIES, SCORES
 from xinstr_core.settings import Settings
 from xinstr_core.stages.evaluator import as_pairs
-from xinstr_core.store import Store, write_text
+from xinstr_core.store import Store
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.build import BuildRequest
 from xinstr_dagster.cli.options import choices_of

@@ -25,6 +25,7 @@ from xinstr_core.curation.limits import taken
 from xinstr_core.engines.models import resolve_model
 from xinstr_core.engines.precision import choose_precision
 from xinstr_core.engines.roles import Engines
+from xinstr_core.files import write_text
 from xinstr_core.identity import normalised
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, LITTLE_GAIN, LOWER_GAIN
 from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
@@ -34,7 +35,7 @@ from xinstr_core.schemas.reverse_model import ADAPTER, REVERSE_MODEL
 from xinstr_core.schemas.shared import RIGHT, Cost
 from xinstr_core.settings import Settings
 from xinstr_core.stages import LINE
-from xinstr_core.store import Partition, Store, write_text
+from xinstr_core.store import Partition, Store
 
 FOUND = 64  # documents of which the surest instruction has to find the English side
 OWN, ENGLISH = "own_by_gain.json", "english_found.json"

@@ -15,9 +15,10 @@ from real_text import DATA
 
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.precision import choose_precision
+from xinstr_core.files import write_text
 from xinstr_core.identity import content_key, normalised
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
-from xinstr_core.store import Partition, Store, write_text
+from xinstr_core.store import Partition, Store
 from xinstr_core.workspace import home_folder
 
 FOLDER = home_folder() / "data" / "benchmarks" / "real"

@@ -18,13 +18,14 @@ from pocket import evaluator_figures
 
 from xinstr_core.evaluation.against_gold import measure_pairs
 from xinstr_core.evaluation.measures import Measures
+from xinstr_core.files import write_text
 from xinstr_core.languages import get_language
 from xinstr_core.presets import load_settings
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.metrics import PRECISION, RECALL
 from xinstr_core.schemas.refined_pairs import PAIRS, REFINED_PAIRS
 from xinstr_core.schemas.shared import Cost
-from xinstr_core.store import Store, write_text
+from xinstr_core.store import Store
 from xinstr_core.workspace import Workspace, home_folder
 
 REGISTRY = Path(__file__).resolve().parents[1] / "languages.toml"

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.errors import InputError
+from xinstr_core.files import read_parquet, write_parquet
 from xinstr_core.schemas.history import HISTORY as TABLE
-from xinstr_core.store import HISTORY, Partition, read_parquet, write_parquet
+from xinstr_core.store import HISTORY, Partition
 
 
 def remember(partition: Partition) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from xinstr_core.errors import SettingsError
+from xinstr_core.files import write_text
 from xinstr_core.identity import is_language_key
 from xinstr_core.scripts import unicode_scripts
-from xinstr_core.store import ALL_LANGUAGES, write_text
+from xinstr_core.store import ALL_LANGUAGES
 from xinstr_core.text import printable
 
 

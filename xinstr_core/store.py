@@ -6,17 +6,15 @@
                                   /unfinished/               shards and checkpoints of a run that is not done
                                   /history.parquet           figures, not data, of every build there was
 
-Parquet is the system of record. Every write goes to a temporary name in the same folder, is flushed to disk and
-renamed, so a killed run leaves either the old partition or the new one.
+Parquet is the system of record. Every write is whole or not there, so a killed run leaves either the old partition or
+the new one.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.errors import InputError
+from xinstr_core.files import read_parquet, scan_parquet, sync, write_parquet, write_text
 from xinstr_core.identity import file_hash, files_hash, fingerprint, is_language_key
 from xinstr_core.manifest import read_manifest
 from xinstr_core.schemas.declaration import Contract, Figures, Told
@@ -216,101 +215,10 @@ class Store:
         return Partition(path, manifest)
 
 
-class ShardLog:
-    """Finished work of a stage that is not done yet: one Parquet file a batch, named by the batch's key.
-
-    A shard is written whole or not at all, so a restart skips exactly the finished batches.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def path(self, key: str) -> Path:
-        return self.folder / f"{key}.parquet"
-
-    def has(self, key: str) -> bool:
-        return self.path(key).exists()
-
-    def get(self, key: str) -> pl.DataFrame | None:
-        return read_parquet(self.path(key)) if self.has(key) else None
-
-    def put(self, key: str, rows: pl.DataFrame) -> None:
-        write_parquet(self.path(key), rows)
-
-    def keep_only(self, keys: set[str]) -> None:
-        """Forget shards of other inputs: the log never grows beyond one run of the stage."""
-        for path in self.folder.glob("*.parquet"):
-            if path.stem not in keys:
-                path.unlink()
-
-
-class TableWriter:
-    """A table that is written piece by piece, in the order of the pieces; the same pieces give the same bytes."""
-
-    def __init__(self, path: Path, schema: pl.Schema) -> None:
-        import pyarrow.parquet
-
-        self._schema = schema
-        arrow = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        self._writer = pyarrow.parquet.ParquetWriter(path, arrow, compression="zstd")
-
-    def write(self, rows: pl.DataFrame) -> None:
-        """Append rows that have exactly the columns of the schema."""
-        if rows.height:
-            ordered = rows.select(self._schema.names()).match_to_schema(self._schema)
-            self._writer.write_table(ordered.to_arrow(compat_level=pl.CompatLevel.oldest()))
-
-    def __enter__(self) -> TableWriter:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._writer.close()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole text file atomically."""
-    with _replaced(path) as temporary:
-        temporary.write_text(text, "utf-8")
-
-
-def scan_parquet(path: Path) -> pl.LazyFrame:
-    """A table of that very name: polars by itself takes a name with brackets, * or ? for a pattern."""
-    return pl.scan_parquet(path, glob=False)
-
-
-def read_parquet(path: Path, *columns: str) -> pl.DataFrame:
-    """A table of that very name, or some columns of it."""
-    return pl.read_parquet(path, columns=list(columns) or None, glob=False)
-
-
-def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Write a whole table atomically."""
-    with _replaced(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd")
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """A file to write, which takes the place of another when it is whole; where it fails it leaves nothing behind."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
 def _write_table(path: Path, name: str, table: pl.DataFrame | Path) -> dict[str, Any]:
     temporary = path / f"{name}.parquet"
     if isinstance(table, Path):
-        _sync(table)
+        sync(table)
         table.replace(temporary)
     else:
         write_parquet(temporary, table)
@@ -335,7 +243,7 @@ def _move_folder(path: Path, name: str, source: Path) -> dict[str, Any]:
         if final.exists():
             shutil.rmtree(final)
         for file in names:
-            _sync(source / file)
+            sync(source / file)
         source.replace(final)
     return {"folder": final.name, "hash": content, "files": names}
 

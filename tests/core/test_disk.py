@@ -14,7 +14,7 @@ import pytest
 
 from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import InputError, SettingsError
-from xinstr_core.store import write_parquet, write_text
+from xinstr_core.files import write_parquet, write_text
 
 Usage = namedtuple("Usage", "total used free")
 SAID = r"^no room is left on the disk of .*: make some, and the same command goes on from here$"

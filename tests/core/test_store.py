@@ -13,10 +13,11 @@ from polars.testing import assert_frame_equal
 from pydantic_core import PydanticSerializationError
 
 from xinstr_core.errors import InputError
+from xinstr_core.files import ShardLog, TableWriter, write_text
 from xinstr_core.identity import file_hash
 from xinstr_core.manifest import read_manifest
 from xinstr_core.schemas.declaration import Contract, Figures, figure
-from xinstr_core.store import Partition, ShardLog, StageOutput, Store, TableWriter, write_text
+from xinstr_core.store import Partition, StageOutput, Store
 
 ROWS = pl.DataFrame({"doc_id": ["a", "b"], "text": ["ป่าไม้", "tiếng \x00 Việt"], "n": [1, None]})
 

@@ -21,10 +21,10 @@ from xinstr_core.corpus.overlaps import Overlap, OverlapSearch
 from xinstr_core.corpus.personal_data import shown
 from xinstr_core.corpus.recurring import recurring_lines, recurring_shares
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
+from xinstr_core.files import TableWriter, read_parquet
 from xinstr_core.identity import KEY_LENGTH
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, DUPLICATES, LEARNED, REJECTED
 from xinstr_core.settings import CorpusSettings
-from xinstr_core.store import TableWriter, read_parquet
 
 # Overlaps of so much of the shorter text are listed, refused or not: the overlapping news of a real source share about a
 # third and more.

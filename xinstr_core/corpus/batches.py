@@ -13,10 +13,10 @@ from xinstr_core.corpus.overlaps import sketch
 from xinstr_core.corpus.quality import lines_of
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import Document, reject_row
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import content_key, line_hash
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
-from xinstr_core.store import ShardLog
 
 # A batch is small enough to be redone after a kill and large enough to be worth its file.
 BATCH_RECORDS = 1000

@@ -27,8 +27,8 @@ from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.spans import cut_spans
 from xinstr_core.corpus.taught import TaughtLanguage, teach
 from xinstr_core.errors import InputError, SettingsError
+from xinstr_core.files import write_text
 from xinstr_core.settings import CorpusSettings
-from xinstr_core.store import write_text
 from xinstr_core.text import is_storable
 
 STOP_WORDS = 100  # of fifty, agglutinative languages found hardly one in a clean text about another matter

@@ -19,8 +19,8 @@ import polars as pl
 import regex
 
 from xinstr_core.errors import InputError
+from xinstr_core.files import write_text
 from xinstr_core.identity import content_key
-from xinstr_core.store import write_text
 from xinstr_core.text import printable
 
 # What a person may answer, from worst to best.

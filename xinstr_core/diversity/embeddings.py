@@ -12,11 +12,12 @@ import polars as pl
 from xinstr_core.engines.encoders import Encode
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.diversified_set import EMBEDDINGS
-from xinstr_core.store import Partition, ShardLog
+from xinstr_core.store import Partition
 
 TEXTS_A_SHARD = 4096
 _VECTOR = pl.List(pl.Float32)

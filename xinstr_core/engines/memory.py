@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xinstr_core.engines.encoding import LENGTH_STEP
-from xinstr_core.store import write_text
+from xinstr_core.files import write_text
 
 Taken = TypeVar("Taken")
 Made = TypeVar("Made")

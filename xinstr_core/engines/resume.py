@@ -16,10 +16,11 @@ from xinstr_core.engines.base import Engine, Request
 from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
+from xinstr_core.files import ShardLog, read_parquet
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.shared import ROW_KEY
-from xinstr_core.store import Partition, ShardLog, read_parquet
+from xinstr_core.store import Partition
 
 KEY = ROW_KEY.name
 Load = Callable[[], Engine]

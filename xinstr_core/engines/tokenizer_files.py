@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.models import ModelReference, load_tokenizer
-from xinstr_core.store import write_text
+from xinstr_core.files import write_text
 
 GENERATION_CONFIG = "generation_config.json"
 # Beside the vocabulary files, which each class of tokenizer names itself.

@@ -21,12 +21,12 @@ from xinstr_core.engines.device import device
 from xinstr_core.engines.encoding import encode, padded_length
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import InputError
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import content_key, files_hash
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.settings import SeedSettings
-from xinstr_core.store import ShardLog
 from xinstr_core.text import is_storable
 
 ENGLISH = Language.model_validate({"tag": "en", "name": "English", "script": "Latn"})

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.files import write_text
 from xinstr_core.identity import document_key
 from xinstr_core.pocket.documents import Topic, draw_topics, write_document, write_instruction
 from xinstr_core.pocket.junk import COPIES, JUNK
 from xinstr_core.pocket.templates import load_templates
-from xinstr_core.store import write_text
 
 CLEAN_DOCUMENTS = 350
 SEED_PAIRS = 180  # fifteen an intent, five a paraphrase and more: 100-200 are what a small team can write by hand

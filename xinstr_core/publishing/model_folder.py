@@ -12,8 +12,8 @@ from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.merging import write_merged
 from xinstr_core.engines.precision import Precision
 from xinstr_core.errors import InputError
+from xinstr_core.files import write_text
 from xinstr_core.publishing.tuned import TunedModel
-from xinstr_core.store import write_text
 from xinstr_core.training.adapter import SUMMARY
 
 _TERMS = ("LICENSE", "LICENCE", "NOTICE", "TERMS")  # in names of files

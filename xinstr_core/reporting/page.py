@@ -16,6 +16,7 @@ from xinstr_core.evaluation.arms import ARMS, CHOICES
 from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.measures import Measure, compare
 from xinstr_core.evaluation.replies import ENGLISH
+from xinstr_core.files import write_text
 from xinstr_core.languages import Language
 from xinstr_core.reporting.cluster_map import cluster_map
 from xinstr_core.reporting.plots import (
@@ -40,7 +41,7 @@ from xinstr_core.schemas.seed_pairs import SEED_PAIRS
 from xinstr_core.schemas.shared import SCORES, SHARE
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.settings import Settings
-from xinstr_core.store import Partition, write_text
+from xinstr_core.store import Partition
 
 SAMPLES = 6
 _FUNNELS: tuple[Contract[Any], ...] = (SEED_PAIRS, RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)

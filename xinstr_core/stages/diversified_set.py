@@ -14,6 +14,7 @@ from xinstr_core.diversity.projection import project
 from xinstr_core.diversity.selection import Selection, select_rows
 from xinstr_core.diversity.topics import TOPICS_FILE, nearest_topics
 from xinstr_core.engines.encoders import encoder_identity
+from xinstr_core.files import ShardLog
 from xinstr_core.languages import Language
 from xinstr_core.schemas.diversified_set import (
     DIVERSIFIED_SET,
@@ -30,7 +31,7 @@ from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, REFINED_PAIRS
 from xinstr_core.schemas.shared import WEB
 from xinstr_core.settings import DiversitySettings
 from xinstr_core.stages.stage import StageRun, stage
-from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
 HELD_OUT_SHARE_AT_MOST = 0.1  # of the kept pairs: a small language needs its rows for tuning

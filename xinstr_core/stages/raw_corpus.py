@@ -17,11 +17,12 @@ from xinstr_core.corpus.readers import BROKEN_FILE, Record, Reject
 from xinstr_core.corpus.sources import files_of, identity_of, records_of
 from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.errors import StageError
+from xinstr_core.files import ShardLog, scan_parquet
 from xinstr_core.languages import CorpusSource, Language
 from xinstr_core.parallel import ordered_map, processors
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS, REJECTED, CorpusFigures, CorpusFunnel
 from xinstr_core.stages.stage import StageRun, stage
-from xinstr_core.store import ShardLog, StageOutput, scan_parquet
+from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
 # What to look at when most records fall for one reason.

@@ -21,12 +21,13 @@ from xinstr_core.engines.translators import (
     translator_identity,
 )
 from xinstr_core.errors import InputError
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.seed_pairs import IN_ENGLISH, REJECTED, SEED_PAIRS, SEEDS, SeedFigures, SeedFunnel
 from xinstr_core.seeds import SeedPair, Untranslated, read_seeds, translated_seeds, untranslated
 from xinstr_core.stages.stage import StageRun, stage
-from xinstr_core.store import ShardLog, StageOutput
+from xinstr_core.store import StageOutput
 from xinstr_core.workspace import Workspace
 
 

@@ -22,6 +22,7 @@ from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
+from xinstr_core.files import scan_parquet
 from xinstr_core.history import remember
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
@@ -32,7 +33,7 @@ from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.declaration import Contract, Table, Told
 from xinstr_core.schemas.shared import Cost, TrainedOn
 from xinstr_core.settings import Settings
-from xinstr_core.store import LOCK, Partition, StageOutput, scan_parquet
+from xinstr_core.store import LOCK, Partition, StageOutput
 from xinstr_core.training.adapter import Earlier
 from xinstr_core.workspace import Workspace
 

@@ -14,11 +14,11 @@ from xinstr_core.engines.encoding import maximum_positions
 from xinstr_core.engines.models import ModelReference, adapter_hash, check_ends, read_config, training_method
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
+from xinstr_core.files import write_text
 from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
 from xinstr_core.schemas.shared import TrainingFigures
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.store import write_text
 from xinstr_core.training.batches import training_steps
 from xinstr_core.training.budget import kept_budget
 from xinstr_core.training.loss import check_head

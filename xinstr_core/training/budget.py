@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from xinstr_core.engines.memory import free_memory
 from xinstr_core.errors import StageError
-from xinstr_core.store import write_text
+from xinstr_core.files import write_text
 from xinstr_core.training.loss import CHUNK_LOGITS
 
 _FILE = "memory.json"

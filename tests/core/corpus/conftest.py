@@ -16,9 +16,9 @@ from xinstr_core.corpus.batches import BatchJudge
 from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.rows import Document, reject_row
+from xinstr_core.files import ShardLog
 from xinstr_core.languages import Language
 from xinstr_core.settings import CorpusSettings
-from xinstr_core.store import ShardLog
 
 # A sentence of each language: its script and its text.
 SENTENCES = {

@@ -12,11 +12,11 @@ from xinstr_core.corpus.batches import BATCH_CHARACTERS, BATCH_RECORDS, JUDGED_S
 from xinstr_core.corpus.documents import DocumentFilter
 from xinstr_core.corpus.duplicates import PERMUTATIONS, signatures
 from xinstr_core.corpus.readers import Record, Reject
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import line_hash
 from xinstr_core.languages import Language
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, REJECTED
 from xinstr_core.settings import CorpusSettings
-from xinstr_core.store import ShardLog
 
 WOLOF = Language(tag="wo", name="Wolof", script="Latn")  # which no voter knows
 TEXT = "Doomi aadama yépp danuy juddu, yam ci tawfeex ci sag ak sañ-sañ."

@@ -14,9 +14,9 @@ from xinstr_core.diversity import embeddings
 from xinstr_core.diversity.embeddings import Embeddings, embed, text_key
 from xinstr_core.engines.encoders import Encode
 from xinstr_core.errors import InputError, StageError
+from xinstr_core.files import ShardLog
 from xinstr_core.progress import silent
 from xinstr_core.schemas.diversified_set import EMBEDDINGS
-from xinstr_core.store import ShardLog
 
 NOTHING = EMBEDDINGS.schema.to_frame()
 

@@ -12,7 +12,8 @@ from tests.core.conftest import Killed
 from tests.core.engines.worker import REQUESTS, SCHEMA, Worker, keys, rows
 from xinstr_core.engines.base import Engine, Request
 from xinstr_core.engines.resume import KEY, RowLog
-from xinstr_core.store import Partition, ShardLog
+from xinstr_core.files import ShardLog
+from xinstr_core.store import Partition
 
 
 def contents(folder: Path) -> dict[str, bytes]:

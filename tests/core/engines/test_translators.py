@@ -23,12 +23,12 @@ from xinstr_core.engines.translators import (
     translator_identity,
 )
 from xinstr_core.errors import InputError
+from xinstr_core.files import ShardLog
 from xinstr_core.languages import Language
 from xinstr_core.pocket.pages import pages
 from xinstr_core.pocket.phases import PHASES
 from xinstr_core.progress import silent
 from xinstr_core.settings import SeedSettings
-from xinstr_core.store import ShardLog
 
 SWAHILI = Language.model_validate({"tag": "sw", "name": "Swahili", "script": "Latn"})
 URDU = Language.model_validate({"tag": "ur", "name": "Urdu", "script": "Arab"})
