@@ -1,4 +1,4 @@
-"""What arms are worth against each other, on the same cases of every measure."""
+"""What models are worth against each other, on the same cases of every measure: tuned and base, and the arms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import polars as pl
 
 from xinstr_core.evaluation.arms import ARMS, SELECTED
 from xinstr_core.evaluation.intervals import UNKNOWN, paired_difference
+from xinstr_core.schemas.metrics import BASE, TUNED
 from xinstr_core.settings import Arm, EvaluationSettings
 
 # (an arm, the one it is compared with): what the selection is worth, and what the ratings are.
@@ -15,11 +16,12 @@ COMPARED: tuple[tuple[Arm, Arm], ...] = (
     *((SELECTED, arm) for arm in ARMS if arm != SELECTED),
     ("top_half", "bottom_half"),
 )
+_MODELS = (TUNED, BASE, *ARMS)
 
 
 @dataclass(frozen=True)
 class Gap:
-    """An arm (`reference`) minus another (`arm`) on the same cases of one measure.
+    """A model (`reference`) minus another (`arm`) on the same cases of one measure.
 
     The difference has its interval, and none of fewer than `evaluation.minimum_cases`: then nothing is concluded.
     """
@@ -61,11 +63,15 @@ class Gap:
 
 
 def paired_cases(scores: pl.DataFrame) -> pl.DataFrame:
-    """Every case (SCORES) of two arms that are COMPARED, where one way is better: reference, arm, reference_value and value, sorted."""
+    """Every case (SCORES) of tuned and base and of two arms that are COMPARED, where one way is better.
+
+    Columns reference, arm, reference_value and value beside those of the case; sorted.
+    """
     of_case = ["language", "metric", "prompts", "better", "case"]
-    pairs = pl.DataFrame(COMPARED, schema={"reference": pl.Enum(ARMS), "arm": pl.Enum(ARMS)}, orient="row")
-    values = scores.filter(pl.col("model").is_in(ARMS) & pl.col("better").is_not_null()).with_columns(
-        pl.col("model").cast(pl.Enum(ARMS))
+    model = pl.Enum(_MODELS)
+    pairs = pl.DataFrame([(TUNED, BASE), *COMPARED], schema={"reference": model, "arm": model}, orient="row")
+    values = scores.filter(pl.col("model").is_in(_MODELS) & pl.col("better").is_not_null()).with_columns(
+        pl.col("model").cast(model)
     )
     others = pairs.join(values, left_on="arm", right_on="model")
     references = values.select(*of_case, reference="model", reference_value="value")
@@ -73,7 +79,7 @@ def paired_cases(scores: pl.DataFrame) -> pl.DataFrame:
 
 
 def gaps(scores: pl.DataFrame, settings: EvaluationSettings) -> list[Gap]:
-    """The gaps of all arms that are COMPARED, on every measure that both have, from the table SCORES."""
+    """The gaps of tuned and base and of all arms that are COMPARED, on every measure that both have, from the table SCORES."""
     found = []
     by = ["language", "reference", "arm", "metric", "prompts", "better"]
     for cases in paired_cases(scores).partition_by(by, maintain_order=True):

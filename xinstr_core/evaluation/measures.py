@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
+from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.intervals import mean_with_interval
 from xinstr_core.schemas.eval_report import SCORES
 from xinstr_core.schemas.metrics import BASE, TUNED, Metric
@@ -71,47 +72,48 @@ def by_case(rows: pl.DataFrame, column: str, case: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Base against tuned on one measure. `clear` is True when the tuned model is better and the intervals are apart.
+    """Base against tuned on one measure, and tuned minus base case by case, which is what is judged.
 
-    Nothing is concluded of fewer than `minimum_cases`, nor where there is no interval.
+    What makes a case hard is hard for both models: where their own intervals overlap, that of the difference may still
+    hold no zero. Nothing is concluded of fewer than `minimum_cases`, nor where there is no interval.
     """
 
     metric: str
     prompts: str
     base: Measure
     tuned: Measure
+    gap: Gap
     minimum_cases: int
 
     @property
     def clear(self) -> bool:
-        worse, better = (self.base, self.tuned) if self.base.better == "higher" else (self.tuned, self.base)
-        if self._too_few or worse.high is None or better.low is None:
-            return False
-        return better.low > worse.high
+        return self.gap.clear
 
     @property
-    def _too_few(self) -> bool:
-        return min(self.base.n, self.tuned.n) < self.minimum_cases
+    def _apart(self) -> bool:
+        worse, better = (self.base, self.tuned) if self.base.better == "higher" else (self.tuned, self.base)
+        return worse.high is not None and better.low is not None and better.low > worse.high
 
     @property
     def verdict(self) -> str:
         """What a reader may conclude."""
-        if self._too_few:
+        if self.gap.n < self.minimum_cases:
             return f"no verdict: fewer than {self.minimum_cases} cases"
-        if self.base.low is None or self.tuned.low is None:
+        if self.gap.low is None or self.gap.high is None:
             return "no verdict: without an interval"
         if self.clear:
-            return "yes, intervals apart"
-        gain = self.tuned.value - self.base.value
-        ahead = gain > 0 if self.base.better == "higher" else gain < 0
-        return "not shown: intervals overlap" if ahead else "no: the base model is as good or better"
+            return "yes, intervals apart" if self._apart else "yes, case by case"
+        if self.gap.low <= 0 <= self.gap.high:
+            return "not shown: the interval of the difference holds zero"
+        return "no: the base model is better"
 
 
-def compare(rows: Sequence[Measure], settings: EvaluationSettings) -> list[Comparison]:
-    """Every measure that both models have and of which one way is better, in the order of the base model's."""
+def compare(rows: Sequence[Measure], gaps: Sequence[Gap], settings: EvaluationSettings) -> list[Comparison]:
+    """Every measure of which base and tuned have a gap, in the order of the base model's."""
     tuned = {(row.metric, row.prompts): row for row in rows if row.model == TUNED}
+    of_measure = {(gap.metric, gap.prompts): gap for gap in gaps if (gap.reference, gap.arm) == (TUNED, BASE)}
     return [
-        Comparison(row.metric, row.prompts, row, tuned[row.metric, row.prompts], settings.minimum_cases)
+        Comparison(row.metric, row.prompts, row, tuned[key], of_measure[key], settings.minimum_cases)
         for row in rows
-        if row.model == BASE and row.better and (row.metric, row.prompts) in tuned
+        if row.model == BASE and (key := (row.metric, row.prompts)) in of_measure
     ]

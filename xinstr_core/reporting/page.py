@@ -102,7 +102,8 @@ def write_page(
 
 def _measured(language: Language, settings: Settings, findings: Findings) -> dict[str, Any]:
     """What the page says of models: base and tuned, both kinds of prompts, arms, gold."""
-    comparisons = compare(findings.measures, settings.evaluation)
+    comparisons = compare(findings.measures, findings.gaps, settings.evaluation)
+    of_arms = [gap for gap in findings.gaps if gap.reference in ARMS]
     models = {BASE, TUNED, *ARMS}
     points = [
         {"label": f"{c.metric} ({c.prompts})", **_point(m)}
@@ -124,11 +125,11 @@ def _measured(language: Language, settings: Settings, findings: Findings) -> dic
         "arms": findings.arms,
         "choices": CHOICES,
         "arm_measures": [m for m in findings.measures if m.model in ARMS],
-        "gaps": findings.gaps,
+        "gaps": of_arms,
         "gap_plots": [
             ("shares of prompts" if unit == SHARE else unit, _markup(gap_plot(of_unit)))
             for unit in dict.fromkeys(metric.unit for metric in METRICS)
-            if (of_unit := [gap for gap in findings.gaps if _unit(gap.metric) == unit])
+            if (of_unit := [gap for gap in of_arms if _unit(gap.metric) == unit])
         ],
         "others": [m for m in findings.measures if m.model not in models],
     }

@@ -46,10 +46,10 @@ SCORES = Table(
 GAPS = Table(
     ASSET,
     "gaps",
-    "One arm minus another on the same cases of one measure.",
+    "Tuned minus base, and one arm minus another, on the same cases of one measure.",
     (
         LANGUAGE,
-        Column("reference", pl.String, "the first arm"),
+        Column("reference", pl.String, "the first model"),
         Column("arm", pl.String, "the other"),
         METRIC_NAME,
         PROMPTS,
@@ -101,7 +101,7 @@ class ReportFigures(TrainedOn, Figures):
     measures: dict[str, float] = figure("measures", "every measured mean, as metric | model | prompts")
     clearly_better: int = figure(
         "clearly better than base",
-        "measures of evaluation.minimum_cases or more on which the tuned model is better and the intervals are apart",
+        "measures of evaluation.minimum_cases or more on which the tuned model is better and the interval of the difference, case by case, holds no zero",
         better="higher",
     )
     compared: int = figure("compared", "measures that base and tuned model both have")

@@ -66,7 +66,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
         DIVERSIFIED_SET,
         TUNED_MODEL,
     ),
-    version="7",
+    version="8",
     settings=("evaluation", "generation", "tuning", "curation"),
     prompts=("response_web", "response_seed", "reverse"),
     files=files,
@@ -110,7 +110,7 @@ def _figures(
     foreign: int,
     kept: list[ArmModel],
 ) -> ReportFigures:
-    comparisons = compare(measures.rows, settings)
+    comparisons = compare(measures.rows, found, settings)
     return ReportFigures(
         measures={f"{row.metric} | {row.model} | {row.prompts}": round(row.value, 4) for row in measures.rows},
         clearly_better=sum(c.clear for c in comparisons),

@@ -158,7 +158,10 @@ def test_a_gap_pairs_the_cases_whatever_their_order() -> None:
         ),
         EvaluationSettings(),
     )
-    assert found == [Gap("sw", "selected", "random", "a rate", "en", -1.0, None, None, 3, "lower")]
+    assert found == [
+        Gap("sw", "tuned", "base", "a rate", "en", 0.0, None, None, 3, "lower"),
+        Gap("sw", "selected", "random", "a rate", "en", -1.0, None, None, 3, "lower"),
+    ]
     assert {"language", "reference", "arm", "metric", "prompts", "difference", "low", "high", "n", "better"} == set(
         Gap.__dataclass_fields__
     )
@@ -181,8 +184,9 @@ def test_arms_stand_in_the_order_of_the_settings_and_only_shared_cases_count() -
     ]
 
 
-def test_without_arms_there_are_no_gaps() -> None:
-    assert gaps(scores(base={"x": 1.0}, tuned={"x": 0.0}), EvaluationSettings()) == []
+def test_without_arms_only_base_and_tuned_have_a_gap() -> None:
+    found = gaps(scores(base={"x": 1.0}, tuned={"x": 0.0}), EvaluationSettings())
+    assert [(one.reference, one.arm, one.difference) for one in found] == [("tuned", "base", -1.0)]
     assert gaps(SCORES.schema.to_frame(), EvaluationSettings()) == []
 
 

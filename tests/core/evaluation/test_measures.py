@@ -2,57 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from xinstr_core.evaluation.measures import Comparison, Measure, Measures
+from xinstr_core.evaluation.gaps import gaps
+from xinstr_core.evaluation.measures import Comparison, Measures, compare
+from xinstr_core.schemas.declaration import Better
 from xinstr_core.schemas.eval_report import SCORES
 from xinstr_core.schemas.metrics import Metric
 from xinstr_core.settings import EvaluationSettings
 
-BETTER, OVERLAP, WORSE = (
-    "yes, intervals apart",
-    "not shown: intervals overlap",
-    "no: the base model is as good or better",
-)
+EASY_AND_HARD = [number / 10 for number in range(20)]  # what cases differ in, by far more than models do
 
 
 def comparison(
-    base: tuple[float, float | None, float | None],
-    tuned: tuple[float, float | None, float | None],
-    better: str,
-    cases: int = 20,
+    base: Sequence[float], gains: Sequence[float], *, better: Better = "higher", minimum_cases: int = 20
 ) -> Comparison:
-    """Value, low and high of both models."""
-    one, other = (
-        Measure("sw", "a rate", model, "en", value, low, high, cases, better)
-        for model, (value, low, high) in (("base", base), ("tuned", tuned))
-    )
-    return Comparison("a rate", "en", one, other, 20)
+    """Of a base model with these values, and a tuned one that gains so much on each case."""
+    settings = EvaluationSettings(minimum_cases=minimum_cases)
+    measures = Measures("sw", settings)
+    metric = Metric("a mean", "made up", better=better)
+    for model, values in (("base", base), ("tuned", [value + gain for value, gain in zip(base, gains, strict=True)])):
+        measures.add(metric, model, {str(case): value for case, value in enumerate(values)}, prompts="en")
+    return compare(measures.rows, gaps(measures.scores, settings), settings)[0]
 
 
 @pytest.mark.parametrize(
-    ("base", "tuned", "better", "verdict"),
+    ("gains", "better", "verdict"),
     [
-        ((0.1, 0.0, 0.2), (0.5, 0.3, 0.7), "higher", BETTER),
-        ((0.1, 0.0, 0.3), (0.5, 0.3, 0.7), "higher", OVERLAP),
-        ((0.5, 0.3, 0.7), (0.1, 0.0, 0.2), "higher", WORSE),
-        ((0.1, 0.0, 0.2), (0.1, 0.0, 0.2), "higher", WORSE),
-        ((0.9, 0.8, 1.0), (0.1, 0.0, 0.2), "lower", BETTER),
-        ((0.5, 0.3, 0.7), (0.4, 0.2, 0.6), "lower", OVERLAP),
-        ((0.1, 0.0, 0.2), (0.9, 0.8, 1.0), "lower", WORSE),
+        ([3.0, 3.1] * 10, "higher", "yes, intervals apart"),
+        ([0.1, 0.2] * 10, "higher", "yes, case by case"),
+        ([-0.1, 0.2] * 10, "higher", "not shown: the interval of the difference holds zero"),
+        ([-0.1, -0.2] * 10, "higher", "no: the base model is better"),
+        ([-3.0, -3.1] * 10, "lower", "yes, intervals apart"),
+        ([-0.1, -0.2] * 10, "lower", "yes, case by case"),
+        ([0.1, 0.2] * 10, "lower", "no: the base model is better"),
     ],
 )
-def test_the_verdict_tells_better_from_unclear_from_worse(
-    base: tuple[float, float, float], tuned: tuple[float, float, float], better: str, verdict: str
-) -> None:
-    assert comparison(base, tuned, better).verdict == verdict
+def test_the_verdict_goes_by_the_difference_case_by_case(gains: list[float], better: Better, verdict: str) -> None:
+    found = comparison(EASY_AND_HARD, gains, better=better)
+    assert (found.verdict, found.clear) == (verdict, verdict.startswith("yes"))
 
 
 def test_too_few_cases_and_missing_intervals_give_no_verdict() -> None:
-    few = comparison((0.1, 0.0, 0.2), (0.5, 0.3, 0.7), "higher", cases=19)
-    without = comparison((-7.21, None, None), (-3.0, None, None), "higher")
+    few = comparison(EASY_AND_HARD[:19], [3.0, 3.1] * 9 + [3.0])
+    without = comparison(EASY_AND_HARD, [3.0] * 20)
     assert (few.verdict, few.clear) == ("no verdict: fewer than 20 cases", False)
     assert (without.verdict, without.clear) == ("no verdict: without an interval", False)
+
+
+def test_a_measure_that_one_model_lacks_or_that_has_no_better_way_is_not_compared() -> None:
+    settings = EvaluationSettings()
+    measures = Measures("sw", settings)
+    measures.add(Metric("length", "made up", better=None), "base", {"x": 1.0})
+    measures.add(Metric("length", "made up", better=None), "tuned", {"x": 2.0})
+    measures.add(Metric("a rate", "made up", better="lower"), "base", {"x": 1.0})
+    assert compare(measures.rows, gaps(measures.scores, settings), settings) == []
 
 
 def test_a_measure_keeps_the_value_of_every_case() -> None:

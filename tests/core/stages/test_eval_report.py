@@ -236,11 +236,13 @@ def test_every_arm_is_tuned_on_as_many_rows_with_the_same_seeds(with_arms: Parti
     }
 
 
-def test_gaps_compare_the_selected_arm_with_every_other_on_the_same_cases(with_arms: Partition) -> None:
+def test_gaps_compare_tuned_with_base_and_the_selected_arm_with_every_other_on_the_same_cases(
+    with_arms: Partition,
+) -> None:
     gaps, scores = with_arms.read("gaps"), with_arms.read("scores")
     assert set(gaps.select("arm", "metric", "prompts", "n").rows()) == {
         (arm, metric, prompts, n)
-        for arm in ("bottom_half", "seed_only")
+        for arm in ("base", "bottom_half", "seed_only")
         for metric, prompts, n in (
             *((metric.name, prompts, 1) for metric in OF_REPLIES for prompts in ("en", "sw")),
             ("held-out log-likelihood per token", "en", 2),
@@ -250,8 +252,9 @@ def test_gaps_compare_the_selected_arm_with_every_other_on_the_same_cases(with_a
     means = dict(likelihood.group_by("model").agg(pl.col("value").mean()).iter_rows())
     assert set(means) == {"base", "tuned", "selected", "bottom_half", "seed_only"}
     assert set(likelihood["case"]) == {"p0", "p1"}
-    found = gaps.filter((pl.col("arm") == "seed_only") & pl.col("metric").str.contains("likelihood"))
-    assert found["difference"].item() == pytest.approx(means["selected"] - means["seed_only"], abs=1e-12)
+    for reference, arm in (("tuned", "base"), ("selected", "seed_only")):
+        found = gaps.filter((pl.col("arm") == arm) & pl.col("metric").str.contains("likelihood"))
+        assert found["difference"].item() == pytest.approx(means[reference] - means[arm], abs=1e-12)
 
 
 def test_the_better_half_is_compared_with_the_worse_and_a_further_arm_costs_one_training(
@@ -259,7 +262,7 @@ def test_the_better_half_is_compared_with_the_worse_and_a_further_arm_costs_one_
 ) -> None:
     found = evaluate(["top_half", "bottom_half"], home=tmp_path).read("gaps")
     assert set(found.select("reference", "arm").rows()) == {
-        ("selected", "top_half"), ("selected", "bottom_half"), ("top_half", "bottom_half"),
+        ("tuned", "base"), ("selected", "top_half"), ("selected", "bottom_half"), ("top_half", "bottom_half"),
     }  # fmt: skip
     trained = {}
 
@@ -277,7 +280,7 @@ def test_without_arms_nothing_is_tuned_and_base_and_tuned_are_measured_the_same(
     without_arms: Partition, with_arms: Partition
 ) -> None:
     assert without_arms.figures["arms"] == {}
-    assert without_arms.read("gaps").is_empty()
+    assert set(without_arms.read("gaps").select("reference", "arm").rows()) == {("tuned", "base")}
     of_both = with_arms.read("measures").filter(pl.col("model").is_in(["base", "tuned"]))
     assert without_arms.read("measures").equals(of_both)
     assert len(of_both) == 2 * (2 * (len(OF_REPLIES) + 1) + 1), (
