@@ -20,9 +20,10 @@ from real_languages import FOLDER, LANGUAGES, SET, build, built, gemma, prepare,
 from real_models import GEMMA, MODELS
 
 from xinstr_core.curation.constructions import OWN, Pair
-from xinstr_core.curation.evaluator import HEAD_DIGITS, Evaluator, near_of_rated, split_pairs
+from xinstr_core.curation.evaluator import Evaluator, near_of_rated
 from xinstr_core.curation.rating_set import RatedPair, shuffled_pairs
 from xinstr_core.curation.signals import SignalLog
+from xinstr_core.curation.splits import HEAD_DIGITS, split_pairs
 from xinstr_core.engines.roles import Engines
 from xinstr_core.files import write_text
 from xinstr_core.identity import content_key

@@ -35,6 +35,7 @@ from xinstr_core.curation.signals import (
     Signals,
     read_signals,
 )
+from xinstr_core.curation.splits import HEAD_DIGITS, split_material, split_pairs
 from xinstr_core.engines.base import SCORED_ROWS
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.roles import Engines
@@ -51,7 +52,6 @@ from xinstr_core.store import Partition
 from xinstr_core.training.adapter import Earlier, TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
 
-HEAD_DIGITS = slice(16, 20)
 # What each score may look at: an instruction is judged without the text, a fit without what hangs together in itself.
 _FIT = frozenset({*GIVEN, *ALONE, *GAIN, *COHERENCE[-2:], *GROUNDING, *NEIGHBOURS, *LEVEL})
 _SEEN = {"instruction_quality": frozenset(ALONE), "pair_fit": _FIT, RIGHT: _FIT}
@@ -298,24 +298,3 @@ def read_levels(head: Head, signals: pl.DataFrame) -> pl.DataFrame:
 
 def _answer(value: bool | None) -> str | None:
     return None if value is None else YES if value else NO
-
-
-def split_pairs(pairs: Sequence[Pair], share: float, digits: slice = slice(8, 16)) -> tuple[list[Pair], list[Pair]]:
-    """(the others, a `share` of the pairs) by key: a pair stays on its side whatever other texts are added.
-
-    Pairs of one response go together, by the least of their keys: else what was learned from one would prove the other. By
-    other `digits` than those that sort keys: seeds are chosen by the lowest keys, and would be taken too often.
-    """
-    least: dict[str, str] = {}
-    for pair in pairs:
-        form = normalised(pair.response)
-        least[form] = min(pair.key, least.get(form, pair.key))
-    sides = {form: int(key[digits], 16) / 16 ** len(key[digits]) < share for form, key in least.items()}
-    taken = {pair.key for pair in pairs if sides[normalised(pair.response)]}
-    return [pair for pair in pairs if pair.key not in taken], [pair for pair in pairs if pair.key in taken]
-
-
-def split_material(material: Material, share: float, digits: slice = slice(8, 16)) -> tuple[Material, Material]:
-    """The material of either side of `split_pairs`: an English pair is on one of them, too."""
-    others, taken = split_pairs(material.english, share, digits)
-    return replace(material, english=others), replace(material, english=taken)

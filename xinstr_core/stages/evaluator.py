@@ -10,11 +10,12 @@ import polars as pl
 
 from xinstr_core.curation.ablation import ablate
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, split_material, split_pairs, train_evaluator
+from xinstr_core.curation.evaluator import Evaluator, adapter_tasks, train_evaluator
 from xinstr_core.curation.generated import Generated, by_pair, generated_instructions
 from xinstr_core.curation.rating_set import Material, build_rating_set, shuffled_pairs
 from xinstr_core.curation.reverse import written_by
 from xinstr_core.curation.signals import SignalLog
+from xinstr_core.curation.splits import split_material, split_pairs
 from xinstr_core.curation.validation import validate
 from xinstr_core.curation.written import as_table, from_table, written_responses
 from xinstr_core.engines.encoders import encoder_identity

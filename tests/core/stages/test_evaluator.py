@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.evaluator import split_pairs
 from xinstr_core.curation.rating_set import build_rating_set
+from xinstr_core.curation.splits import split_pairs
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.identity import content_key
