@@ -14,6 +14,7 @@ All that belongs to a request goes with it. What would have to be left out, or c
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -23,12 +24,20 @@ from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.text import is_storable
 
 REQUESTS = ("instruction", "inputs", "prompt", "question", "query")
-MATERIAL = ("input", "context", "passage", "document", "choices", "options")
-SYSTEM = ("system", "system_prompt")
+MATERIAL = (
+    "input", "context", "contexts", "passage", "passages", "paragraph", "article", "document", "documents", "choices", "options",
+)  # fmt: skip
+SYSTEM = ("system", "system_prompt", "system_message")
 RESPONSES = ("response", "targets", "output", "completion", "answer")
 CONVERSATIONS = ("messages", "conversations", "conversation")
 EARLIER_TURNS = "history"
+# What belongs to a request, or is a response, and is no text.
+NO_TEXT = (
+    "tools", "functions", "tool_calls", "function_call",
+    "image", "images", "image_url", "audio", "audios", "video", "videos",
+)  # fmt: skip
 _NOTHING = frozenset({"<noinput>", "<no input>"})  # as the data of self-instruct says that there is no input
+_PLACE_OF_MEDIA = re.compile(r"^\s*<(?:image|audio|video)>\s*$", re.MULTILINE)  # as LLaVA's data has it
 _SPEAKERS = {
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("user", "human", "prompter"), "user"),
@@ -68,8 +77,12 @@ def exchanges(records: Iterable[Record | Reject]) -> Iterator[Exchange | Reject]
         if isinstance(record, Reject):
             yield record
             continue
-        values = {name.strip().casefold(): value for name, value in record.values.items()}
-        if "text" in values and "role" in values:
+        names = [name.strip().casefold() for name in record.values]
+        values = dict(zip(names, record.values.values(), strict=True))
+        if len(values) < len(names):
+            twice = [name for name, known in zip(record.values, names, strict=True) if names.count(known) > 1]
+            yield Reject(record.place, "several_fields", "", " and ".join(twice))
+        elif "text" in values and "role" in values:
             messages.append((record.place, values))
         elif isinstance(values.get("prompt"), Mapping):
             yield from _storable(_of_tree(record.place, values["prompt"]))
@@ -88,13 +101,16 @@ def _storable(found: Iterable[Exchange | Reject]) -> Iterator[Exchange | Reject]
 
 def _of_record(place: str, values: Mapping[str, Any]) -> Exchange | Reject:
     try:
+        _require_text(values)
         before, request, response = _first_turn(_turns(values))
         if values.get(EARLIER_TURNS):
             raise UnusableRecord("later_turn", EARLIER_TURNS)
         request = _only("requests", request, values, REQUESTS)
         response = _only("responses", response, values, RESPONSES)
-        material = material_of(values)
+        system, material = [_material(name, values.get(name)) for name in SYSTEM], material_of(values)
         request = request or material.pop("input", "")
+        if _PLACE_OF_MEDIA.search(request):
+            raise UnusableRecord("not_text", "the place of a picture or recording")
         if not request or not response:
             raise UnusableRecord("no_response" if request else "no_instruction", f"fields: {', '.join(values)}")
     except UnusableRecord as error:
@@ -104,13 +120,19 @@ def _of_record(place: str, values: Mapping[str, Any]) -> Exchange | Reject:
         place,
         request,
         response,
-        "\n\n".join(filter(None, (*(_text(values.get(name)) for name in SYSTEM), before))),
+        "\n\n".join(filter(None, (*system, before))),
         "\n\n".join(material.values()),
         _text(values.get("source")) or _text(values.get("annotation_type")),
         _text(values.get("licence")) or _text(values.get("license")),
         # Elsewhere it is the language of something else as often as not.
         (_text(values.get("language_code")) or _text(values.get("language"))) if "targets" in values else "",
     )
+
+
+def _require_text(values: Mapping[str, Any]) -> None:
+    """UnusableRecord where something belongs to a request, or to a response, that is no text."""
+    if other := next((name for name in NO_TEXT if values.get(name)), None):
+        raise UnusableRecord("not_text", other)
 
 
 def _only(what: str, text: str, values: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -166,6 +188,7 @@ def _first_turn(turns: Sequence[Any]) -> tuple[str, str, str]:
             break
         if speaker == "assistant" and not said["user"]:
             raise UnusableRecord("later_turn", "it begins with a response")
+        _require_text(turn)
         said[speaker].append(_content(turn))
     before, request, response = ("\n\n".join(filter(None, texts)) for texts in said.values())
     return before, request, response
@@ -187,27 +210,50 @@ def _of_tree(place: str, root: Mapping[str, Any]) -> Iterator[Exchange | Reject]
         yield Reject(place, "no_response", _text(root.get("text"))[:EXCERPT_CHARACTERS], "no replies")
         return
     for reply in replies:
-        yield _reply(place, root, reply if isinstance(reply, Mapping) else {})
+        of_reply = reply if isinstance(reply, Mapping) else {}
+        yield _reply(place, root, of_reply)
+        for later in _below(of_reply):
+            yield Reject(place, "later_turn", _text(later.get("text"))[:EXCERPT_CHARACTERS], "it follows a response")
+
+
+def _below(reply: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    waiting = [reply]
+    while waiting:
+        replies = waiting.pop().get("replies")
+        found = [one for one in replies if isinstance(one, Mapping)] if isinstance(replies, list) else []
+        yield from found
+        waiting += found
 
 
 def _of_messages(messages: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Exchange | Reject]:
     """Of every message that answers a first request the exchange, of all others why they are part of none."""
-    parents = {_text(message.get("parent_id")) for _, message in messages}
-    first = {
-        _text(message.get("message_id")): message for _, message in messages if not _text(message.get("parent_id"))
-    }
-    names = {_text(message.get("message_id")) for _, message in messages}
-    for place, message in messages:
-        parent, speaker = _text(message.get("parent_id")), _speaker(message)
-        excerpt = _text(message.get("text"))[:EXCERPT_CHARACTERS]
-        if parent in first and speaker == "assistant":
-            yield _reply(place, first[parent], message)
-        elif parent in names:
+    names = [_identity(message.get("message_id")) for _, message in messages]
+    parents = [_identity(message.get("parent_id")) for _, message in messages]
+    first: dict[str, dict[str, Mapping[str, Any]]] = {}  # by its text: a file may hold a message twice
+    for (_, message), name, parent in zip(messages, names, parents, strict=True):
+        if name and not parent:
+            first.setdefault(name, {})[_text(message.get("text"))] = message
+    known, answered = set(filter(None, names)), set(parents)
+    for (place, message), name, parent in zip(messages, names, parents, strict=True):
+        speaker, excerpt = _speaker(message), _text(message.get("text"))[:EXCERPT_CHARACTERS]
+        root = name if name and not parent else parent
+        if len(first.get(root, ())) > 1:
+            yield Reject(place, "several_requests", excerpt, f"message_id {root}")
+        elif parent in first and speaker == "assistant":
+            yield _reply(place, next(iter(first[parent].values())), message)
+        elif parent in known:
             yield Reject(place, "later_turn", excerpt, "it follows a response")
         elif parent or speaker == "assistant":
             yield Reject(place, "no_instruction", excerpt, f"no message {parent!r}" if parent else "no parent_id")
-        elif _text(message.get("message_id")) not in parents:
-            yield Reject(place, "no_response", excerpt, "no message answers it")
+        elif name not in answered or not name:
+            yield Reject(place, "no_response", excerpt, "no message answers it" if name else "no message_id")
+
+
+def _identity(value: Any) -> str:
+    """A message's name: text, or the number that it has in a table, which holds 7 as 7.0 where some have none."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else ""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 def _reply(place: str, request: Mapping[str, Any], reply: Mapping[str, Any]) -> Exchange | Reject:
@@ -232,6 +278,8 @@ def _fault(message: Mapping[str, Any], wanted: str, missing: str) -> tuple[str, 
         return "withdrawn", "deleted" if deleted == "true" else "review_result false"
     if rank.removesuffix(".0") not in ("0", "none", "nan", ""):
         return "worse_response", f"rank {rank}"
+    if other := next((name for name in NO_TEXT if message.get(name)), None):
+        return "not_text", other
     if not _text(message.get("text")):
         return missing, f"fields: {', '.join(message)}"
     return None if _speaker(message) == wanted else ("other_speaker", _text(message.get("role")))

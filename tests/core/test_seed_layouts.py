@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from xinstr_core.corpus import separated_values
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.evaluation.gold_pairs import read_gold_pairs
 from xinstr_core.seed_layouts import Exchange, exchanges
@@ -107,6 +108,30 @@ def test_a_system_message_stands_before_the_request(record: dict[str, Any]) -> N
             "not_text",
             "{'type': 'image_url'}",
         ),
+        ({"messages": turns(("user", ASKED), ("assistant", ANSWER)), "tools": [{"name": "f"}]}, "not_text", "tools"),
+        (
+            {
+                "messages": [
+                    *turns(("user", ASKED)),
+                    {"role": "assistant", "content": ANSWER, "tool_calls": [{"id": 1}]},
+                ]
+            },
+            "not_text",
+            "tool_calls",
+        ),
+        ({"instruction": ASKED, "output": ANSWER, "images": ["a.jpg"]}, "not_text", "images"),
+        ({"image": "1.jpg", "conversations": turns(("human", ASKED), ("gpt", ANSWER))}, "not_text", "image"),
+        (
+            {"conversations": turns(("human", f"<image>\n{ASKED}"), ("gpt", ANSWER))},
+            "not_text",
+            "the place of a picture or recording",
+        ),
+        ({"instruction": ASKED, "output": ANSWER, "contexts": [{"text": TEXT}]}, "not_text", "contexts: list"),
+        (
+            {"instruction": ASKED, "Instruction": "Why?", "output": ANSWER},
+            "several_fields",
+            "instruction and Instruction",
+        ),
         ({"messages": "no JSON"}, "not_json", "Expecting value: line 1 column 1 (char 0)"),
         ({"messages": turns(("user", f"{ASKED}\0"), ("assistant", ANSWER))}, "not_text", "NUL or lone surrogate"),
     ],
@@ -115,7 +140,7 @@ def test_what_would_have_to_be_left_out_or_chosen_is_refused(record: dict[str, A
     assert outcomes(record) == [("f:1", reason, value)]
 
 
-def message(name: str, parent: str | None, role: str, text: str, **more: Any) -> dict[str, Any]:
+def message(name: object, parent: object, role: str, text: str, **more: Any) -> dict[str, Any]:
     return {"message_id": name, "parent_id": parent, "role": role, "text": text, "lang": "sw"} | more
 
 
@@ -141,11 +166,37 @@ def test_messages_that_name_their_parent_are_joined_in_whatever_order() -> None:
     ]
 
 
+def test_messages_are_joined_by_names_that_are_numbers_and_none_that_has_no_name() -> None:
+    numbered = [
+        message(1, None, "prompter", ASKED),
+        message(2.0, 1.0, "assistant", ANSWER),
+        message(3, None, "prompter", "Why?"),
+    ]
+    assert outcomes(*numbered) == [("f:2", ASKED, ANSWER), ("f:3", "no_response", "no message answers it")]
+    nameless = [{"role": role, "text": text} for role, text in (("prompter", ASKED), ("assistant", ANSWER))]
+    assert outcomes(*nameless, message(None, 7, "assistant", "Sawa.")) == [
+        ("f:1", "no_response", "no message_id"),
+        ("f:2", "no_instruction", "no parent_id"),
+        ("f:3", "no_instruction", "no message '7'"),
+    ]
+
+
+def test_of_two_requests_of_one_name_none_is_taken_for_the_other() -> None:
+    answered = message("b", "a", "assistant", ANSWER)
+    one, other = message("a", None, "prompter", ASKED), message("a", None, "prompter", "Why?")
+    assert outcomes(one, other, answered) == [(f"f:{n}", "several_requests", "message_id a") for n in (1, 2, 3)]
+    assert outcomes(one, one, answered) == [("f:3", ASKED, ANSWER)]
+
+
 def test_a_tree_gives_its_first_request_with_the_responses_to_it() -> None:
     later = message("d", "b", "prompter", "Na kisha?", replies=[])
     replies = [message("b", "a", "assistant", ANSWER, replies=[later]), message("c", "a", "assistant", "Sawa.", rank=1)]
     tree = {"message_tree_id": "a", "prompt": message("a", None, "prompter", ASKED, replies=replies)}
-    assert outcomes(tree) == [("f:1", ASKED, ANSWER), ("f:1", "worse_response", "rank 1")]
+    assert outcomes(tree) == [
+        ("f:1", ASKED, ANSWER),
+        ("f:1", "later_turn", "it follows a response"),
+        ("f:1", "worse_response", "rank 1"),
+    ]
     (empty,) = outcomes({"prompt": message("a", None, "prompter", ASKED, replies=[])})
     assert empty == ("f:1", "no_response", "no replies")
 
@@ -235,6 +286,22 @@ def test_a_row_that_is_broken_costs_its_line_alone(tmp_path: Path) -> None:
         Record("x.csv:5", {"a": "g", "b": "h"}),
         ("x.csv:6", "not_csv"),
     ]
+
+
+def test_a_cell_is_as_long_as_it_is_and_none_of_its_lines_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quote that never closes costs its line alone all the same, and so much is read for its end."""
+    notes = "a line of notes\n" * 20_000
+    content = f'text,notes\n"{TEXT}","{notes}"\nlast,\n'
+    assert read(tmp_path / "x.csv", content) == [
+        Record("x.csv:2", {"text": TEXT, "notes": notes}),
+        Record(f"x.csv:{2 + 20_001}", {"text": "last", "notes": ""}),
+    ]
+    monkeypatch.setattr(separated_values, "LONGEST_CELL", 1000)
+    first, *others = read(tmp_path / "y.csv", 'a,b\n"open,1\n' + "1234567,1234567\n" * 100)
+    assert isinstance(first, Reject) and first.reason == "not_csv"
+    assert others == [Record(f"y.csv:{number}", {"a": "1234567", "b": "1234567"}) for number in range(3, 103)]
 
 
 @pytest.mark.parametrize("header", [b"a,b,a", b"a,\xe4"])
