@@ -51,7 +51,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-@stage(gives=RAW_CORPUS, takes=(), version="10", settings=("corpus",), files=files, uses_model=False)
+@stage(gives=RAW_CORPUS, takes=(), version="11", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     one = _document_filter(run)
@@ -141,8 +141,10 @@ def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus, taken_for
     settings = run.settings.corpus
     files, broken = len(files_of(source, run.language.tag)), corpus.reasons[BROKEN_FILE]
     if files and broken / files > settings.maximum_broken_share:
+        rejected = scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == BROKEN_FILE)
+        place, said = rejected.select("place", "value").head(1).collect(engine="streaming").row(0)
         raise StageError(
-            f"{source.path}: {broken} of {files} files end too early or are damaged: write them again, "
+            f"{source.path}: {broken} of {files} files end too early or are damaged ({place}: {said}): write them again, "
             "or raise corpus.maximum_broken_share to go on with what could be read"
         )
     lost, total = corpus.reasons.total(), corpus.documents + corpus.reasons.total()
