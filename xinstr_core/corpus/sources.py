@@ -82,16 +82,21 @@ def _read_as(address: str, reader: str | None = None) -> str:
 
 
 def records_of(
-    source: CorpusSource, language: str, own_words: Iterable[str] = (), passed_over: Counter[str] | None = None
+    source: CorpusSource,
+    language: str,
+    own_words: Iterable[str] = (),
+    passed_over: Counter[str] | None = None,
+    script: str = "",
 ) -> Iterator[Record | Reject]:
     """Every record, with the fields text, source, url and licence alone, as far as they are texts.
 
-    `own_words` have letters of the language, beside those that are known of it; `passed_over` takes the numbers of what
+    `own_words` have letters of the language, beside those that are known of it, and `script` is what it is written in,
+    where the tag does not tell; `passed_over` takes the numbers of what
     in archives is no page, by type.
     """
     fields = {TEXT: source.text, "source": source.source, "url": source.url, "licence": source.licence}
     counter = Counter[str]() if passed_over is None else passed_over
-    reading = Reading(fields, letters_of(language, own_words), counter)
+    reading = Reading(fields, letters_of(language, own_words, script), counter)
     if source.reader == HUB:
         yield from _hub_records(source, reading)
     files = files_of(source, language)

@@ -57,7 +57,8 @@ def clean_corpus(run: StageRun) -> StageOutput:
     one = _document_filter(run)
     judge = BatchJudge(one, ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
     records, passed_over = 0, Counter[str]()
-    found = records_of(source, run.language.tag, (*one.pack.stop_words, *one.pack.profile), passed_over)
+    own_words = (*one.pack.stop_words, *one.pack.profile)
+    found = records_of(source, run.language.tag, own_words, passed_over, run.language.script)
 
     def counted(found: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
         nonlocal records
