@@ -325,7 +325,7 @@ def test_a_page_half_in_a_neighbour_language_is_mixed(neighbour: str, border: st
     assert reasons([found]) == ["mixed_language"]
 
 
-def test_a_list_of_names_in_the_middle_of_a_piece_is_in_no_other_language() -> None:
+def test_names_at_the_beginning_of_a_piece_do_not_make_it_foreign() -> None:
     names = (
         "Thebe Ikafaleng, Tendai Biti, Morgan Tsvangirai, Welshman Ncube, Simba Makoni, Arthur Mutambara, Roy Bennett"
     )
