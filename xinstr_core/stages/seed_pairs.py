@@ -57,7 +57,7 @@ def has_parallel(workspace: Workspace, language: Language) -> bool:
 @stage(
     gives=SEED_PAIRS,
     takes=(),
-    version="6",
+    version="7",
     settings=("seeds",),
     prompts=("reverse",),
     files=files,
