@@ -9,6 +9,7 @@ for as long as the file itself is there.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import subprocess
@@ -37,10 +38,12 @@ def link(file: Path, to: Path) -> None:
 
 def switch(path: Path, generation: Path) -> None:
     """Let readers have the generation's file from now on, and remove the generations that nobody needs any more."""
-    kept = [generation, *(other for other in _folder(path).iterdir() if _is_same(other / path.name, path))]
-    new = generation / f"{path.name}.new"
-    link(generation / path.name, new)
-    new.replace(path)
+    before = _newest(path)
+    if before:
+        # The same file again, where a copy of the whole folder made two of it: readers have this one's lock.
+        _replace_by_link(path, before / path.name)
+    kept = [generation, before]
+    _replace_by_link(generation / path.name, path)
     for other in _folder(path).iterdir():
         if other not in kept and not _is_open(other / path.name):
             shutil.rmtree(other, ignore_errors=True)  # what stays of it is tried again the next time
@@ -50,8 +53,22 @@ def _folder(path: Path) -> Path:
     return path.with_suffix(".files")
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+def _newest(path: Path) -> Path | None:
+    """The generation that readers have now. No two have equal files: each names its own folder."""
+    if not path.exists():
+        return None
+    generations = [other for other in _folder(path).iterdir() if (other / path.name).exists()]
+    same = (other for other in generations if (other / path.name).samefile(path))
+    copied = (other for other in generations if filecmp.cmp(other / path.name, path, shallow=False))
+    return next(same, None) or next(copied, None)
+
+
+def _replace_by_link(file: Path, to: Path) -> None:
+    """As `link`, in one step, in the place of what has that name."""
+    new = to.with_name(f"{to.name}.new")
+    new.unlink(missing_ok=True)
+    link(file, new)
+    new.replace(to)
 
 
 _TAKE_LOCK = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"

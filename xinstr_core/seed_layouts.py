@@ -74,7 +74,7 @@ def _by_name(fields: Mapping[str, Any]) -> dict[str, Any]:
     for called, value in fields.items():
         name = called.strip().casefold()
         if has_value(values.get(name)) and has_value(value) and values[name] != value and name in _READ:
-            raise UnusableRecord("ambiguous_field", f"{spelled[name]} and {called.strip()}")
+            raise UnusableRecord("several_fields", f"{spelled[name]} and {called.strip()}")
         if name not in values or has_value(value):
             values[name], spelled[name] = value, called.strip()
     return values

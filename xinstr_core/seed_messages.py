@@ -6,7 +6,6 @@ Every other message is a reject: one that cannot be placed among the others goes
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,58 +24,57 @@ MESSAGE = ("message_id", "parent_id", "role", "text", "deleted", "review_result"
 
 
 def of_tree(place: str, root: Mapping[str, Any]) -> Iterator[Exchange | Reject]:
-    """Of every reply to the root the exchange or why it gives none, and of all below them that they are later turns."""
+    """Of every reply to the root the exchange or why it gives none, and of all below it that they are later turns."""
     replies = _replies(root)
     if not replies:
         yield Reject(place, "no_response", _excerpt(root), "no replies")
-    below: list[Mapping[str, Any]] = []
     for reply in replies:
         yield _reply(place, root, reply)
-        below += _replies(reply)
-    for later in below:  # which grows by what is below them
-        yield Reject(place, "later_turn", _excerpt(later), "it follows a response")
-        below += _replies(later)
+        below = _replies(reply)
+        for later in below:  # which grows by what is below them
+            yield Reject(place, "later_turn", _excerpt(later), "it follows a response")
+            below += _replies(later)
 
 
 def of_messages(messages: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Exchange | Reject]:
     """Of every message that answers a first request the exchange, of all others why they are part of none.
 
-    What stands twice word by word is one message; two that share an id and differ are both unusable, and so are replies
-    to them: nobody knows to which.
+    A request that stands twice is one. Where it shares its id with another message neither is used, nor are replies to
+    them: nobody knows to which.
     """
-    first: dict[str, Mapping[str, Any]] = {}
+    called: dict[str, Mapping[str, Any]] = {}
     ambiguous: set[str] = set()
     repeated: set[str] = set()
     for place, message in messages:
-        identifier = _identifier(message.get("message_id"))
-        if identifier and first.setdefault(identifier, message) is not message:
-            if message == first[identifier]:
-                repeated.add(place)
-            else:
-                ambiguous.add(identifier)
-    answered = Counter(_identifier(message.get("parent_id")) for _, message in messages)
+        identifier, parent = _identifiers(message)
+        known = called.setdefault(identifier, message) if identifier else message
+        if known is not message and not (parent and _identifiers(known)[1]):
+            (repeated if _said(known) == _said(message) else ambiguous).add(place)
+    shared = {_identifiers(message)[0] for place, message in messages if place in ambiguous}
+    answered = {_identifiers(message)[1] for _, message in messages}
     for place, message in messages:
-        identifier, parent = (_identifier(message.get(name)) for name in ("message_id", "parent_id"))
-        if not identifier:
-            yield Reject(place, "no_message_id", _excerpt(message), f"fields: {', '.join(message)}")
-        elif shared := next((one for one in (identifier, parent) if one in ambiguous), None):
-            yield Reject(place, "ambiguous_message", _excerpt(message), f"several messages {shared!r}")
-        elif place in repeated:
-            yield Reject(place, "duplicate", _excerpt(message), f"message {identifier!r}")
+        identifier, parent = _identifiers(message)
+        if several := next((one for one in (identifier, parent) if one in shared), None):
+            yield Reject(place, "several_requests", _excerpt(message), f"message_id {several}")
         elif parent:
-            yield _answer(place, message, parent, first.get(parent))
+            yield _answer(place, message, parent, called.get(parent))
         elif speaker_of(message) != "user":
             yield Reject(place, "no_instruction", _excerpt(message), "no parent_id")
-        elif not answered[identifier]:
-            yield Reject(place, "no_response", _excerpt(message), "no message answers it")
+        elif not identifier or identifier not in answered:
+            missing = "no message answers it" if identifier else "no message_id"
+            yield Reject(place, "no_response", _excerpt(message), missing)
+        elif place in repeated:
+            yield Reject(place, "duplicate", _excerpt(message), f"message_id {identifier}")
 
 
 def _answer(place: str, message: Mapping[str, Any], parent: str, called: Mapping[str, Any] | None) -> Exchange | Reject:
     """What a message gives that names a parent, by the message that is `called` so."""
     if called is None:
         return Reject(place, "no_instruction", _excerpt(message), f"no message {parent!r}")
-    if _identifier(called.get("parent_id")):
+    if _identifiers(called)[1]:
         return Reject(place, "later_turn", _excerpt(message), "it follows a response")
+    if not _identifiers(message)[0]:
+        return Reject(place, "no_message_id", _excerpt(message), f"fields: {', '.join(message)}")
     return _reply(place, called, message)
 
 
@@ -112,11 +110,20 @@ def _refuse(message: Mapping[str, Any], wanted: str, missing: str) -> None:
     refuse_what_is_no_text(message)
 
 
+def _identifiers(message: Mapping[str, Any]) -> tuple[str, str]:
+    """The ids of a message and of its parent."""
+    return _identifier(message.get("message_id")), _identifier(message.get("parent_id"))
+
+
 def _identifier(value: Any) -> str:
-    """The id of a message as a text, whatever type a file gives it; nothing where there is none."""
+    """An id as a text, whatever type a file gives it; nothing where there is none."""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else ""  # a column of numbers with gaps is read as floats
-    return str(value) if isinstance(value, int) else text_of(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
+
+
+def _said(message: Mapping[str, Any]) -> tuple[str, str | None, str]:
+    return _identifiers(message)[1], speaker_of(message), text_of(message.get("text"))
 
 
 def _replies(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -26,7 +26,7 @@ from xinstr_core.store import Partition
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.partitions import languages
 
-Verdict = tuple[bool, dict[str, float]]
+Verdict = tuple[bool, dict[str, float | str]]
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,11 @@ class Check:
             metadata={"language": partition.manifest["language"], **figures},
         )
 
-    def failure(self, figures: Mapping[str, float]) -> str:
+    def failure(self, figures: Mapping[str, float | str]) -> str:
         """In a line, what was asked and what was found instead."""
-        shown = ", ".join(f"{name} {value:g}" for name, value in figures.items())
+        shown = ", ".join(
+            f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in figures.items()
+        )
         return f"{self.asset}: check {self.name} failed ({shown}). It asks: {self.description}"
 
 
@@ -73,6 +75,18 @@ def _has_rows(table: Table) -> Callable[[Partition, dict[str, Partition]], Verdi
         return rows > 0, {"rows": rows}
 
     return ask
+
+
+def _has_documents(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
+    """Where nothing was read, also of what: no record was lost that could tell."""
+    passed, found = _has_rows(raw_corpus.DOCUMENTS)(partition, inputs)
+    figures = partition.read_figures(CorpusFigures)
+    if passed or figures.records:
+        return passed, found
+    found |= {"records": 0, "corpus": str(partition.built.get("corpus", "unknown"))}
+    if figures.passed_over:
+        found["passed over"] = ", ".join(f"{count} {kind}" for kind, count in figures.passed_over.items())
+    return passed, found
 
 
 def _few_rejects(partition: Partition, inputs: dict[str, Partition]) -> Verdict:
@@ -138,7 +152,7 @@ def _right_language(partition: Partition, inputs: dict[str, Partition]) -> Verdi
 
 
 CHECKS = (
-    Check("raw_corpus", "has_documents", "At least one document was kept", True, _has_rows(raw_corpus.DOCUMENTS)),
+    Check("raw_corpus", "has_documents", "At least one document was kept", True, _has_documents),
     Check("raw_corpus", "few_rejects", "At most half of the documents were rejected", False, _few_rejects),
     Check(
         "raw_corpus",
@@ -221,7 +235,7 @@ def failed_in_step(step: str, events: Iterable[dg.DagsterEvent]) -> str:
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key == step:
             found = event.asset_check_evaluation_data
             if found.blocking and not found.passed:
-                numbers = {name: shown.value for name, shown in found.metadata.items()}
-                figures = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+                shown = {name: one.value for name, one in found.metadata.items() if name != "language"}
+                figures = {name: value for name, value in shown.items() if isinstance(value, int | float | str)}
                 return declared[found.asset_key.to_user_string(), found.check_name].failure(figures)
     return ""

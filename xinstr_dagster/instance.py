@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import warnings
+from glob import has_magic
 from pathlib import Path
 
 import dagster as dg
@@ -21,8 +22,10 @@ def prepare_home(home: Path) -> Path:
     """Make sure of DAGSTER_HOME in `<home>/data/dagster`, so that neither history nor partitions are ever lost."""
     if not (home / "languages.toml").is_file():
         raise SettingsError(f"no languages.toml in {home}: change to the project's folder or set XINSTR_HOME")
-    if make_url(f"sqlite:///{home}").database != str(home):  # its database would be a file of another name
-        raise SettingsError(f"Dagster cannot work in {home}: rename what in this path has ? or a percent sign")
+    # It takes the path of its settings for a pattern, and would find none, or those of other folders; the name of its
+    # database for a part of a URL, and would make a file of another name.
+    if has_magic(str(home)) or make_url(f"sqlite:///{home}").database != str(home):
+        raise SettingsError(f"Dagster cannot work in {home}: rename what in this path has *, ?, [ or a percent sign")
     folder = home / "data" / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     configuration = next((path for path in (home / "dagster.yaml", PROJECT / "dagster.yaml") if path.is_file()), None)

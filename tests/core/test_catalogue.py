@@ -289,15 +289,20 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
 """
 
 
-def test_a_connection_that_stays_open_reads_what_it_was_opened_on_until_it_closes(store: Store) -> None:
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_connection_that_stays_open_reads_what_it_was_opened_on_until_it_closes(store: Store, copied: bool) -> None:
+    """Also where the catalogue is one that was copied with its folder: then it is no link to any generation's file."""
     commit(store, "first")
     build_catalogue(store)
+    if copied:
+        store = Store(Path(shutil.copytree(store.root, store.root.with_name("copy"))))
     command = [sys.executable, "-c", READ_ONCE_A_LINE, str(store.root / CATALOGUE)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as reader:
         assert reader.stdin
         assert reader.stdout
         for number in range(5):
             reader.stdin.write("again\n")
+            reader.stdin.flush()
             assert reader.stdout.readline() == "[('first',)]\n"
             commit(store, f"text {number}")
             build_catalogue(store)

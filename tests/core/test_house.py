@@ -61,11 +61,11 @@ def _names(module: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
 
 
-def test_tables_are_read_by_the_store_which_takes_no_name_for_a_pattern() -> None:
+def test_tables_are_read_by_what_takes_no_name_for_a_pattern() -> None:
     found = [
-        f"{name}:{node.lineno} reads by pl.{node.attr}: ask xinstr_core.store for the table"
+        f"{name}:{node.lineno} reads by pl.{node.attr}: ask xinstr_core.files for the table"
         for name, module in MODULES.items()
-        if name != "xinstr_core/store.py"
+        if name != "xinstr_core/files.py"
         for node in ast.walk(module)
         if isinstance(node, ast.Attribute) and node.attr in {"read_parquet", "scan_parquet"}
     ]
@@ -91,7 +91,7 @@ FLOORS = (
     {"store"},
     {"manifest", "prompts", "settings"},
     {"schemas"},
-    {"disk", "generations", "identity", "locks", "parallel", "progress", "scripts", "statistics", "text"},
+    {"disk", "files", "generations", "identity", "locks", "parallel", "progress", "scripts", "statistics", "text"},
     {"errors"},
 )
 

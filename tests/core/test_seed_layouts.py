@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from xinstr_core.corpus import separated_values
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.evaluation.gold_pairs import read_gold_pairs
 from xinstr_core.seed_fields import Exchange
@@ -126,7 +127,7 @@ def test_a_system_message_stands_before_the_request(record: dict[str, Any]) -> N
         ),
         (
             {"instruction": ASKED, "Instruction": "Why?", "output": ANSWER},
-            "ambiguous_field",
+            "several_fields",
             "instruction and Instruction",
         ),
         ({"instruction": ASKED, "prompt": [ASKED], "output": ANSWER}, "not_text", "prompt: list"),
@@ -155,6 +156,7 @@ def test_a_system_message_stands_before_the_request(record: dict[str, Any]) -> N
             "not_text",
             "tools",
         ),
+        ({"messages": turns(("user", ASKED), ("assistant", ANSWER)), "tools": [{"name": "f"}]}, "not_text", "tools"),
         (
             {
                 "messages": [
@@ -170,6 +172,13 @@ def test_a_system_message_stands_before_the_request(record: dict[str, Any]) -> N
             "not_text",
             "images",
         ),
+        ({"instruction": ASKED, "output": ANSWER, "images": ["a.jpg"]}, "not_text", "images"),
+        ({"image": "1.jpg", "conversations": turns(("human", ASKED), ("gpt", ANSWER))}, "not_text", "image"),
+        (
+            {"instruction": ASKED, "Instruction": "Why?", "input": TEXT, "output": ANSWER},
+            "several_fields",
+            "instruction and Instruction",
+        ),
         ({"messages": "no JSON"}, "not_json", "Expecting value: line 1 column 1 (char 0)"),
         ({"messages": turns(("user", f"{ASKED}\0"), ("assistant", ANSWER))}, "not_text", "NUL or lone surrogate"),
     ],
@@ -178,7 +187,7 @@ def test_what_would_have_to_be_left_out_or_chosen_is_refused(record: dict[str, A
     assert outcomes(record) == [("f:1", reason, value)]
 
 
-def message(name: Any, parent: Any, role: str, text: str, **more: Any) -> dict[str, Any]:
+def message(name: object, parent: object, role: str, text: str, **more: Any) -> dict[str, Any]:
     return {"message_id": name, "parent_id": parent, "role": role, "text": text, "lang": "sw"} | more
 
 
@@ -228,8 +237,8 @@ def test_a_message_that_cannot_be_placed_goes_with_no_request() -> None:
         message("f", "a", "assistant", "Sawa."),
     )
     assert outcomes(*rows) == [
-        ("f:1", "no_message_id", "fields: role, text"),
-        ("f:2", "no_message_id", "fields: role, text"),
+        ("f:1", "no_response", "no message_id"),
+        ("f:2", "no_instruction", "no parent_id"),
         ("f:4", "no_instruction", "no parent_id"),
         ("f:5", "no_message_id", "fields: message_id, parent_id, role, text, lang"),
         ("f:6", "no_instruction", "no parent_id"),
@@ -239,7 +248,7 @@ def test_a_message_that_cannot_be_placed_goes_with_no_request() -> None:
     ]
 
 
-def test_messages_that_share_an_id_are_refused_with_their_replies_unless_they_are_one() -> None:
+def test_messages_that_share_an_id_with_a_request_are_refused_with_their_replies_unless_they_are_one() -> None:
     rows = (
         message(1, None, "prompter", ASKED),
         message("1", None, "prompter", "Why?"),
@@ -247,16 +256,41 @@ def test_messages_that_share_an_id_are_refused_with_their_replies_unless_they_ar
         message("a", None, "prompter", ASKED),
         message("b", "a", "assistant", "Sawa."),
         message("a", None, "prompter", ASKED),
-        message("b", "a", "assistant", "Sawa."),
+        message("b", "a", "assistant", "Watu."),
+        message("c", "b", "prompter", "Na kisha?"),
+        message("d", None, "prompter", "Why?"),
+        message("d", "a", "assistant", ANSWER),
     )
     assert outcomes(*rows) == [
-        ("f:1", "ambiguous_message", "several messages '1'"),
-        ("f:2", "ambiguous_message", "several messages '1'"),
-        ("f:3", "ambiguous_message", "several messages '1'"),
+        *((f"f:{number}", "several_requests", "message_id 1") for number in (1, 2, 3)),
         ("f:5", ASKED, "Sawa."),
-        ("f:6", "duplicate", "message 'a'"),
-        ("f:7", "duplicate", "message 'b'"),
+        ("f:6", "duplicate", "message_id a"),
+        ("f:7", ASKED, "Watu."),
+        ("f:8", "later_turn", "it follows a response"),
+        *((f"f:{number}", "several_requests", "message_id d") for number in (9, 10)),
     ]
+
+
+def test_messages_are_joined_by_names_that_are_numbers_and_none_that_has_no_name() -> None:
+    numbered = [
+        message(1, None, "prompter", ASKED),
+        message(2.0, 1.0, "assistant", ANSWER),
+        message(3, None, "prompter", "Why?"),
+    ]
+    assert outcomes(*numbered) == [("f:2", ASKED, ANSWER), ("f:3", "no_response", "no message answers it")]
+    nameless = [{"role": role, "text": text} for role, text in (("prompter", ASKED), ("assistant", ANSWER))]
+    assert outcomes(*nameless, message(None, 7, "assistant", "Sawa.")) == [
+        ("f:1", "no_response", "no message_id"),
+        ("f:2", "no_instruction", "no parent_id"),
+        ("f:3", "no_instruction", "no message '7'"),
+    ]
+
+
+def test_of_two_requests_of_one_name_none_is_taken_for_the_other() -> None:
+    answered = message("b", "a", "assistant", ANSWER)
+    one, other = message("a", None, "prompter", ASKED), message("a", None, "prompter", "Why?")
+    assert outcomes(one, other, answered) == [(f"f:{n}", "several_requests", "message_id a") for n in (1, 2, 3)]
+    assert outcomes(one, one, answered) == [("f:2", "duplicate", "message_id a"), ("f:3", ASKED, ANSWER)]
 
 
 def test_a_tree_gives_its_first_request_with_the_responses_to_it() -> None:
@@ -265,8 +299,8 @@ def test_a_tree_gives_its_first_request_with_the_responses_to_it() -> None:
     tree = {"message_tree_id": "a", "prompt": message("a", None, "prompter", ASKED, replies=replies)}
     assert outcomes(tree) == [
         ("f:1", ASKED, ANSWER),
-        ("f:1", "worse_response", "rank 1"),
         ("f:1", "later_turn", "it follows a response"),
+        ("f:1", "worse_response", "rank 1"),
     ]
     (empty,) = outcomes({"prompt": message("a", None, "prompter", ASKED, replies=[])})
     assert empty == ("f:1", "no_response", "no replies")
@@ -357,6 +391,22 @@ def test_a_row_that_is_broken_costs_its_line_alone(tmp_path: Path) -> None:
         Record("x.csv:5", {"a": "g", "b": "h"}),
         ("x.csv:6", "not_csv"),
     ]
+
+
+def test_a_cell_is_as_long_as_it_is_and_none_of_its_lines_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quote that never closes costs its line alone all the same, and so much is read for its end."""
+    notes = "a line of notes\n" * 20_000
+    content = f'text,notes\n"{TEXT}","{notes}"\nlast,\n'
+    assert read(tmp_path / "x.csv", content) == [
+        Record("x.csv:2", {"text": TEXT, "notes": notes}),
+        Record(f"x.csv:{2 + 20_001}", {"text": "last", "notes": ""}),
+    ]
+    monkeypatch.setattr(separated_values, "LONGEST_CELL", 1000)
+    first, *others = read(tmp_path / "y.csv", 'a,b\n"open,1\n' + "1234567,1234567\n" * 100)
+    assert isinstance(first, Reject) and first.reason == "not_csv"
+    assert others == [Record(f"y.csv:{number}", {"a": "1234567", "b": "1234567"}) for number in range(3, 103)]
 
 
 @pytest.mark.parametrize("header", [b"a,b,a", b"a,\xe4"])

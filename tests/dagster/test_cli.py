@@ -276,7 +276,14 @@ def test_a_path_that_is_none_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("what?", "rename what"), ("a%20b", "rename what"), ("\udce4", "not UTF-8")]
+    ("name", "said"),
+    [
+        ("what?", "rename what"),
+        ("a[1]", "rename what"),
+        ("all*", "rename what"),
+        ("a%20b", "rename what"),
+        ("\udce4", "not UTF-8"),
+    ],
 )
 def test_a_home_that_dagsters_database_or_tables_cannot_name_is_one_line(
     run: Run,

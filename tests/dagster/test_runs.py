@@ -82,7 +82,20 @@ def test_a_run_stops_at_its_first_failure(home: Path, instance: dg.DagsterInstan
     assert set(started) <= {"raw_corpus", "seed_pairs"}
     assert started[-1] == "raw_corpus"
     assert instance.get_run_by_id(outcome.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
-    assert outcome.error == ("raw_corpus: check has_documents failed (rows 0). It asks: At least one document was kept")
+    assert outcome.error == (
+        f"raw_corpus: check has_documents failed (rows 0, records 0, corpus {no_documents}). "
+        "It asks: At least one document was kept"
+    )
+
+
+def test_an_archive_without_a_page_says_what_it_holds(home: Path, instance: dg.DagsterInstance) -> None:
+    path = home / "images.warc"
+    record = "WARC/1.0\r\nWARC-Type: resource\r\nContent-Type: image/{}\r\nContent-Length: 1\r\n\r\n\0\r\n\r\n"
+    path.write_text("".join(record.format(kind) for kind in ("png", "jpeg", "png")), "utf-8", newline="")
+    request = BuildRequest(corpus=str(path), last="raw_corpus")
+    said = f"(rows 0, records 0, corpus {path}, passed over 2 image/png, 1 image/jpeg)"
+    assert said in build(instance, home, request, "sw").error
+    assert said in settled(home, request, ["sw"])["sw"].error
 
 
 def test_what_a_run_finds_comes_before_what_a_stored_partition_fails(

@@ -21,7 +21,7 @@ _CLASSES = 9
 # unassigned. What comes later wins.
 _CLASS_OF_PROPERTIES = {
     r"\p{L}\p{M}": _FOREIGN, r"\p{N}": _DIGIT, r"\p{P}": _PUNCTUATION, r"\p{S}": _SYMBOL, r"\p{C}": _CONTROL,
-    r"\s\p{Z}": _SPACE, r"\p{Cf}\p{Default_Ignorable_Code_Point}": _FORMAT,
+    r"\uFFFC": _CONTROL, r"\s\p{Z}": _SPACE, r"\p{Cf}\p{Default_Ignorable_Code_Point}": _FORMAT,
 }  # fmt: skip
 
 SCRIPTS_WITHOUT_SPACES = frozenset({
@@ -39,7 +39,7 @@ class Characters:
     digits: int
     punctuation: int
     symbols: int
-    controls: int  # private-use and unassigned characters, too
+    controls: int  # private-use and unassigned characters, and what stands for a picture that is gone, too
     invisible: int
 
     @property

@@ -8,11 +8,14 @@ import re
 _AT = r"(?:@|&#64;|&#x40;|&commat;|%40| ?[\[({<] ?(?:at|ät|@) ?[\])}>] ?)"
 _DOT = r"(?:\.| ?[\[({<] ?dot ?[\])}>] ?)"
 _LABEL = r"[a-z0-9-]{1,63}"
+# Letters of any script with the marks that \w lacks, which are letters in Indic scripts and Thai; no danda.
+_LETTERS = r"\w\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ecd\u102b-\u103e\u17b4-\u17d3"
 _COMMON = r"(?:com|org|net|edu|gov|info|biz|[a-z]{2})(?![\w-])"  # after a space not every word is a domain
 # No pattern may take more than linear time: lines of a megabyte come. So of the name before an at sign one character is
 # looked at. 5kg@12.50 is a price.
 _ADDRESS = re.compile(
-    rf"[\w.+\"-](?:{_AT}[\w-]{{1,63}}(?:\.[\w-]{{2,63}})*{_DOT}[^\W\d_][\w-]{{1,62}}"
+    rf"[{_LETTERS}.+\"-](?:{_AT}[{_LETTERS}-]{{1,63}}(?:\.[{_LETTERS}-]{{2,63}})*{_DOT}[^\W\d_][{_LETTERS}-]{{1,62}}"
+    rf"|(?<=[a-z0-9.+_-])@{_LABEL}(?:[.。｡]{_LABEL}){{0,4}}[。｡][a-z]{{2,24}}(?!\w)"
     rf"|(?: @ |@ ){_LABEL}(?: ?\. ?{_LABEL}){{0,4}} ?\. ?{_COMMON}|@(?=[0-9-]{{0,63}}[a-z]){_LABEL}(?:\.{_LABEL}){{0,4}}(?: \. ?|\. ){_COMMON}"
     rf"| at {_LABEL}(?: dot {_LABEL}){{0,3}} dot {_COMMON})",
     re.IGNORECASE,

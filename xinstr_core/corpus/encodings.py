@@ -1,7 +1,8 @@
 """The text of a page's bytes: in the encoding that it declares, or in the one whose letters are the language's own.
 
 Order as in HTML (WHATWG, Encoding and HTML 13.2.3): byte order mark, server, page, then the code page that browsers fall
-back to for the language. Browsers believe all of it; here what comes out is judged by the letters that the language has.
+back to for the language. Browsers believe all of it; here what comes out is judged by the letters that the language has,
+and by where they stand: what may have been meant otherwise is no text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from importlib.resources import files
 
 import regex
 
+from xinstr_core.corpus.shifting import shifting_text
+
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _DECLARATION = re.compile(rb"<meta[^>]*?\scharset\s*=\s*[\"']?\s*([\w:.+-]+)|<meta[^>]*?;\s*charset\s*=\s*[\"']?\s*([\w:.+-]+)|<\?xml[^>]*?\sencoding\s*=\s*[\"']([\w:.+-]+)", re.IGNORECASE)  # fmt: skip
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
@@ -33,7 +36,7 @@ _FALLBACK = {
 # All in which pages without a declaration are found. Of those that give the same letters the earlier one is taken. Those of
 # DOS and the Macintosh with Latin letters are not among them: they make letters of the quotation marks of others.
 _CANDIDATES = (
-    "cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "koi8_u", "iso8859_5", "cp866", "mac_cyrillic", "kz1048",
+    "cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "koi8_u", "iso8859_5", "cp866", "cp1125", "mac_cyrillic", "kz1048",
     "ptcp154", "koi8_t", "cp1253", "iso8859_7", "cp1254", "cp1255", "iso8859_8", "cp1256", "iso8859_6", "cp1257",
     "iso8859_13", "iso8859_4", "cp874", "cp1258", "iso8859_3", "iso8859_10", "iso8859_14", "iso8859_15", "iso8859_16",
     "gb18030", "big5hkscs", "cp932", "euc_jp", "cp949",
@@ -42,6 +45,7 @@ _DECLARED_ALONE = (
     "mac_roman", "mac_latin2", "mac_turkish", "mac_iceland", "mac_greek", "cp437", "cp737", "cp775", "cp850", "cp852",
     "cp855", "cp857",
 )  # fmt: skip
+_TRADITIONAL = {"hant", "tw", "hk", "mo"}  # parts of tags of languages that are written in traditional Chinese
 # Names that mean a larger encoding than they say, in browsers (WHATWG Encoding 4.2).
 _MEANT = {
     "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
@@ -64,16 +68,29 @@ _TAG = re.compile(rb"<[^<>]*>")
 _STRANGE_OF_TEXT = 0.003  # of all characters that are shown: names of other languages
 _STRANGE_WITHOUT_OWN = 0.05  # where the language writes ASCII alone: all that can be lost are such names
 _STRANGE_BESIDE_OWN = 0.1
+_OF_LETTERS = 0.5  # of those of a decoding that does not hold, what one that does must have
+_GLUED = 0.1  # of all characters beyond ASCII: ellipses and quotation marks without their space
+_MISPLACED_OF_OTHERS = 0.1  # of signs and foreign letters
+_MISPLACED_OF_OWN = 0.01  # of letters of the language: names of products
 _SOUND_A_LOST_ONE = 10  # characters of several bytes: other encodings give next to none by chance
 _SHOWN = 200  # characters of an excerpt
-# A capital inside a word, a Cyrillic or Greek letter in a Latin one, or a sign between letters is a letter decoded wrongly.
+# A capital inside a word, a Cyrillic or Greek letter in a Latin one, a sign between letters, or one behind a letter that
+# stands before words or among numbers alone, a box beside a letter, the last sigma of a word inside one, or a letter at the
+# end of one where Greek has next to none: each is a letter decoded wrongly.
 _MISPLACED = regex.compile(
     r"(?<=\p{Ll})[\p{Lu}--[A-Z]]|(?<=[A-Za-z])[\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}](?=[A-Za-z])"
-    r"|(?<=[\p{Ll}\p{Lu}])[[\p{S}\p{P}\p{N}\p{C}\p{Z}]--[\x00-\x7f\u00a0\u00ad’‘ʼ·´‐‑–—\u200b-\u200f\ufffd]](?=[\p{Ll}\p{Lu}])",
+    r"|(?<=[\p{Ll}\p{Lu}])[[\p{S}\p{P}\p{N}\p{C}\p{Z}]--[\x00-\x7f\u00a0\u00ad’‘ʼ·´‐‑–—\u200b-\u200f\ufffd]](?=[\p{Ll}\p{Lu}])"
+    r"|ς(?=\p{L})|(?<=\p{Ll}[.,!?;])[\p{Lu}--[A-Z]](?![\p{L}.])|(?<![\p{L}\p{N}])[ÑÐ](?![\p{L}\p{N}.])"
+    r"|(?<=\p{Ll})[‚‰•‡ˆ¤¬¦±÷¼½¾¢£¥¿¡∙√∞≈≠≤≥\u2500-\u259f]|[∙√\u2500-\u259f](?=\p{L})|[§¬¤¦](?=\p{Ll})"
+    r"|(?<=\p{Ll}{2})[ξχ](?![\p{L}.’'])",
     regex.VERSION1,
 )
+_TYPOGRAPHY = "…“”‘"
 # Letters; and controls, boxes and what could not be decoded.
 _LETTER_OR_NO_TEXT = regex.compile(r"[\p{L}\p{M}\p{Cc}\p{Cn}\p{Co}\u2500-\u259f\ufffd]")
+_CONTROL = re.compile(
+    "[\x80-\x9f]"
+)  # of which no page has one: they are quotation marks and letters of other encodings
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _SNIFFED = 1445  # bytes, as there
 _ASCII = re.compile(r"[\x00-\x7f]+")
@@ -99,6 +116,10 @@ class Letters:
         return bool(_LETTER_OR_NO_TEXT.match(character))
 
     @property
+    def is_han(self) -> bool:
+        return "一" in self.own
+
+    @property
     def fallback(self) -> str:
         """The code page that browsers fall back to."""
         by_language = {tag: page for page, tags in _FALLBACK.items() for tag in tags.split()}
@@ -116,12 +137,19 @@ class Undecodable:
     excerpt: str
 
 
-def letters_of(tag: str, texts: Iterable[str] = ()) -> Letters:
-    """The letters of a language, as CLDR has them and as they stand in texts of its own, such as its stop words."""
-    found = _table().get(tag) or _table().get(tag.partition("-")[0])
-    own, borrowed = found or ("", "")
+def letters_of(tag: str, texts: Iterable[str] = (), script: str = "") -> Letters:
+    """The letters of a language, as CLDR has them and as they stand in texts of its own, such as its stop words.
+
+    `script` (ISO 15924) is the one that it is written in, where its tag does not tell.
+    """
+    base, *parts = tag.split("-")
+    written = "hant" if _TRADITIONAL.intersection(parts) else script.lower()
+    # Languages of China without letters of their own in the table are written with those of Chinese.
+    of_chinese = {"hans": "zh", "hant": "zh-hant"}.get(written, "")
+    named = next((one for one in (f"{base}-{written}", tag, base, of_chinese) if one in _table()), "")
+    own, borrowed = _table().get(named, ("", ""))
     seen = (character for text in texts for character in text if not character.isascii() and character.isalpha())
-    return Letters(tag, _both_cases({*own, *seen}), _both_cases(borrowed), are_known=found is not None)
+    return Letters(named or tag, _both_cases({*own, *seen}), _both_cases(borrowed), are_known=bool(named))
 
 
 def decoded(content: bytes, letters: Letters, server: str = "") -> str | Undecodable:
@@ -132,6 +160,8 @@ def decoded(content: bytes, letters: Letters, server: str = "") -> str | Undecod
     declared = _codec(server) or _codec(_named_within(content))
     if declared in _OF_PLAIN_BYTES and (b"\0" in content or b"\x1b" in content):
         return content.decode(declared, "replace")
+    if declared is None and (shifted := shifting_text(content, letters.is_han)) is not None:
+        return shifted if isinstance(shifted, str) else Undecodable(f"as {shifted.encoding} {shifted.reason}", "")
     # What is valid UTF-8 was written in it, whatever is declared, and so was what is but for some characters.
     text = content.decode("utf-8", "replace")
     lost = text.count("\ufffd")
@@ -168,13 +198,15 @@ def _likeliest(content: bytes, letters: Letters, declared: str | None) -> str | 
     """The decoding with most of the language's letters; what was declared is left only where they speak against it."""
     shown = _shown(content)[:_JUDGED]
     best = _Judgement.of(shown, declared or letters.fallback, letters)
-    for encoding in () if declared and best.holds else (letters.fallback, *_CANDIDATES):
-        found = _Judgement.of(shown, encoding, letters, above=best.score)
+    holds = best.holds if declared else best.is_clean
+    for encoding in () if declared and holds else (letters.fallback, *_CANDIDATES):
         # What is likeliest beforehand and holds gives way to more of the language's letters, not to fewer strange ones.
-        if found.score > best.score and (found.own > best.own or not best.holds) and (found.holds or not declared):
-            best = found
+        least = best.own + 1 if holds else max(1, _OF_LETTERS * best.own)
+        found = _Judgement.of(shown, encoding, letters, least)
+        if found.own >= least and found.is_clean and (found.score > best.score or not holds):
+            best, holds = found, True
     text = _text(content, best.encoding)
-    if best.holds or declared:
+    if holds or declared:
         return text
     start = next((max(0, at - _SHOWN // 2) for at, one in enumerate(text) if not one.isascii()), 0)
     said = f"as {best.encoding} {best.strange} letters that are not of {letters.tag or 'the language'}, {best.own} that are"
@@ -190,34 +222,42 @@ def _shown(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What a decoding gives beyond ASCII: letters of the language in their place, and what is strange to it."""
+    """What a decoding gives beyond ASCII: letters of the language in their place, and what is strange to it.
+
+    `holds` where what is strange may be names of other languages: enough for what somebody declared. `is_clean` where
+    nothing says besides that other letters were meant.
+    """
 
     encoding: str
     own: int
     strange: int
-    most_strange: float
+    holds: bool
+    is_clean: bool
 
     @property
     def score(self) -> int:
         return self.own - self.strange
 
-    @property
-    def holds(self) -> bool:
-        return self.strange <= max(_STRANGE_BESIDE_OWN * self.own, self.most_strange)
-
     @classmethod
-    def of(cls, content: bytes, encoding: str, letters: Letters, above: int | None = None) -> _Judgement:
-        """The places of letters are looked at only where their number could give a score `above`."""
+    def of(cls, content: bytes, encoding: str, letters: Letters, least: float = 0) -> _Judgement:
+        """The places of letters are looked at only where their number may be `least` or more."""
         text = _text(content, encoding)
         beyond = Counter(_ASCII.sub("", text))
         own = sum(count for character, count in beyond.items() if character in letters.own)
         strange = sum(count for character, count in beyond.items() if letters.finds_strange(character))
-        if above is None or own - strange > above:
-            misplaced = _MISPLACED.findall(text)
-            own -= sum(character in letters.own for character in misplaced)
-            strange += len(misplaced)
+        found = _MISPLACED.findall(text) if own >= least else []
+        glued = sum(character in _TYPOGRAPHY for character in found)
+        most_glued = max(_GLUED * beyond.total(), not letters.own)
+        most_misplaced = _MISPLACED_OF_OTHERS * (beyond.total() - own) + _MISPLACED_OF_OWN * own
+        own -= sum(character in letters.own for character in found)
+        strange += len(found)
         share = _STRANGE_WITHOUT_OWN if letters.are_known and not letters.own else _STRANGE_OF_TEXT
-        return cls(encoding, own, strange, share * (len(text) - beyond.total()))
+        holds = strange <= max(_STRANGE_BESIDE_OWN * own, share * (len(text) - beyond.total()))
+        # Where a language has letters of its own, names of others are fewer.
+        in_place = (
+            len(found) - glued <= most_misplaced and glued <= most_glued and (not letters.own or strange <= max(1, own))
+        )
+        return cls(encoding, own, strange, holds, holds and in_place and not _CONTROL.search(text))
 
 
 def _text(content: bytes, encoding: str) -> str:

@@ -54,14 +54,17 @@ def fit_filters(
 ) -> Iterator[tuple[str, Fit | None]]:
     """The filter QUALITY from a crawl, and one from the examples of each unwanted class, by name.
 
-    `judge` has the other checks of the language: what they refuse, a filter need not learn.
+    `judge` has the other checks of the language: what they refuse, a filter need not learn. InputError before anything
+    is fitted where there are too few documents of one of the sides.
     """
     good, script = sample(trusted, judge), judge.language.script
     crawled = [] if crawl is None else _without_copies(sample(crawl, judge), good, script)
+    examples_of = {name: _without_copies(sample(records, judge), good, script) for name, records in unwanted.items()}
+    for name, examples in examples_of.items():
+        _require_enough(name, {"trusted text": good, "examples": examples})
     if crawl is not None:
         yield QUALITY, fit_filter(QUALITY, good, [], crawled, may_lose)
-    for name, records in unwanted.items():
-        examples = _without_copies(sample(records, judge), good, script)
+    for name, examples in examples_of.items():
         yield name, fit_filter(name, good, examples, _without_copies(crawled, examples, script), may_lose)
 
 
@@ -79,6 +82,15 @@ def sample(records: Records, judge: DocumentFilter) -> list[Sample]:
     return [Sample(one.text, _domain(one)) for number, one in enumerate(kept) if number not in repeated]
 
 
+def _require_enough(name: str, sides: Mapping[str, Sequence[Sample]]) -> None:
+    for side, found in sides.items():
+        if len(found) < LEAST_SAMPLE:
+            raise InputError(
+                f"{len(found)} documents of {side} pass the other checks and are no copies: too few to fit the filter "
+                f"{name} from, give at least {LEAST_SAMPLE}"
+            )
+
+
 def _without_copies(found: Sequence[Sample], trusted: Sequence[Sample], script: str) -> list[Sample]:
     """Those that are not in the trusted text, too."""
     repeated = _near_duplicates([one.text for one in (*trusted, *found)], script)
@@ -93,12 +105,7 @@ def fit_filter(
     With examples a crawl is good text beside the trusted one, but for what is like them. InputError when a side has too
     few documents.
     """
-    for side, found in (("trusted text", trusted), ("examples" if examples else "the crawl", examples or crawl)):
-        if len(found) < LEAST_SAMPLE:
-            raise InputError(
-                f"{len(found)} documents of {side} pass the other checks and are no copies: too few to fit the filter "
-                f"{name} from, give at least {LEAST_SAMPLE}"
-            )
+    _require_enough(name, {"trusted text": trusted, "examples" if examples else "the crawl": examples or crawl})
     sides = Sides.of(trusted, [*examples, *crawl])
     every = np.arange(len(examples) + len(crawl))
     bad = every[: len(examples)] if examples else sides.standing_apart()

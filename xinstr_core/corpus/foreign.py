@@ -17,6 +17,7 @@ _LINE = regex.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _LEAST_LETTERS = 40  # the first voter is right on nine of ten sentences of this length in its weakest language
 _PIECE = 400  # characters of a line that are judged by their beginning, so that reading stays cheap
 _READ = 120  # of these
+_READ_AGAIN = 240  # of one that seems foreign by them: names at its beginning condemn no piece
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,8 @@ class ForeignParts:
                 found = squeezed(letters[start : start + read])
                 if len(found) >= _LEAST_LETTERS:
                     of_piece = round(len(found) * (end - start) / read)
-                    yield _Part((start + end) // 2, of_piece, self.identifier.other_language(found))
+                    language = self.identifier.other_language(found)
+                    if language and read < end - start:
+                        again = letters[start : min(start + _READ_AGAIN, end)]
+                        language = self.identifier.other_language(squeezed(again))
+                    yield _Part((start + end) // 2, of_piece, language)

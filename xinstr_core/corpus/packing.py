@@ -32,11 +32,17 @@ _ZSTD_DICTIONARY = b"\x5d\x2a\x4d\x18"
 _ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
 
 
+def packing_of(address: str) -> str:
+    """The ending that says how a file is packed, in lower case; empty where it is not."""
+    suffix = PurePosixPath(address).suffix.lower()
+    return suffix if suffix in COMPRESSIONS else ""
+
+
 @contextmanager
 def opened(address: str) -> Iterator[BinaryIO]:
     """The unpacked bytes of a path or URL. InputError where there is no such file; DAMAGED may be raised on reading."""
     filesystem, place = filesystem_of(address)
-    packed_otherwise = None if address.endswith(".zst") else "infer"
+    packed_otherwise = None if packing_of(address) == ".zst" else "infer"
     try:
         with filesystem.open(place, "rb", compression=packed_otherwise) as stream:
             yield stream if packed_otherwise else unpacked_zstd(stream)
@@ -48,7 +54,7 @@ def opened(address: str) -> Iterator[BinaryIO]:
 def opened_to_seek(address: str) -> Iterator[BinaryIO]:
     """The same, for formats that are not read from front to back: what is packed is unpacked into a temporary file."""
     with opened(address) as stream:
-        if PurePosixPath(address).suffix not in COMPRESSIONS:
+        if not packing_of(address):
             yield stream
             return
         with tempfile.TemporaryFile() as whole:

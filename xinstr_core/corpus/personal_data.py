@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 from xinstr_core.corpus.email_addresses import has_email_address, without_email_addresses
 from xinstr_core.corpus.telephone_numbers import has_telephone_number
+from xinstr_core.corpus.telephone_words import PRODUCT_WORDS
 
-_CARD = re.compile(
-    r"(?<![\w.,/=-])(?:\d{4}[ .-]?\d{4}[ .-]?\d{4}[ .-]?\d{1,7}|\d{4}[ .-]\d{6}[ .-]\d{5})(?![\w-]|[.,]\d)"
-)
+_CARD = re.compile(r"(?<![\w.,/=-])(?:\d{4}([ .-]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .-])\d{6}\2\d{5})(?![\w-]|[.,]\d)")
+_YEAR = re.compile(r"[12]\d{3}")
+_OF_GOODS = re.compile(rf"(?:{PRODUCT_WORDS})\D*(?:\b1[0-4]\b\D*)?\Z", re.IGNORECASE)  # EAN-13: 4006381333931
+_WINDOW = 24  # characters
 _ADDRESS = re.compile(
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)|(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])",
     re.IGNORECASE,
@@ -75,7 +77,7 @@ def _found(text: str) -> Iterator[str]:
     if not _NUMBER.search(text) and "::" not in text:
         return
     text = _OTHER_DIGIT.sub(lambda digit: str(int(digit.group())), text)
-    if any(_is_card(_digits(match.group())) for match in _CARD.finditer(text)):
+    if any(_is_card(match) for match in _CARD.finditer(text)):
         yield "card"
     if any(_is_public(match.group()) for match in _ADDRESS.finditer(text)):
         yield "network_address"
@@ -83,21 +85,22 @@ def _found(text: str) -> Iterator[str]:
         yield "phone"
 
 
-def _digits(text: str) -> list[int]:
-    return [int(character) for character in text if character.isdigit()]
-
-
-def _is_card(digits: list[int]) -> bool:
+def _is_card(found: re.Match[str]) -> bool:
     """ISO/IEC 7812: 13 to 19 digits whose Luhn sum is a multiple of ten, of an industry that issues payment cards.
 
-    Book numbers begin with 9; points in time with 1, or with 2 and fewer than sixteen digits.
+    Book numbers begin with 9; points in time with 1, or with 2 and fewer than sixteen digits; years follow one another.
     """
+    number = found.group()
+    digits = [int(character) for character in number if character.isdigit()]
     doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    groups = re.findall(r"\d+", number)
     return (
         13 <= len(digits) <= 19
         and (3 <= digits[0] <= 6 or (digits[0] == 2 and len(digits) == 16))
         and len(set(digits)) > 1
         and (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
+        and not (all(map(_YEAR.fullmatch, groups)) and groups == sorted(groups))
+        and not _OF_GOODS.search(found.string, max(0, found.start() - _WINDOW), found.start())
     )
 
 

@@ -28,7 +28,8 @@ _MARKUP = re.compile(
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 # Marks that no typography sets off: Urdu and Hindi often put a space before the full stop, French one before ; : ! and ?.
 _MARK = re.compile(r"[.,،]")
-_SPACED_MARK = regex.compile(r"(?<=[\w\p{M}]) [.,،](?=\s|$)")
+# Within a number too, 122 ,653; but .35 .42 are decimals.
+_SPACED_MARK = regex.compile(r"(?<=[\w\p{M}\p{Pe}\p{Pf}%\"']) [.,،](?=\s|$)|(?<=(?:^|[^\d.,])\d+) [.,](?=\d)")
 _SENTENCE_ENDS = frozenset(".!?…:;।۔؟\"”»')")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}\u200c\u200d'’]*")
 _SHORT_LINE = 40  # characters; menus and indexes are made of shorter ones

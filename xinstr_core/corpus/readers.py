@@ -20,7 +20,7 @@ from xinstr_core.corpus.archives import HTML, MAXIMUM_PAGE_BYTES, archived_pages
 from xinstr_core.corpus.encodings import NO_LETTERS, Letters, Undecodable, decoded
 from xinstr_core.corpus.html_pages import main_text
 from xinstr_core.corpus.json_values import Fault, json_values
-from xinstr_core.corpus.packing import COMPRESSIONS, DAMAGED, opened, opened_to_seek
+from xinstr_core.corpus.packing import COMPRESSIONS, DAMAGED, opened, opened_to_seek, packing_of
 from xinstr_core.corpus.separated_values import separated_rows
 from xinstr_core.corpus.tables import table_rows
 from xinstr_core.errors import InputError
@@ -77,7 +77,10 @@ class Reading:
                 wanted[name] = value
         if TEXT in wanted:
             return Record(place, wanted)
-        found = type(values.get(self.fields[TEXT])).__name__
+        text = values.get(self.fields[TEXT])
+        if isinstance(text, bytes):
+            return Reject(place, "not_utf8", text.decode("utf-8", "replace")[:200], "binary")
+        found = type(text).__name__
         return Reject(place, "no_text", _SHOWN.repr(values)[:200], found, self.fields[TEXT])
 
     def columns(self, names: Sequence[str]) -> list[str]:
@@ -90,7 +93,7 @@ class Reading:
 def format_of(address: str) -> str | None:
     """The format that a file's name tells, compression aside; None when it tells none."""
     path = PurePosixPath(address)
-    suffix = PurePosixPath(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
+    suffix = PurePosixPath(path.stem).suffix if packing_of(address) else path.suffix
     return _FORMAT_OF_SUFFIX.get(suffix.lower())
 
 
@@ -106,7 +109,7 @@ def read_records(
     name = as_utf8(name or PurePosixPath(address).name)
     chosen = file_format or format_of(address)
     if chosen not in READERS:
-        raise InputError(f"{address}: cannot read this format; known suffixes: {', '.join(SUFFIXES)}")
+        raise InputError(f"{address}: cannot read this format; known suffixes: {KNOWN_ENDINGS}")
     yield from READERS[chosen](address, name, reading or Reading())
 
 
@@ -294,3 +297,4 @@ _FORMAT_OF_SUFFIX = {
     ".wet": "warc", ".json": "json", ".csv": "csv", ".tsv": "csv",
 }  # fmt: skip
 SUFFIXES = tuple(_FORMAT_OF_SUFFIX)
+KNOWN_ENDINGS = f"{', '.join(SUFFIXES)}; packed, with {', '.join(COMPRESSIONS)} behind it"

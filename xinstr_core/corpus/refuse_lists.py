@@ -15,7 +15,14 @@ from xinstr_core.corpus.characters import SCRIPTS_WITHOUT_SPACES
 from xinstr_core.errors import InputError
 
 FILE = "@"  # an entry that begins so names a file with one entry a line
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200c\u200d'’]+")
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}'’]+")
+_UNSEEN = regex.compile(r"[\p{Cf}\p{Default_Ignorable_Code_Point}]")
+# Strokes through letters, stress and vowel points: what is left of marks on letters where all that have a form of their own
+# are put together. Marks of Indic scripts and Thai are letters.
+_LOOSE_MARK = regex.compile(r"[\p{M}&&[\p{Script=Inherited}\p{Script=Hebrew}]]", regex.V1)
+# Turkish and Azerbaijani capitals are İ and I; in other languages I is that of i.
+_ONE_I = regex.compile("i\u0307|ı")
+_ABSOLUTE = regex.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", regex.IGNORECASE)
 
 
 def list_files(entries: Iterable[str], home: Path) -> list[Path]:
@@ -39,7 +46,7 @@ def list_entries(entries: Sequence[str], home: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class RefuseLists:
-    """Domains, each with those below it, and words or phrases, whole and without regard to case."""
+    """Domains, each with those below it, and words or phrases, whole and as somebody reads them (`_folded`)."""
 
     domains: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
@@ -49,7 +56,7 @@ class RefuseLists:
     def of(cls, domains: Iterable[str], words: Iterable[str], script: str) -> RefuseLists:
         """From entries as people write them: addresses for domains and lines of a hosts file, too."""
         hosts = (_host(entry.split("#")[0].split()[-1]) for entry in domains if entry.split("#")[0].strip())
-        phrases = (" ".join(_tokens(entry, script)) for entry in words)
+        phrases = (" ".join(_tokens(_folded(entry), script)) for entry in words)
         return cls(frozenset(filter(None, hosts)), frozenset(filter(None, phrases)), script)
 
     def find(self, addresses: Iterable[str], text: str) -> tuple[str, str, str] | None:
@@ -59,12 +66,13 @@ class RefuseLists:
             parents = (".".join(labels[start:]) for start in range(len(labels)))
             if listed := next((parent for parent in parents if parent in self.domains), None):
                 return "refused_domain", listed, "corpus.refuse_domains"
-        if self.words and (word := self._word_in(text)):
+        readings = _readings(text) if self.words else ()
+        if word := next(filter(None, map(self._word_in, readings)), None):
             return "refused_word", word, "corpus.refuse_words"
         return None
 
-    def _word_in(self, text: str) -> str | None:
-        tokens = _tokens(text, self.script)
+    def _word_in(self, folded: str) -> str | None:
+        tokens = _tokens(folded, self.script)
         if self.script in SCRIPTS_WITHOUT_SPACES:
             return next((word for word in sorted(self.words) if any(word in token for token in tokens)), None)
         for length in self._lengths:
@@ -81,16 +89,28 @@ class RefuseLists:
 NO_LISTS = RefuseLists()
 
 
-def _tokens(text: str, script: str) -> list[str]:
-    """Words, in one form of case and composition; in scripts without spaces all in one, white space aside."""
-    folded = unicodedata.normalize("NFC", text).casefold()
+def _readings(text: str) -> Iterator[str]:
+    """A text folded, and that without its loose marks: an entry that has none stands for both."""
+    yield (folded := _folded(text))
+    if (bare := _LOOSE_MARK.sub("", folded)) != folded:
+        yield bare
+
+
+def _folded(text: str) -> str:
+    """In one form of case, composition, letters' style and i, without what nobody sees."""
+    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+    return unicodedata.normalize("NFKC", _ONE_I.sub("i", folded))
+
+
+def _tokens(folded: str, script: str) -> list[str]:
+    """Words; in scripts without spaces all in one, white space aside."""
     return ["".join(folded.split())] if script in SCRIPTS_WITHOUT_SPACES else _WORD.findall(folded)
 
 
 def _host(address: str) -> str:
     """The host of an address, or of what is a bare host: lower case, no `www.`, no wildcard; as Punycode where it is not ASCII."""
     try:
-        host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
+        host = urlsplit(address if _ABSOLUTE.match(address) else f"//{address}").hostname or ""
     except ValueError:  # no address at all
         return ""
     host = host.removeprefix("*").strip(".").removeprefix("www.")

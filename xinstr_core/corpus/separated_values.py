@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 SEPARATORS = ",;\t"
+# Characters of a cell, many lines among them; and so much is read ahead for the end of a quote that never closes.
+LONGEST_CELL = 16 * 2**20
 Lost = TypeVar("Lost")
 
 
@@ -17,6 +19,7 @@ def separated_rows(lines: Iterator[tuple[str, str | Lost]]) -> Iterator[tuple[st
     The first row tells the separator. Where quotes do not close, the row's first line is an error, and reading goes on
     with the next line.
     """
+    csv.field_size_limit(LONGEST_CELL)
     given_back: deque[tuple[str, str | Lost]] = deque()
     separator = ""
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from xinstr_core.corpus.addresses import filesystem_of, is_local, is_pattern, matching
 from xinstr_core.corpus.encodings import letters_of
-from xinstr_core.corpus.packing import COMPRESSIONS
-from xinstr_core.corpus.readers import SUFFIXES, TEXT, Reading, Record, Reject, format_of, read_records
+from xinstr_core.corpus.packing import COMPRESSIONS, packing_of
+from xinstr_core.corpus.readers import KNOWN_ENDINGS, SUFFIXES, TEXT, Reading, Record, Reject, format_of, read_records
 from xinstr_core.errors import InputError
 from xinstr_core.identity import file_hash, fingerprint
 from xinstr_core.languages import CorpusSource
@@ -39,9 +39,11 @@ def files_of(source: CorpusSource, language: str, what: str = "corpus") -> list[
         other = f"; a pattern takes files of other names: {source.path.rstrip('/')}/*.jsonl" if len(tried) > 1 else ""
         raise InputError(f"no {what} file for {language!r}: looked for {', '.join(tried)}{other}")
     for address in found:
+        if is_local(address) and not Path(address).is_file():  # a pattern also finds links that lead nowhere
+            raise InputError(f"no {what} file for {language!r}: looked for {address}, a link that leads to no file")
         if not source.reader and format_of(address) is None:
             suffix = PurePosixPath(address).suffix or "a file without suffix"
-            raise InputError(f"{what} file {address}: cannot read {suffix}; known: {', '.join(SUFFIXES)}")
+            raise InputError(f"{what} file {address}: cannot read {suffix}; known: {KNOWN_ENDINGS}")
         if len(found) == 1 and filesystem_of(address)[0].size(address) == 0:
             raise InputError(f"{what} file {address} is empty: give a file with records")
     return found
@@ -76,21 +78,25 @@ def file_identity(path: Path) -> str:
 
 def _read_as(address: str, reader: str | None = None) -> str:
     """The format and packing in which a file is read; empty where its name tells none."""
-    packed = PurePosixPath(address).suffix
-    return f"{reader or format_of(address) or ''}{packed if packed in COMPRESSIONS else ''}"
+    return f"{reader or format_of(address) or ''}{packing_of(address)}"
 
 
 def records_of(
-    source: CorpusSource, language: str, own_words: Iterable[str] = (), passed_over: Counter[str] | None = None
+    source: CorpusSource,
+    language: str,
+    own_words: Iterable[str] = (),
+    passed_over: Counter[str] | None = None,
+    script: str = "",
 ) -> Iterator[Record | Reject]:
     """Every record, with the fields text, source, url and licence alone, as far as they are texts.
 
-    `own_words` have letters of the language, beside those that are known of it; `passed_over` takes the numbers of what
+    `own_words` have letters of the language, beside those that are known of it, and `script` is what it is written in,
+    where the tag does not tell; `passed_over` takes the numbers of what
     in archives is no page, by type.
     """
     fields = {TEXT: source.text, "source": source.source, "url": source.url, "licence": source.licence}
     counter = Counter[str]() if passed_over is None else passed_over
-    reading = Reading(fields, letters_of(language, own_words), counter)
+    reading = Reading(fields, letters_of(language, own_words, script), counter)
     if source.reader == HUB:
         yield from _hub_records(source, reading)
     files = files_of(source, language)

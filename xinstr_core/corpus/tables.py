@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 _ROWS = 1000
@@ -14,7 +15,8 @@ def table_rows(
     """Every row with the chosen ones of the columns, in order; of one that is not UTF-8 the error.
 
     Times are numbers, in whatever unit they are stored: Python has no value for many of them (nanoseconds, the year 0,
-    zones of no database). ArrowException or OSError where the file is damaged.
+    zones of no database). Bytes are text where they are valid UTF-8: writers as Spark leave out what says so.
+    ArrowException or OSError where the file is damaged.
     """
     import pyarrow
     import pyarrow.parquet
@@ -25,9 +27,16 @@ def table_rows(
         plain = batch if without == batch.schema else batch.cast(without)
         for row in range(plain.num_rows):
             try:
-                yield plain.slice(row, 1).to_pylist()[0]
+                yield {name: _as_text(value) for name, value in plain.slice(row, 1).to_pylist()[0].items()}
             except UnicodeDecodeError as error:
                 yield error
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):
+            return value.decode()
+    return value
 
 
 def _without_times(kind: Any) -> Any:

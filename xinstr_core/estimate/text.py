@@ -45,7 +45,7 @@ def measure_material(workspace: Workspace, tag: str) -> Material:
     tokenizer = Engines(settings, workspace.model(language)).tokenizer
     source = workspace.corpus_source(language)
     shortest, longest = settings.corpus.span_bounds
-    found = list(islice(records_of(source, tag), SAMPLED))
+    found = list(islice(records_of(source, tag, script=language.script), SAMPLED))
     spans = [
         min(len(text), longest) for text in _texts(found) if len(text) >= shortest for _ in range(0, len(text), longest)
     ]

@@ -51,13 +51,14 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-@stage(gives=RAW_CORPUS, takes=(), version="10", settings=("corpus",), files=files, uses_model=False)
+@stage(gives=RAW_CORPUS, takes=(), version="11", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     one = _document_filter(run)
     judge = BatchJudge(one, ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
     records, passed_over = 0, Counter[str]()
-    found = records_of(source, run.language.tag, (*one.pack.stop_words, *one.pack.profile), passed_over)
+    own_words = (*one.pack.stop_words, *one.pack.profile)
+    found = records_of(source, run.language.tag, own_words, passed_over, run.language.script)
 
     def counted(found: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
         nonlocal records
@@ -141,8 +142,10 @@ def _stop_if_lost(run: StageRun, source: CorpusSource, corpus: Corpus, taken_for
     settings = run.settings.corpus
     files, broken = len(files_of(source, run.language.tag)), corpus.reasons[BROKEN_FILE]
     if files and broken / files > settings.maximum_broken_share:
+        rejected = scan_parquet(corpus.tables[REJECTED.name]).filter(pl.col("reason") == BROKEN_FILE)
+        place, said = rejected.select("place", "value").head(1).collect(engine="streaming").row(0)
         raise StageError(
-            f"{source.path}: {broken} of {files} files end too early or are damaged: write them again, "
+            f"{source.path}: {broken} of {files} files end too early or are damaged ({place}: {said}): write them again, "
             "or raise corpus.maximum_broken_share to go on with what could be read"
         )
     lost, total = corpus.reasons.total(), corpus.documents + corpus.reasons.total()

@@ -38,7 +38,7 @@ def with_filters(
         filters = dict(LanguagePack.read(path).filters) if path.is_file() else {}
     if crawl or unwanted:
         judge = DocumentFilter(language, workspace.settings(language).corpus, pack)
-        trusted = records_of(workspace.corpus_source(language), language.tag)
+        trusted = records_of(workspace.corpus_source(language), language.tag, script=language.script)
         crawled = _records(crawl, language) if crawl else None
         for name, fit in fit_filters(judge, trusted, crawled, _examples(unwanted, language), may_lose):
             filters.pop(name, None)
@@ -65,7 +65,7 @@ def _examples(unwanted: Sequence[str], language: Language) -> dict[str, Iterator
 def _records(file: str, language: Language) -> Iterator[Record | Reject]:
     source = CorpusSource(path=absolute(file))
     files_of(source, language.tag, "text")  # what is not there is said before anything is fitted
-    return records_of(source, language.tag)
+    return records_of(source, language.tag, script=language.script)
 
 
 def _said(name: str, fit: Fit | None) -> Iterator[str]:

@@ -82,5 +82,6 @@ def test_a_link_to_itself_is_no_file_and_a_folder_that_holds_itself_is_read_once
     (tmp_path / "folder" / "again").symlink_to(".")
     (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
     assert texts(tmp_path / "folder" / "**" / "*.jsonl") == ["1.jsonl:1 habari"]
-    with pytest.raises(InputError, match=r"no corpus file for 'sw': looked for .*/loop.jsonl"):
-        files_of(CorpusSource(path=str(tmp_path / "loop.jsonl")), "sw")
+    for path in ("loop.jsonl", "loop*.jsonl"):
+        with pytest.raises(InputError, match=r"no corpus file for 'sw': looked for .*/loop.jsonl"):
+            files_of(CorpusSource(path=str(tmp_path / path)), "sw")

@@ -127,11 +127,103 @@ def test_what_is_no_page_is_counted_by_type(archive: Archive) -> None:
     archive.add_other("metadata", b"{}", "application/json")
     archive.add(b"PNG", ("Content-Type", "image/png"))
     archive.add(b"%PDF-1.7", ("Content-Type", "Application/PDF; x=y"))
-    archive.add(b"x", ("Content-Type", "<script>" * 100))
+    archive.add(b"\x00", ("Content-Type", "<script>" * 100))
+    archive.add(b"\xff\xd8\xff\x00", ("Content-Type", "Jpeg"))
+    archive.add(b"\xff\xd8\xff\x00", ("Content-Type", "image/png, image/jpeg"))
+    archive.add(PAGE.encode(), ("Content-Type", "Jpeg"), status="404 Not Found")
     archive.add(PAGE.encode(), ("Content-Type", "text/html"), status="404 Not Found")
     found, passed_over = archive.read()
-    assert found == [Reject("crawl.warc:7", "not_served", "", "404", "200")]
-    assert passed_over == {"warcinfo": 1, "metadata": 2, "image/png": 1, "application/pdf": 1, "no type": 1}
+    assert found == [Reject("crawl.warc:10", "not_served", "", "404", "200")]
+    assert passed_over == {"warcinfo": 1, "metadata": 2, "image/png": 2, "application/pdf": 1, "no type": 1, "Jpeg": 2}
+
+
+@pytest.mark.parametrize(
+    ("said", "charset"),
+    [
+        ("text/html, text/html; charset=iso-8859-2", "iso-8859-2"),
+        ("*/*, text/html;charset='iso-8859-2'", "iso-8859-2"),
+        ("text/html charset=iso-8859-2", "iso-8859-2"),
+        ('"text/html"', ""),
+        ('"text/html; charset=iso-8859-2"', "iso-8859-2"),
+        ("html", ""),
+        ("text/html,charset=iso-8859-2", "iso-8859-2"),
+        ("text/html:charset=iso-8859-2", "iso-8859-2"),
+        ("; charset=iso-8859-2", "iso-8859-2"),
+    ],
+)
+def test_a_type_that_is_written_wrongly_costs_no_page_and_no_charset(archive: Archive, said: str, charset: str) -> None:
+    page = PAGE.replace("Watu", "Wątłu" if charset else "Watu")
+    archive.add(page.encode(charset or "ascii"), ("Content-Type", said))
+    found, passed_over = archive.read()
+    assert (texts(found), passed_over) == ([TEXT.replace("Watu", "Wątłu" if charset else "Watu")], {})
+
+
+def test_a_page_that_a_proxy_made_is_a_page(archive: Archive) -> None:
+    archive.add(PAGE.encode(), ("Content-Type", "text/html"), status="203 Non-Authoritative Information")
+    assert texts(archive.read()[0]) == [TEXT]
+
+
+def test_headers_that_are_there_twice_are_told_both(archive: Archive) -> None:
+    twice = [("Content-Encoding", "br"), ("Content-Encoding", "dcb")]
+    archive.add(b"\x01\x02\x80\xff" * 100, ("Content-Type", "text/html"), *twice)
+    packed = gzip.compress(PAGE.encode())
+    archive.add(brotli(packed), ("Content-Type", "text/html"), ("Content-Encoding", "gzip"), ("Content-Encoding", "br"))
+    found = archive.read()[0]
+    assert found[0] == Reject("crawl.warc:1", "content_encoding", "", "br, dcb", "")
+    assert texts(found[1:]) == [TEXT]
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"\n\n", b" \r\n\r\n" * 50])
+def test_blank_lines_before_the_first_record_are_no_part_of_it(archive: Archive, before: bytes) -> None:
+    archive.add(PAGE.encode(), ("Content-Type", "text/html"))
+    found, passed_over = archive.read(lambda content: before + content)
+    assert (texts(found), passed_over) == ([TEXT], {})
+
+
+@pytest.mark.parametrize(
+    "before", [b"\xef\xbb\xbf\n", b"a b c d 9\r\n", b"\n<html>\n\n</html>\n", b"x" * 70_000 + b"\n"]
+)
+def test_what_else_stands_before_the_first_record_is_told_and_costs_no_record(archive: Archive, before: bytes) -> None:
+    archive.add(PAGE.encode(), ("Content-Type", "text/html"))
+    found, passed_over = archive.read(lambda content: before + content)
+    size = sum(len(line) for line in before.splitlines(keepends=True) if line.strip())
+    told = Reject("crawl.warc:0", "not_a_record", "", f"{size} bytes before the first record", "WARC/")
+    assert (found[0], texts(found[1:]), passed_over) == (told, [TEXT], {})
+
+
+def test_what_holds_no_record_is_a_broken_file(archive: Archive) -> None:
+    said = "no record begins in it: it is no WARC archive"
+    assert archive.read(lambda _: PAGE.encode())[0] == [Reject("crawl.warc:1", "broken_file", "", said)]
+    assert archive.read(lambda _: b"\n\n")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("pack", "said", "read"),
+    [
+        (gzip.compress, "packed with gzip: let its name end in .gz", [TEXT]),
+        (zstd.compress, "packed with zstd: let its name end in .zst", []),
+        (bz2.compress, "packed with bzip2: let its name end in .bz2", []),
+        (lzma.compress, "packed with xz: let its name end in .xz", []),
+    ],
+)
+def test_an_archive_that_is_packed_and_not_called_so_says_what_to_call_it(
+    archive: Archive, pack: Callable[[bytes], bytes], said: str, read: list[str]
+) -> None:
+    for _ in range(2):
+        archive.add(PAGE.encode(), ("Content-Type", "text/html"))
+    found = archive.read(pack)[0]
+    assert texts(found[:-1]) == read
+    assert found[-1] == Reject(f"crawl.warc:{len(found)}", "broken_file", "", said)
+
+
+@pytest.mark.parametrize("between", [b"", b"\n", b"rest of a page\r\n\r\n"])
+def test_a_record_without_blank_lines_behind_it_costs_no_other_and_writes_nothing(
+    archive: Archive, between: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        archive.add(PAGE.encode(), ("Content-Type", "text/html"))
+    assert texts(archive.read(lambda content: content.replace(b"\r\n\r\nWARC", between + b"WARC"))[0]) == [TEXT, TEXT]
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

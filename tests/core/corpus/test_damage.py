@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import unicodedata
+from typing import Literal
 
 import pytest
 
@@ -34,6 +36,9 @@ def reason(text: str, script: str) -> str:
         ("\u200b\u2060\u00ad", "invisible_characters"),
         ("\u200c\u200d\ufeff\u034f", "invisible_characters"),
         ("\U000e0041\U000e0062\ufe0f", "invisible_characters"),
+        ("\ufffc", "unreadable_characters"),
+        ("\u0336\u0353\u0300", "unreadable_characters"),
+        ("\u2800", "invisible_characters"),
     ],
 )
 def test_a_text_strewn_with_what_nobody_reads_or_sees_is_damaged(language: str, characters: str, reason_: str) -> None:
@@ -74,6 +79,42 @@ def test_one_stray_character_is_a_slip(stray: str, place: str) -> None:
 )
 def test_what_spelling_and_hyphenation_need_is_no_damage(script: str, text: str) -> None:
     assert damage(text * 10, script) is None
+
+
+ASCII = "Haki zote na uhuru wa watu ni sawa kwa kila mtu popote alipo. "
+BOLD = {ord(letter): 0x1D41A + ord(letter) - ord("a") for letter in "abcdefghijklmnopqrstuvwxyz"}
+WIDE = {ord(letter): ord(letter) + 0xFEE0 for letter in ASCII if not letter.isspace()}
+
+
+@pytest.mark.parametrize(
+    ("text", "script", "found"),
+    [
+        (ASCII.replace(" ", "\u2800"), "Latn", ("invisible_characters", "U+2800")),
+        (ASCII.replace(" ", "\u2003"), "Latn", ("invisible_characters", "U+2003")),
+        (ASCII.translate(BOLD), "Latn", ("unreadable_characters", "U+1D41A, U+1D42E, U+1D422")),
+        (ASCII.translate(WIDE), "Latn", ("unreadable_characters", "U+FF41, U+FF55, U+FF49")),
+        (ASCII.translate(WIDE), "Jpan", None),
+        (ASCII.replace("a", "a\u0301\u0301\u0301\u0301"), "Latn", ("unreadable_characters", "U+0301")),
+        (ASCII.replace("a", "a\u0336"), "Latn", ("unreadable_characters", "U+0336")),
+        (ASCII.replace(" ", "\u00a0"), "Latn", None),
+        ("12\u2009345 " + ASCII, "Latn", None),
+        (f"{ASCII} {ASCII} 𝑥 = 𝑦", "Latn", None),
+        (FINNISH, "Latn", None),
+        ("Tất cả mọi người sinh ra đều được tự do và bình đẳng về nhân phẩm và quyền.", "Latn", None),
+        ("Gbogbo ènìyàn ni a bí ní òmìnira; iyì àti ẹ̀tọ́ kọ̀ọ̀kan sì dọ́gba. Wọ́n ní ẹ̀bùn ti làákàyè.", "Latn", None),
+        ("ἐν ἀρχῇ ἦν ὁ λόγος, καὶ ὁ λόγος ἦν πρὸς τὸν θεόν, ᾧ", "Grek", None),
+        ("يُولَدُ جَمِيعُ النَّاسِ أَحْرَارًا مُتَسَاوِينَ فِي الْكَرَامَةِ وَالْحُقُوقِ", "Arab", None),
+        ("כָּל בְּנֵי הָאָדָם נוֹלְדוּ בְּנֵי חוֹרִין", "Hebr", None),
+        ("सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता", "Deva", None),
+        ("มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ", "Thai", None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_page_full_of_what_is_no_text_is_damaged_in_whatever_form(
+    text: str, script: str, found: tuple[str, str] | None, form: Literal["NFC", "NFD"]
+) -> None:
+    outcome = damage(unicodedata.normalize(form, text * 3), script)
+    assert (outcome and (outcome[0], outcome[1].split(" ", 1)[1])) == found
 
 
 @pytest.mark.parametrize("script", ["Arab", "Deva", "Jpan", "Khmr", "Latn", "Mong", "Nkoo", "Thaa", "Tibt"])

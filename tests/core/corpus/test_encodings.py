@@ -33,7 +33,7 @@ TEXTS = {
 PAGES = {
     "fi": ["cp1252", "iso8859_15"], "hr": ["cp1250", "iso8859_2"], "cs": ["cp1250", "iso8859_2"], "lv": ["cp1257", "iso8859_13"],
     "tr": ["cp1254"], "ro": ["iso8859_16"], "mt": ["iso8859_3"], "ru": ["cp1251", "koi8_r", "iso8859_5", "cp866", "mac_cyrillic"],
-    "uk": ["cp1251", "koi8_u"], "el": ["iso8859_7", "cp1253"], "he": ["cp1255"], "ar": ["cp1256", "iso8859_6"],
+    "uk": ["cp1251", "koi8_u", "cp1125"], "el": ["iso8859_7", "cp1253"], "he": ["cp1255"], "ar": ["cp1256", "iso8859_6"],
     "fa": ["cp1256"], "ur": ["cp1256"], "th": ["cp874"], "sw": ["cp1252"], "ja": ["cp932", "euc_jp"], "zh": ["gb18030"],
     "zh-hant": ["big5hkscs"], "ko": ["cp949"],
 }  # fmt: skip
@@ -119,8 +119,94 @@ def test_a_byte_order_mark_says_it_all(mark: bytes) -> None:
     assert decoded(mark + TEXTS["fi"].encode(encoding), letters_of("fi"), "koi8-r") == TEXTS["fi"]
 
 
-def test_encodings_that_shift_are_read_where_they_are_declared() -> None:
-    assert decoded(TEXTS["ja"].encode("iso2022_jp"), letters_of("ja"), "iso-2022-jp") == TEXTS["ja"]
+@pytest.mark.parametrize(
+    ("tag", "encoding", "server"),
+    [
+        ("ja", "iso2022_jp", "iso-2022-jp"),
+        ("ja", "iso2022_jp", ""),
+        ("sw", "iso2022_jp", ""),
+        ("ko", "iso2022_kr", ""),
+        ("ko", "iso2022_kr", "iso-2022-kr"),
+        ("zh", "hz", ""),
+        ("zh", "hz", "hz-gb-2312"),
+    ],
+)
+def test_encodings_that_shift_are_read_whether_they_are_declared_or_not(tag: str, encoding: str, server: str) -> None:
+    written = page(TEXTS["ja" if encoding == "iso2022_jp" else tag])
+    assert decoded(written.encode(encoding), letters_of(tag), server) == written
+
+
+def test_what_shifts_otherwise_than_it_should_is_refused() -> None:
+    found = decoded(TEXTS["ja"].encode("iso2022_jp").replace(b"$9", b"~~"), letters_of("ja"))
+    assert isinstance(found, Undecodable)
+    assert found.said.startswith("as iso2022_jp")
+
+
+def test_signs_of_ascii_and_colours_of_a_terminal_shift_nothing() -> None:
+    for tag, text in (("sw", "a ~{!!~} b"), ("zh", "a ~{ b }"), ("ja", "\x1b[31mred\x1b[0m")):
+        assert decoded(text.encode(), letters_of(tag)) == text
+
+
+@pytest.mark.parametrize(
+    ("tag", "script", "encoding"),
+    [
+        ("zh-tw", "", "big5hkscs"),
+        ("zh-hk", "", "big5hkscs"),
+        ("zh", "Hant", "big5hkscs"),
+        ("nan", "Hant", "big5hkscs"),
+        ("zh-tw", "", "gb18030"),
+    ],
+)
+def test_what_is_written_in_traditional_characters_is_judged_by_them(tag: str, script: str, encoding: str) -> None:
+    written = page(TEXTS["zh-hant"])
+    assert decoded(written.encode(encoding), letters_of(tag, script=script)) == written
+
+
+def test_the_letters_of_a_language_are_those_of_its_script() -> None:
+    assert letters_of("sr", script="Latn").own == letters_of("sr-latn").own != letters_of("sr").own
+    assert letters_of("sr", script="Cyrl") == letters_of("sr")
+    assert letters_of("fi", script="Latn") == letters_of("fi")
+    assert letters_of("zh-cn", script="Hans") == letters_of("zh")
+
+
+PLAIN = {
+    "hu": "A macska alszik a kertben, mert a kutya nem hagyja abban a munkaj. ", "el": "Η γάτα κοιμάται στον κήπο. ",
+    "it": "Il gatto nero dorme nel giardino mentre il cane gioca con la palla. ", "nl": "De kat slaapt in de tuin. ",
+    "mg": "Ny saka matory ao anatiny raha milalao baolina ny alika. ", "gl": "O gato negro dorme mentres o can xoga. ",
+    "da": "Katten sover i haven mens hunden leger med bolden. ", "sw": "Paka amelala bustanini na mbwa anacheza. ",
+    "uk": "Чорна котяча тварина спала на даху. ",
+}  # fmt: skip
+MARKED = {
+    "hu": "„Hűvös őszi eső” – mondta…", "el": "«Όλοι οι άνθρωποι είναι ίσοι» – είπε ο Άγγελος…", "it": "La città è più libera, perché così può.",
+    "nl": "België en één geïnteresseerde coördinator", "mg": "Ny fôkô sy ny fitôrana", "gl": "A nación ten mañá unha lingua: aquí está o país.",
+    "da": "Så går Søren på gaden og køber æbler, øl og brød.", "sw": "Alisema “wamezaliwa huru” na “sawa kabisa”.",
+    "uk": "Її ґанок біля Києва, Єва любить їжу.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "encoding", "is_read"),
+    [
+        ("hu", "cp1250", True), ("hu", "cp852", False), ("el", "cp1253", True), ("el", "mac_greek", False), ("it", "cp1252", True),
+        ("it", "cp850", False), ("it", "mac_roman", False), ("nl", "cp1252", True), ("nl", "cp850", False), ("nl", "mac_roman", False),
+        ("mg", "cp1252", True), ("mg", "cp850", False), ("gl", "cp1252", True), ("gl", "cp850", False), ("gl", "mac_roman", False),
+        ("da", "cp1252", True), ("da", "cp850", False), ("sw", "cp1252", True), ("sw", "mac_roman", False), ("uk", "cp1125", True),
+        ("uk", "mac_cyrillic", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("times", [2, 20, 60])
+def test_a_few_letters_in_much_plain_text_are_read_rightly_or_not_at_all(
+    tag: str, encoding: str, is_read: bool, times: int
+) -> None:
+    written = (MARKED[tag] + " " + PLAIN[tag] * times).encode(encoding, "ignore").decode(encoding)
+    found = decoded(written.encode(encoding), letters_of(tag))
+    assert found == written if is_read else isinstance(found, Undecodable)
+
+
+@pytest.mark.parametrize("tag", ["fi", "sw"])
+def test_an_ellipsis_without_its_space_condemns_no_page(tag: str) -> None:
+    written = page(f"{TEXTS[tag]} Ndiyo…hapana. {PLAIN['sw'] * 5}")
+    assert decoded(written.encode("cp1252"), letters_of(tag)) == written
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ def test_a_language_has_the_score_of_its_look_alikes_where_it_leads_them() -> No
 
 
 @pytest.mark.parametrize(
-    ("language", "led_by"), [("ms", "id"), ("bs", "hr"), ("hr", "bs"), ("sr-latn", "hr"), ("sd", "ar"), ("yue", "zh")]
+    ("language", "led_by"),
+    [("ms", "id"), ("bs", "hr"), ("hr", "bs"), ("sr-latn", "hr"), ("sd", "ar"), ("yue", "zh"), ("nso", "st")],
 )
 def test_a_language_need_not_lead_those_that_the_voters_cannot_tell_it_from(language: str, led_by: str) -> None:
     assert Identifier(language).score(Identification({led_by: 0.9, "en": 0.1})) == pytest.approx(0.9)
@@ -80,6 +81,29 @@ LOOK_ALIKES = {
 def test_a_language_is_not_refused_as_its_neighbour(language: str) -> None:
     identifier = Identifier(language)
     assert identifier.score(identifier.identify(LOOK_ALIKES[language])) >= 0.5
+
+
+@pytest.mark.parametrize("language", LOOK_ALIKES)
+def test_a_piece_in_the_language_is_in_no_other_one_and_one_in_english_is(language: str) -> None:
+    identifier = Identifier(language)
+    assert identifier.other_language(letters_of(LOOK_ALIKES[language])) == ""
+    assert identifier.other_language("all human beings are born free and equal in dignity and rights") == "en"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "other"),
+    [
+        ("sw", "bonke abantu bazalwa bekhululekile belingana ngesithunzi nangamalungelo", "zu"),
+        ("zu", SENTENCES["sw"][1], "sw"),
+        ("tr", "Barcha odamlar erkin, qadr-qimmat va huquqlarda teng boʻlib tugʻiladilar. Ular aql va vijdon sohibidirlar", "uz"),
+        ("ur", "سڀئي انسان آزاد ۽ عزت ۽ حقن جي حوالي کان برابر پيدا ٿيا آهن. انهن کي عقل ۽ ضمير عطا ٿيو آهي", "ps"),
+        ("bem", SENTENCES["sw"][1], ""),
+    ],
+)  # fmt: skip
+def test_a_piece_is_in_another_language_where_its_own_has_next_to_no_votes(
+    language: str, text: str, other: str
+) -> None:
+    assert Identifier(language).other_language(letters_of(text)) == other
 
 
 def test_labels_that_a_user_names_are_the_language() -> None:

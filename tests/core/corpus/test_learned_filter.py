@@ -220,6 +220,16 @@ def test_too_few_documents_are_an_error(trusted: int, spam: int, said: str) -> N
         fit_filter("adult", samples("news", trusted), samples("spam", spam), [], 0.02)
 
 
+def test_too_few_examples_are_an_error_before_anything_is_fitted() -> None:
+    judge_all = DocumentFilter(WOLOF, SETTINGS)
+    good, bad = (
+        [Record(str(n), {"text": one.text}) for n, one in enumerate(samples(kind, 60))] for kind in ("news", "spam")
+    )
+    fits = fit_filters(judge_all, good, [*good, *bad], {"gambling": bad, "adult": bad[:9]}, 0.02)
+    with pytest.raises(InputError, match=r"9 documents of examples .* the filter adult"):
+        next(fits)
+
+
 def test_what_the_other_checks_refuse_and_copies_are_not_learned_from() -> None:
     judge_all = DocumentFilter(WOLOF, SETTINGS)
     good = [{"text": one.text, "url": "https://www.a.example/1"} for one in samples("news", 60)]

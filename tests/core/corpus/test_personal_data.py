@@ -84,6 +84,21 @@ def test_a_card_number_with_another_last_digit_is_none(number: str) -> None:
     assert personal_data(f"Kadi {changed}.") is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Msimu wa 2019-2020 2020-2021",
+        "พ.ศ. 2561-2562-2563-2566",
+        "EAN 5449000000996",
+        "EAN-13: 5449000000996",
+        "barcode 5449000000996",
+        "4111-1111 1111-1111",
+    ],
+)
+def test_years_and_numbers_of_goods_are_no_cards(text: str) -> None:
+    assert personal_data(text) is None
+
+
 def test_a_card_number_in_devanagari_digits_is_found() -> None:
     assert personal_data("कार्ड ४१११ ११११ ११११ ११११") == "card"
 

@@ -95,7 +95,21 @@ def test_marks_after_a_space_are_those_of_tokenised_text() -> None:
     assert measure("Maji , moto . " * 4, "Latn").spaced_mark_share == 7 / 8
     assert measure("Maji, moto . Moto. " * 3, "Latn").spaced_mark_share == pytest.approx(2 / 9)
     assert measure("Maji moto", "Latn").spaced_mark_share == 0.0
-    assert measure("bei 3 .50 " * 9, "Latn").spaced_mark_share == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("Machi 2020 , jumla ya visa 122 ,653 na vifo 2 ,122 ( 60 .7 % ) .", 4 / 5),
+        ("ya “ nyumbani ” , na ( 3 ) .", 1 / 2),
+        ("Kiasi .05 na .50, kisha .7 au .8.", 0.0),
+        ("Jedwali: .35 .42 .51 .60", 0.0),
+        ("Miji:\n1. Dodoma\n2. Mwanza\n.5 na 1,5", 0.0),
+        ("Mwaka 2020, watu 122,653 (60.7%).", 0.0),
+    ],
+)
+def test_tokenised_numbers_count_and_decimals_and_lists_do_not(text: str, share: float) -> None:
+    assert measure(text, "Latn").spaced_mark_share == pytest.approx(share)
 
 
 @pytest.mark.parametrize(

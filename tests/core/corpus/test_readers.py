@@ -171,6 +171,23 @@ def test_parquet_nulls_are_values_of_their_record(tmp_path: Path) -> None:
     assert brief(list(read_records(path))) == [("sw.parquet:1", {"text": "a"}), ("sw.parquet:2", {"text": None})]
 
 
+def test_bytes_of_a_parquet_file_are_text_where_they_are_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "sw.parquet"
+    pq.write_table(pa.table({"text": pa.array(["ä".encode(), b"a\xff", None], pa.binary())}), path)
+    assert pq.read_schema(path).field("text").type == pa.binary()
+    assert list(read_records(path, reading=Reading({"text": "text"}))) == [
+        Record("sw.parquet:1", {"text": "ä"}),
+        Reject("sw.parquet:2", "not_utf8", "a\ufffd", "binary"),
+        Reject("sw.parquet:3", "no_text", "{'text': None}", "NoneType", "text"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["sw.JSONL", "sw.jsonl.GZ", "sw.Jsonl.Zst"])
+def test_endings_are_the_same_in_capitals(tmp_path: Path, name: str) -> None:
+    packed = {".gz": gzip.compress, ".zst": zstd.compress}.get(Path(name).suffix.lower(), bytes)
+    assert read(tmp_path, packed(b'{"text": "a"}\n'), name) == [Record(f"{name}:1", {"text": "a"})]
+
+
 def test_a_parquet_file_without_rows_has_no_records(tmp_path: Path) -> None:
     path = tmp_path / "sw.parquet"
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
@@ -237,7 +254,8 @@ def test_a_parquet_row_that_is_not_utf8_does_not_end_the_file(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["sw.xlsx", "sw", "sw.jsonl.lz4"])
 def test_a_file_of_unknown_kind_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(
-        InputError, match=rf"{name}: cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt"
+        InputError,
+        match=rf"{name}: cannot read this format; known suffixes: \.jsonl, \.parquet, \.txt.*; packed, with \.gz, ",
     ):
         read(tmp_path, b"x", name)
 

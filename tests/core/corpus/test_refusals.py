@@ -198,7 +198,7 @@ def test_a_page_without_personal_data_is_not_cut() -> None:
     ("lines", "reason"),
     [
         ([ENGLISH, PHONE, f"{ENGLISH} So it is."], "wrong_language"),
-        ([f"{ENGLISH} So it is.", ENGLISH, ENGLISH.upper(), TEXT, PHONE], "mixed_language"),
+        ([f"{ENGLISH} So it is.", ENGLISH, TEXT, PHONE], "mixed_language"),
         ([SECOND, TEXT, PHONE, ENGLISH, f"{ENGLISH} So it is."], "mixed_language"),
     ],
 )
@@ -304,6 +304,34 @@ def test_the_middle_of_a_page_is_read_too(border: str) -> None:
     page = border.join([swahili, english, swahili])
     (found,) = judge({"text": page}, settings=ROOMY, pack=loose(repeated_phrase_share=1, repeated_line_share=1))
     assert reasons([found]) == ["mixed_language"]
+
+
+# The Universal Declaration, Article 1, in languages of which one voter knows none, or both take them for several.
+NEIGHBOURS = {
+    "zu": "Bonke abantu bazalwa bekhululekile belingana ngesithunzi nangamalungelo. Bahlanganiswe wumcabango nangunembeza.",
+    "xh": "Bonke abantu bazalwa bekhululekile belingana ngesidima nangokweemfanelo. Bonke abantu banesiphiwo sesazela nesizathu.",
+    "rw": "Abantu bose bavuka aribo bakwiye agaciro no kubahwa kimwe. Bose bavukana ubwenge n'umutima, bagomba kugiriranira kivandimwe.",
+    "so": "Aadanaha dhammaantiis wuxuu dhashaa isagoo xor ah kana siman xagga sharafta iyo xuquuqada. Waxaa Alle siiyay aqoon iyo wacyi.",
+    "sn": "Vanhu vese vanoberekwa vakasununguka uyewo vakaenzana pahunhu nekodzero dzavo. Vanhu vese vanechipo chekufunga.",
+}
+
+
+@pytest.mark.parametrize("border", [" ", "\n\n"])
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_a_page_half_in_a_neighbour_language_is_mixed(neighbour: str, border: str) -> None:
+    swahili = f"{TEXT} {SECOND} {THIRD}"
+    page = border.join([swahili, swahili, *[NEIGHBOURS[neighbour]] * 6, swahili, swahili])
+    (found,) = judge({"text": page}, settings=ROOMY, pack=loose(repeated_phrase_share=1, repeated_line_share=1))
+    assert reasons([found]) == ["mixed_language"]
+
+
+def test_names_at_the_beginning_of_a_piece_do_not_make_it_foreign() -> None:
+    names = (
+        "Thebe Ikafaleng, Tendai Biti, Morgan Tsvangirai, Welshman Ncube, Simba Makoni, Arthur Mutambara, Roy Bennett"
+    )
+    swahili = f"{TEXT} {SECOND} {THIRD} Watu wote ni sawa mbele ya sheria na wana haki ya kulindwa bila ubaguzi wowote."
+    page = f"{names} walihudhuria mkutano huo. {swahili} {swahili}"
+    assert reasons(judge({"text": page}, settings=ROOMY, pack=loose(repeated_phrase_share=1))) == ["kept"]
 
 
 def test_a_span_of_a_long_page_is_read_for_itself() -> None:

@@ -30,6 +30,10 @@ def found(
         ("*.casino.example", "https://m.casino.example/", "casino.example"),
         ("0.0.0.0 casino.example # slots", "https://casino.example/", "casino.example"),
         ("kazanç.example", "https://xn--kazan-2ra.example/", "xn--kazan-2ra.example"),
+        ("casino.example", "//sub.casino.example/y", "casino.example"),
+        ("//casino.example/", "https://casino.example", "casino.example"),
+        ("casino.example", "casino.example/?from=https://news.example", "casino.example"),
+        ("casino.example", "/casino.example/y", None),
         ("casino.example", "https://notcasino.example/", None),
         ("casino.example", "https://example/casino.example", None),
         ("casino.example", "Casino Example News 12", None),
@@ -48,13 +52,28 @@ def test_a_site_is_refused_with_all_below_it(entry: str, address: str, listed: s
         ("slot", "Slots dan slotnya", "Latn", None),
         ("şans", "ŞANS oyunu", "Latn", "şans"),
         ("cafe\u0301", "Café", "Latn", "caf\u00e9"),
+        ("sans", "ŞANS oyunu", "Latn", None),
+        ("iddaa", "İDDAA oyna", "Latn", "iddaa"),
+        ("İDDAA", "iddaa oyna", "Latn", "iddaa"),
+        ("canlı bahis", "CANLI BAHİS siteleri", "Latn", "canli bahis"),
+        ("CANLI BAHIS", "canlı bahis", "Latn", "canli bahis"),
+        ("casino", "c\u0336a\u0336s\u0336i\u0336no", "Latn", "casino"),
+        ("казино", "онлайн Казино\u0301", "Cyrl", "казино"),
+        ("casino", "ｃａｓｉｎｏ 𝐜𝐚𝐬𝐢𝐧𝐨", "Latn", "casino"),
+        ("casino", "ca\u200bsi\u00adn\u2060o", "Latn", "casino"),
+        ("ca\u00adsino", "casino", "Latn", "casino"),
+        ("كازينو", "كَازِينُو", "Arab", "كازينو"),
+        ("קזינו", "קָזִינוֹ", "Hebr", "קזינו"),
+        ("ọkọ\u0300", "ọkọ\u0301 mi", "Latn", None),
+        ("ọkọ\u0300", "Ọkọ\u0300 mi", "Latn", "ọkọ\u0300"),
+        ("خانه\u200cها", "آن خانه\u200cها", "Arab", "خانهها"),
         ("खेल", "यह खेल है", "Deva", "खेल"),
         ("खे", "यह खेल है", "Deva", None),
         ("พนัน", "เว็บพนันออนไลน์", "Thai", "พนัน"),
         ("!!!", "Situs!!!", "Latn", None),
     ],
 )
-def test_a_word_is_refused_whole_and_in_any_case(entry: str, text: str, script: str, word: str | None) -> None:
+def test_a_word_is_refused_whole_and_as_it_is_read(entry: str, text: str, script: str, word: str | None) -> None:
     assert found([], [entry], text=text, script=script) == (f"refused_word:{word}" if word else None)
 
 

@@ -184,3 +184,12 @@ def test_a_dataset_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     with pytest.raises(InputError, match="hub dataset"):
         list(records_of(source(tmp_path / "nothing", reader="hub"), "sw"))
+
+
+def test_a_page_is_decoded_by_the_letters_of_the_script_that_the_language_is_written_in(tmp_path: Path) -> None:
+    text = "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心，並應以兄弟關係的精神相對待。" * 3
+    path = tmp_path / "zh.html"
+    path.write_bytes(f"<html><body><article><p>{text}</p></article></body></html>".encode("big5hkscs"))
+    (found,) = records_of(source(path), "zh", script="Hant")
+    assert isinstance(found, Record)
+    assert found.values["text"] == text

@@ -46,6 +46,28 @@ def test_numbers_are_found_in_the_groups_of_their_countries(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "Pigia 255712345678", "Tupigie 255712345678", "Nipigie leo: 712345678", "手机号13800138000", "手機：13800138000", "휴대폰01055501423", "Tél. 01 55 50 14 23",
+        "Téléphone 01 55 50 14 23", "Tél. 06.12.34.56.78", "0712/345678", "0712 / 345678", "030 / 5550142", "05551/550142",
+    ],
+)  # fmt: skip
+def test_verbs_of_calling_and_slashes_behind_the_area_code_tell_numbers(text: str) -> None:
+    assert personal_data(text) == "phone"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPC 036000291452", "UPC: 036000291452", "GTIN 04006381333931", "Barkod 036000291452", "msimbo pau 036000291452", "Acc. no. 0112345678", "Walipiga kura 12345678",
+        "Pigia kura 1234567", "Bil. 0712/2019", "012/123456", "kumbukumbu 0712/34567",
+    ],
+)  # fmt: skip
+def test_numbers_of_goods_votes_and_files_are_no_numbers(text: str) -> None:
+    assert personal_data(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "puh : +36( 0 )1 555 0142", "( 021 ) 555 - 0142", "040 - 555 0142", "+ 255 22 255 5014", "tel . : 028 . 3555 . 0142", "โทร 02-5765- 500", "فون 040 - 66838383",
     ],
 )  # fmt: skip

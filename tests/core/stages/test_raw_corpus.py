@@ -184,7 +184,7 @@ def test_a_killed_run_goes_on_behind_its_last_batch_and_ends_with_the_same_bytes
 def test_a_file_that_is_read_otherwise_is_another_corpus(build: Build, home: Path, lines: list[bytes]) -> None:
     content = b"\n".join(lines[:30])
     (home / "pages.jsonl.gz").write_bytes(content)
-    with pytest.raises(StageError, match="1 of 1 files end too early or are damaged"):
+    with pytest.raises(StageError, match=r"1 of 1 files end too early or are damaged \(.+:\d+: .+\): write"):
         build("pages.jsonl.gz")
     (home / "pages.jsonl").write_bytes(content)
     assert build("pages.jsonl").figures["records"] == 30

@@ -112,7 +112,7 @@ def fit_language(
 
     workspace = Workspace(home_folder(), corpus=absolute(corpus) if corpus else None)
     language = workspace.language(tag)
-    records = records_of(workspace.corpus_source(language), tag)
+    records = records_of(workspace.corpus_source(language), tag, script=language.script)
     identifier = Identifier(tag, language.identified_as)
     identifier.check()
     pack = fit_from_records(records, identifier, language.script, workspace.settings(language).corpus)
