@@ -19,7 +19,8 @@ from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.engines.translators import Translation
 from xinstr_core.identity import content_key, normalised
 from xinstr_core.schemas.seed_pairs import Origin
-from xinstr_core.seed_layouts import Exchange, exchanges
+from xinstr_core.seed_fields import Exchange
+from xinstr_core.seed_layouts import exchanges
 from xinstr_core.text import ENGLISH_FUNCTION_WORDS, is_storable
 
 _WORD = regex.compile(r"[\p{L}\p{M}]+")

@@ -80,6 +80,8 @@ FLOORS = (
     {"curation", "diversity", "evaluation"},
     {"seeds"},
     {"seed_layouts"},
+    {"seed_messages"},
+    {"seed_fields"},
     {"corpus"},
     {"pocket"},
     {"training"},

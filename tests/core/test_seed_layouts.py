@@ -9,7 +9,8 @@ import pytest
 from xinstr_core.corpus import separated_values
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.evaluation.gold_pairs import read_gold_pairs
-from xinstr_core.seed_layouts import Exchange, exchanges
+from xinstr_core.seed_fields import Exchange
+from xinstr_core.seed_layouts import exchanges
 from xinstr_core.seeds import SeedPair, Untranslated, read_seeds
 
 ASKED = "Summarise the following text."
@@ -44,6 +45,12 @@ def turns(*said: tuple[str, Any], role: str = "role", content: str = "content") 
         {"inputs": ASKED, "input": TEXT, "targets": ANSWER},
         {"instruction": ASKED, "context": [TEXT], "output": ANSWER},
         {"messages": turns(("user", ASKED), ("assistant", ANSWER)), "context": TEXT},
+        {"instruction": ASKED, "article": TEXT, "output": ANSWER},
+        {"instruction": ASKED, "contexts": [{"type": "text", "text": TEXT}], "output": ANSWER},
+        {"instruction": ASKED, "passages": [TEXT], "Passages": None, "output": ANSWER},
+        {"instruction": ASKED, "documents": TEXT, "input": "", "images": [], "tools": "[]", "output": ANSWER},
+        {"instruction": ASKED, "input": TEXT, "text": f"### {ASKED}\n{TEXT}\n### {ANSWER}", "output": ANSWER},
+        {"instruction": ASKED, "text": TEXT, "output": ANSWER},
         {"messages": turns(("user", ASKED), ("user", TEXT), ("assistant", ANSWER))},
     ],
 )
@@ -58,6 +65,9 @@ def test_what_a_request_is_about_follows_it(record: dict[str, Any]) -> None:
         {"instruction": ASKED, "input": "<noinput>", "output": ANSWER},
         {"instruction": "", "input": ASKED, "output": ANSWER},
         {"prompt": ASKED, "completion": ANSWER},
+        {"ID": "1", "id": "2", "instruction": ASKED, "Instruction": ASKED, "output": ANSWER},
+        {"instruction": ASKED, "output": ANSWER, "history": "[]", "tools": None, "image": "", "audio": {}},
+        {"messages": [*turns(("user", ASKED)), {"role": "assistant", "content": ANSWER, "tool_calls": None}]},
         {"prompt": ASKED, "messages": turns(("user", ASKED), ("assistant", ANSWER))},
         {"prompt": turns(("user", ASKED)), "completion": turns(("assistant", ANSWER))},
         {"messages": turns(("user", [{"type": "text", "text": ASKED}]), ("assistant", ANSWER))},
@@ -74,6 +84,13 @@ def test_a_request_by_itself_in_every_layout(record: dict[str, Any]) -> None:
     "record",
     [
         {"system": "Answer in one sentence.", "instruction": ASKED, "input": TEXT, "output": ANSWER},
+        {"system": ["Answer in one sentence."], "instruction": ASKED, "input": TEXT, "output": ANSWER},
+        {
+            "system": [{"type": "text", "text": "Answer in one sentence."}],
+            "prompt": f"{ASKED}\n\n{TEXT}",
+            "answer": ANSWER,
+        },
+        {"system_message": "Answer in one sentence.", "instruction": ASKED, "input": TEXT, "output": ANSWER},
         {
             "messages": turns(
                 ("system", "Answer in one sentence."), ("user", f"{ASKED}\n\n{TEXT}"), ("assistant", ANSWER)
@@ -108,6 +125,37 @@ def test_a_system_message_stands_before_the_request(record: dict[str, Any]) -> N
             "not_text",
             "{'type': 'image_url'}",
         ),
+        (
+            {"instruction": ASKED, "Instruction": "Why?", "output": ANSWER},
+            "several_fields",
+            "instruction and Instruction",
+        ),
+        ({"instruction": ASKED, "prompt": [ASKED], "output": ANSWER}, "not_text", "prompt: list"),
+        (
+            {"instruction": ASKED, "output": ANSWER, "conversation": {"role": ["user"]}},
+            "not_text",
+            "conversation: dict",
+        ),
+        ({"instruction": ASKED, "output": ANSWER, "system": {"a": 1}}, "not_text", "system: dict"),
+        (
+            {"instruction": ASKED, "output": ANSWER, "documents": [{"title": "a", "text": TEXT}]},
+            "not_text",
+            "documents: list",
+        ),
+        ({"instruction": ASKED, "output": ANSWER, "chat_history": "[[1, 2]]"}, "later_turn", "chat_history"),
+        ({"instruction": ASKED, "output": ANSWER, "tools": [{"name": "search"}]}, "not_text", "tools"),
+        ({"instruction": ASKED, "output": ANSWER, "Functions": '[{"name": "search"}]'}, "not_text", "functions"),
+        ({"instruction": ASKED, "output": ANSWER, "image": "cat.png"}, "not_text", "image"),
+        ({"instruction": ASKED, "output": ANSWER, "images": [{"bytes": "a"}]}, "not_text", "images"),
+        ({"instruction": ASKED, "output": ANSWER, "audio": {"path": "a.wav"}}, "not_text", "audio"),
+        ({"instruction": f"<image>\n{ASKED}", "output": ANSWER}, "not_text", "<image>"),
+        ({"instruction": ASKED, "input": "<video>", "output": ANSWER}, "not_text", "<video>"),
+        ({"messages": turns(("user", f"{ASKED} <image>"), ("assistant", ANSWER))}, "not_text", "<image>"),
+        (
+            {"messages": turns(("user", ASKED), ("assistant", ANSWER)), "tools": [{"name": "search"}]},
+            "not_text",
+            "tools",
+        ),
         ({"messages": turns(("user", ASKED), ("assistant", ANSWER)), "tools": [{"name": "f"}]}, "not_text", "tools"),
         (
             {
@@ -119,16 +167,15 @@ def test_a_system_message_stands_before_the_request(record: dict[str, Any]) -> N
             "not_text",
             "tool_calls",
         ),
+        (
+            {"messages": [{"role": "user", "content": ASKED, "images": ["cat.png"]}, *turns(("assistant", ANSWER))]},
+            "not_text",
+            "images",
+        ),
         ({"instruction": ASKED, "output": ANSWER, "images": ["a.jpg"]}, "not_text", "images"),
         ({"image": "1.jpg", "conversations": turns(("human", ASKED), ("gpt", ANSWER))}, "not_text", "image"),
         (
-            {"conversations": turns(("human", f"<image>\n{ASKED}"), ("gpt", ANSWER))},
-            "not_text",
-            "the place of a picture or recording",
-        ),
-        ({"instruction": ASKED, "output": ANSWER, "contexts": [{"text": TEXT}]}, "not_text", "contexts: list"),
-        (
-            {"instruction": ASKED, "Instruction": "Why?", "output": ANSWER},
+            {"instruction": ASKED, "Instruction": "Why?", "input": TEXT, "output": ANSWER},
             "several_fields",
             "instruction and Instruction",
         ),
@@ -166,6 +213,64 @@ def test_messages_that_name_their_parent_are_joined_in_whatever_order() -> None:
     ]
 
 
+@pytest.mark.parametrize(("asked", "named"), [(1, 1), (1, "1"), ("1", 1), (1.0, 1), ("a", " a ")])
+def test_ids_of_messages_are_compared_as_texts(asked: Any, named: Any) -> None:
+    rows = (
+        message(asked, None, "prompter", ASKED),
+        message("r", named, "assistant", ANSWER),
+        message("p", None, "prompter", "Why?"),
+    )
+    assert outcomes(*rows) == [("f:2", ASKED, ANSWER), ("f:3", "no_response", "no message answers it")]
+
+
+def test_a_message_that_cannot_be_placed_goes_with_no_request() -> None:
+    nameless = {"role": "prompter", "text": ASKED}
+    rows = (
+        nameless,
+        {"role": "assistant", "text": ANSWER},
+        message("a", None, "prompter", ASKED),
+        message("b", None, "assistant", ANSWER),
+        message(None, "a", "assistant", ANSWER),
+        message("c", float("nan"), "assistant", ANSWER),
+        message("d", "a", "prompter", "Why?"),
+        message("e", "a", "assistant", ANSWER, images=["cat.png"]),
+        message("f", "a", "assistant", "Sawa."),
+    )
+    assert outcomes(*rows) == [
+        ("f:1", "no_response", "no message_id"),
+        ("f:2", "no_instruction", "no parent_id"),
+        ("f:4", "no_instruction", "no parent_id"),
+        ("f:5", "no_message_id", "fields: message_id, parent_id, role, text, lang"),
+        ("f:6", "no_instruction", "no parent_id"),
+        ("f:7", "other_speaker", "prompter"),
+        ("f:8", "not_text", "images"),
+        ("f:9", ASKED, "Sawa."),
+    ]
+
+
+def test_messages_that_share_an_id_with_a_request_are_refused_with_their_replies_unless_they_are_one() -> None:
+    rows = (
+        message(1, None, "prompter", ASKED),
+        message("1", None, "prompter", "Why?"),
+        message("r", 1, "assistant", ANSWER),
+        message("a", None, "prompter", ASKED),
+        message("b", "a", "assistant", "Sawa."),
+        message("a", None, "prompter", ASKED),
+        message("b", "a", "assistant", "Watu."),
+        message("c", "b", "prompter", "Na kisha?"),
+        message("d", None, "prompter", "Why?"),
+        message("d", "a", "assistant", ANSWER),
+    )
+    assert outcomes(*rows) == [
+        *((f"f:{number}", "several_requests", "message_id 1") for number in (1, 2, 3)),
+        ("f:5", ASKED, "Sawa."),
+        ("f:6", "duplicate", "message_id a"),
+        ("f:7", ASKED, "Watu."),
+        ("f:8", "later_turn", "it follows a response"),
+        *((f"f:{number}", "several_requests", "message_id d") for number in (9, 10)),
+    ]
+
+
 def test_messages_are_joined_by_names_that_are_numbers_and_none_that_has_no_name() -> None:
     numbered = [
         message(1, None, "prompter", ASKED),
@@ -185,7 +290,7 @@ def test_of_two_requests_of_one_name_none_is_taken_for_the_other() -> None:
     answered = message("b", "a", "assistant", ANSWER)
     one, other = message("a", None, "prompter", ASKED), message("a", None, "prompter", "Why?")
     assert outcomes(one, other, answered) == [(f"f:{n}", "several_requests", "message_id a") for n in (1, 2, 3)]
-    assert outcomes(one, one, answered) == [("f:3", ASKED, ANSWER)]
+    assert outcomes(one, one, answered) == [("f:2", "duplicate", "message_id a"), ("f:3", ASKED, ANSWER)]
 
 
 def test_a_tree_gives_its_first_request_with_the_responses_to_it() -> None:

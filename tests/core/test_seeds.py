@@ -12,7 +12,7 @@ from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Reject
 from xinstr_core.engines.translators import Translation
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
-from xinstr_core.seed_layouts import Exchange
+from xinstr_core.seed_fields import Exchange
 from xinstr_core.seeds import (
     SeedPair,
     Untranslated,

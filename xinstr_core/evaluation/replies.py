@@ -23,7 +23,7 @@ from xinstr_core.prompts.render import Prompt
 from xinstr_core.schemas.declaration import frame
 from xinstr_core.schemas.eval_report import REPLY_COLUMNS
 from xinstr_core.schemas.metrics import IDENTIFIED_CHARACTERS
-from xinstr_core.seed_layouts import UnusableRecord, material_of
+from xinstr_core.seed_fields import UnusableRecord, material_of
 from xinstr_core.settings import EvaluationSettings
 
 ENGLISH = "en"
