@@ -17,6 +17,7 @@ MATERIAL = (
     "paragraphs", "excerpt", "story", "dialogue", "background", "knowledge", "source_text", "source_document",
     "premise", "hypothesis", "sentence", "sentences", "table", "choices", "options", "constraints",
 )  # fmt: skip
+_NUMBERS = frozenset({"input", "context", "choices", "options", "constraints"})
 SYSTEM = ("system", "system_prompt", "system_message", "definition")
 RESPONSES = ("response", "targets", "output", "completion", "answer")
 CONVERSATIONS = ("messages", "conversations", "conversation")
@@ -69,8 +70,12 @@ def material_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def texts_of(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """The texts of those of these fields that have one. UnusableRecord where a value is no text."""
-    return {name: found for name in names if (found := _texts(name, values.get(name)))}
+    """The texts of those of these fields that have one. UnusableRecord where a value is no text.
+
+    A number is what is asked about where it is the input; of an article or a paragraph it is the place in some file.
+    """
+    found = {name: _texts(name, values.get(name)) for name in names}
+    return {name: text for name, text in found.items() if text and (name in _NUMBERS or not text.isdecimal())}
 
 
 def refuse_what_is_no_text(values: Mapping[str, Any]) -> None:

@@ -187,6 +187,12 @@ def test_what_would_have_to_be_left_out_or_chosen_is_refused(record: dict[str, A
     assert outcomes(record) == [("f:1", reason, value)]
 
 
+@pytest.mark.parametrize("place", [0, 12, "12"])
+def test_the_number_of_an_article_or_paragraph_is_no_part_of_a_request(place: int | str) -> None:
+    record = {"instruction": ASKED, "input": 7, "article": place, "paragraph": place, "response": ANSWER}
+    assert outcomes(record) == [("f:1", f"{ASKED}\n\n7", ANSWER)]
+
+
 def message(name: object, parent: object, role: str, text: str, **more: Any) -> dict[str, Any]:
     return {"message_id": name, "parent_id": parent, "role": role, "text": text, "lang": "sw"} | more
 
