@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -409,6 +410,7 @@ def test_a_cell_is_as_long_as_it_is_and_none_of_its_lines_is_a_row(
         Record("x.csv:2", {"text": TEXT, "notes": notes}),
         Record(f"x.csv:{2 + 20_001}", {"text": "last", "notes": ""}),
     ]
+    assert csv.field_size_limit() == 2**17, "as other readers know it"
     monkeypatch.setattr(separated_values, "LONGEST_CELL", 1000)
     first, *others = read(tmp_path / "y.csv", 'a,b\n"open,1\n' + "1234567,1234567\n" * 100)
     assert isinstance(first, Reject) and first.reason == "not_csv"

@@ -19,7 +19,6 @@ def separated_rows(lines: Iterator[tuple[str, str | Lost]]) -> Iterator[tuple[st
     The first row tells the separator. Where quotes do not close, the row's first line is an error, and reading goes on
     with the next line.
     """
-    csv.field_size_limit(LONGEST_CELL)
     given_back: deque[tuple[str, str | Lost]] = deque()
     separator = ""
 
@@ -33,11 +32,14 @@ def separated_rows(lines: Iterator[tuple[str, str | Lost]]) -> Iterator[tuple[st
         elif line.strip():
             separator = separator or max(SEPARATORS, key=line.count)
             row = _Row(line, next_line)
+            limit_of_others = csv.field_size_limit(LONGEST_CELL)  # one for all readers of the process
             try:
                 cells: list[str] | csv.Error = next(csv.reader(row, delimiter=separator, strict=True))
             except csv.Error as error:
                 given_back.extendleft(reversed(row.taken))
                 cells = error
+            finally:
+                csv.field_size_limit(limit_of_others)
             if isinstance(cells, csv.Error) or any(cell.strip() for cell in cells):
                 yield place, cells
 
