@@ -25,6 +25,7 @@ from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.device import device
 from xinstr_core.engines.models import load_tokenizer, resolve_model
 from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.shape import ModelShape
 from xinstr_core.estimate.machine import machine_rate
@@ -97,7 +98,7 @@ def run(name: str, folder: Path, precision: Precision, small: bool) -> str:
     found: list[Speed] = []
     examples = [Example(f"{n}", text, text[:80]) for n, text in enumerate(texts(steps * rows, WORDS))]
     settings = TrainingSettings(epochs=1, batch_rows=rows, rank=16, learning_rate=1e-4, maximum_tokens=2048)
-    taken, _ = build_rows(load_tokenizer(base), examples, settings.maximum_tokens)
+    taken, _ = build_rows(PlainFormat(load_tokenizer(base)), examples, settings.maximum_tokens)
     tokens, labels = (
         sum(len(row.input_ids) for row in taken),
         sum(label >= 0 for row in taken for label in row.labels),

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -52,7 +52,7 @@ OPENINGS = (
 Timed = Callable[[], Any]
 
 
-def texts(count: int) -> list[str]:
+def texts(count: int) -> Sequence[str]:
     found = [json.loads(line)["text"] for line in CORPUS.read_text("utf-8").splitlines()]
     return [prompt("reverse").render(text=text) for text in found if len(text) in LENGTHS][:count]
 

@@ -33,6 +33,7 @@ from real_text import DATA
 
 from xinstr_core.engines.models import load_tokenizer, resolve_model
 from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.roles import Engines
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.adapter import train_adapter
@@ -95,13 +96,13 @@ def job(case: str, precision: Precision, method: Method, checkpointing: Checkpoi
 
 
 def steps_of(case: str) -> list[list[TrainingRow]]:
-    rows, _ = build_rows(load_tokenizer(resolve_model(str(MODEL))), examples(case), 1024)
+    rows, _ = build_rows(PlainFormat(load_tokenizer(resolve_model(str(MODEL)))), examples(case), 1024)
     return training_steps(rows[: STEPS * BATCH_ROWS], settings("lora", "auto"))
 
 
 def ours(given: dict[str, Any]) -> dict[str, Any]:
     """The same training by train_adapter(), in this process."""
-    rows, _ = build_rows(load_tokenizer(resolve_model(str(MODEL))), examples(given["case"]), 1024)
+    rows, _ = build_rows(PlainFormat(load_tokenizer(resolve_model(str(MODEL)))), examples(given["case"]), 1024)
     taken = {row.key for row in rows[: STEPS * BATCH_ROWS]}
     ends: list[float] = []
 

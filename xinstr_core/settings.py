@@ -437,6 +437,14 @@ class Settings(Section):
         default="auto",
         description="in which the base model is held, read and trained: auto is bfloat16 where the device has instructions for it, which is about twice as fast; what is trained, and every score, stays float32",
     )
+    prompt_format: Literal["auto", "plain", "chat"] = Field(
+        default="auto",
+        description="how reverse model, evaluator and tuned model are asked: plain text, or the turns of the tokenizer's own chat template; auto is chat where the base model has one, since that is the form it was taught",
+    )
+    system_text: str = Field(
+        default="",
+        description="a system turn before every prompt of a chat model; empty: none, and a template's own default stands",
+    )
     corpus: CorpusSettings = CorpusSettings()
     seeds: SeedSettings = SeedSettings()
     reverse_model: ReverseModelSettings = ReverseModelSettings()

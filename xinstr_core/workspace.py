@@ -14,7 +14,7 @@ from xinstr_core.corpus.packs import NO_PACK, LanguagePack, bundled_pack
 from xinstr_core.corpus.refuse_lists import RefuseLists, list_entries, list_files
 from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
-from xinstr_core.engines.precision import ChosenPrecision, Precision, choose_precision
+from xinstr_core.engines.precision import ChosenPrecision, choose_precision
 from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import CorpusSource, Language, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
@@ -51,9 +51,7 @@ class Workspace:
     seeds: str | None = None
     base_model: str | None = None
     _chosen: dict[str, Chosen] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _models: dict[tuple[str, Precision], ModelReference] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _models: dict[tuple[str, ...], ModelReference] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def chosen(self, language: Language) -> Chosen:
         """Preset and settings of the language: of xinstr.toml, its entry and this run, later ones winning."""
@@ -74,12 +72,14 @@ class Workspace:
 
     def model(self, language: Language) -> ModelReference:
         """The base model, of which a relative path is seen from the home folder. It is read once, for all languages that have it."""
-        name, precision = self.settings(language).base_model, self.precision(language).name
+        settings, precision = self.settings(language), self.precision(language).name
+        name, asked = settings.base_model, (settings.prompt_format, settings.system_text)
         if name != POCKET and (self.home / name).is_dir():
             name = str(self.home / name)
-        if (name, precision) not in self._models:
-            self._models[name, precision] = resolve_model(name, precision)
-        return self._models[name, precision]
+        key = (name, precision, *asked)
+        if key not in self._models:
+            self._models[key] = resolve_model(name, precision, *asked)
+        return self._models[key]
 
     def places(self, language: Language) -> dict[str, str]:
         """Where settings, preset, corpus and seeds of the language were said, by name; what nobody said is left out."""

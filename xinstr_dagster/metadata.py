@@ -91,7 +91,7 @@ def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
 def _surroundings(partition: Partition) -> list[dict[str, object]]:
     """With what it was built, a line each, and where that was said: xinstr.toml, the language's entry or this run."""
     built = partition.built
-    shown = ("preset", "base_model", "precision", "corpus", "seeds")
+    shown = ("preset", "base_model", "precision", "prompt_format", "corpus", "seeds")
     lines = {**{name: built[name] for name in shown if built.get(name)}, **built.get("changed", {})}
     said = {"preset": "default", "corpus": "default", "seeds": "default", **built.get("places", {})}
     rows = [{"setting": name, "value": value, "said by": said.get(name, "preset")} for name, value in lines.items()]

@@ -9,8 +9,17 @@ import pytest
 from real_models import MODELS, REAL_MODELS, SOURCE, RealModel, is_whole
 
 from xinstr_core.engines.base import Decoding, Request
-from xinstr_core.engines.models import ModelReference, check_model, load_causal_model, load_tokenizer
+from xinstr_core.engines.models import (
+    ModelReference,
+    check_model,
+    load_causal_model,
+    load_prompt_format,
+    load_tokenizer,
+    resolve_model,
+)
 from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.prompts.render import Rendered, prompt
+from xinstr_core.training.rows import IGNORED, Example, build_rows
 
 pytestmark = pytest.mark.real
 
@@ -80,3 +89,28 @@ def test_minilm_finds_the_sentence_that_says_the_same(minilm: Path) -> None:
     vectors = encode(["How do I bake bread?", "A recipe for a loaf.", "The match ended in a draw."])
     assert vectors.shape == (3, 384)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.3
+
+
+ASKED = prompt("response_web").render(instruction="What is ugali?", language="Swahili")
+
+
+def test_smollm2_is_asked_in_its_own_turns_and_learns_its_reply_with_the_turn_s_end(smollm2: ModelReference) -> None:
+    asked = resolve_model(str(smollm2.path), "float32", "auto")
+    tokenizer = load_tokenizer(asked)
+    [row], rejected = build_rows(load_prompt_format(asked, tokenizer), [Example("k", ASKED, "Ugali ni chakula.")], 100)
+    assert rejected == []
+    assert tokenizer.convert_ids_to_tokens(row.input_ids) == [
+        "<|im_start|>", "system", "Ċ", "You", "Ġare", "Ġa", "Ġhelpful", "ĠAI", "Ġassistant", "Ġnamed", "ĠSm", "ol", "LM", ",",
+        "Ġtrained", "Ġby", "ĠH", "ugging", "ĠFace", "<|im_end|>", "Ċ",
+        "<|im_start|>", "user", "Ċ", "What", "Ġis", "Ġu", "gal", "i", "?", "Ċ", "Answer", "Ġin", "ĠSwahili", ".", "<|im_end|>", "Ċ",
+        "<|im_start|>", "ass", "istant", "Ċ", "U", "gal", "i", "Ġni", "Ġch", "ak", "ula", ".", "<|im_end|>",
+    ]  # fmt: skip
+    labels = [IGNORED if label == IGNORED else tokenizer.convert_ids_to_tokens(label) for label in row.labels]
+    assert labels == [IGNORED] * 41 + ["U", "gal", "i", "Ġni", "Ġch", "ak", "ula", ".", "<|im_end|>"]
+
+
+def test_smollm2_answers_in_chat_and_ends_its_turn(smollm2: ModelReference) -> None:
+    asked = resolve_model(str(smollm2.path), "float32", "auto")
+    question = Rendered("", "What is the capital of France?")
+    [reply] = TransformersEngine(asked).generate([Request("a", question)], Decoding(20))
+    assert (reply.text, reply.finished) == ("The capital of France is Paris.", True)

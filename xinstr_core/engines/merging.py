@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.encoding import encode_prompt
 from xinstr_core.engines.models import (
     ModelReference,
     load_causal_model,
+    load_prompt_format,
     load_tokenizer,
     load_trained_model,
     training_method,
@@ -47,7 +47,7 @@ def write_merged(
     _hold_in(torch.float32, model)
     stored = tuned if precision == "float32" else _logits(model, rows)
     del model  # before the next one: one model fits
-    written = ModelReference("what was written", folder, fingerprint="")
+    written = replace(base, name="what was written", path=folder, fingerprint="", precision="float32")
     found = _logits(load_causal_model(written), _encoded(written, prompts))
     _check("loaded again", stored, found)
     return _difference(tuned, found)
@@ -69,8 +69,8 @@ def _hold_in(dtype: Any, model: Any) -> None:
 
 
 def _encoded(model: ModelReference, prompts: Sequence[str]) -> list[list[int]]:
-    tokenizer = load_tokenizer(model)
-    return [encode_prompt(tokenizer, prompt)[:_COMPARED_TOKENS] for prompt in prompts]
+    prompt_format = load_prompt_format(model, load_tokenizer(model))
+    return [prompt_format.encoded(prompt).prompt[:_COMPARED_TOKENS] for prompt in prompts]
 
 
 def _logits(model: Any, rows: Sequence[Sequence[int]]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -10,32 +11,44 @@ from typing import Any, Literal
 from xinstr_core.engines.control_tokens import make_control_tokens_special
 from xinstr_core.engines.device import device
 from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.prompt_format import ChatFormat, FormatName, PlainFormat, has_chat_template
 from xinstr_core.engines.weights import check_layers, weight_shapes
 from xinstr_core.errors import InputError
 from xinstr_core.identity import files_hash, fingerprint
+from xinstr_core.prompts.render import turns_identity
 
 POCKET = "pocket"
+GENERATION_CONFIG = "generation_config.json"
 # Weights, configuration and every form in which a tokenizer and its chat template are stored; never code, never pickles.
 _CONTENT_SUFFIXES = frozenset({".safetensors", ".json", ".model", ".txt", ".jinja"})
 
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model's folder on disk and what identifies it: the content of weights, configuration and tokenizer, and the precision.
+    """A model's folder on disk, how it is held and asked, and what identifies it: all of that, by content.
 
-    In another precision a model gives other numbers, so whatever is keyed by `fingerprint` is never taken for one's own.
+    In another precision or form of prompts a model gives other numbers, so whatever is keyed by `fingerprint` is never taken
+    for one's own.
     """
 
     name: str
     path: Path
     fingerprint: str
     precision: Precision = "float32"
+    prompt_format: FormatName = "plain"
+    system_text: str = ""
 
 
-def resolve_model(name: str, precision: Precision = "float32") -> ModelReference:
+def resolve_model(
+    name: str,
+    precision: Precision = "float32",
+    prompt_format: Literal["plain", "chat", "auto"] = "plain",
+    system_text: str = "",
+) -> ModelReference:
     """Find a model: `pocket`, a local directory, or a hub id (downloaded once, then from the cache).
 
-    Raises InputError when there is no such model or its files are not what transformers can load.
+    `auto` asks a model that has a chat template by it. Raises InputError when there is no such model, when its files are not
+    what transformers can load, or when it has no chat template that is asked for.
     """
     path = local_folder(name) or _download(name)
     if not (path / "config.json").is_file():
@@ -47,8 +60,18 @@ def resolve_model(name: str, precision: Precision = "float32") -> ModelReference
         raise InputError(f"base model {name!r}: {path} has no .safetensors weights; convert the model to safetensors")
     content = sorted(p.name for p in path.iterdir() if p.suffix in _CONTENT_SUFFIXES and p.is_file())
     held = files_hash(path, content)
-    identity = held if precision == "float32" else fingerprint({"content": held, "precision": precision})
-    return ModelReference(name, path, identity, precision)
+    chat = prompt_format != "plain" and has_chat_template(path)
+    if prompt_format == "chat" and not chat:
+        raise InputError(
+            f'base model {name!r} has no chat template: set prompt_format = "plain", or add one to its files'
+        )
+    if system_text and not chat:
+        raise InputError(f'base model {name!r} is asked in plain text, which has no system turn: set system_text = ""')
+    parts: dict[str, str] = {} if precision == "float32" else {"precision": precision}
+    if chat:
+        parts |= {"turns": turns_identity(), "system": system_text}
+    identity = fingerprint({"content": held, **parts}) if parts else held
+    return ModelReference(name, path, identity, precision, "chat" if chat else "plain", system_text)
 
 
 def local_folder(name: str) -> Path | None:
@@ -95,6 +118,7 @@ def check_model(reference: ModelReference) -> None:
     check_layers(weight_shapes(reference.path, what), config, what)
     tokenizer = load_tokenizer(reference)
     check_ends(reference, tokenizer, config.vocab_size)
+    load_prompt_format(reference, tokenizer)
     # Control tokens that no text gives may lie beyond the embeddings: Gemma 3's mark of an image does.
     control = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     highest = max(set(tokenizer.get_vocab().values()) - (control - {tokenizer.bos_token_id}))
@@ -141,6 +165,29 @@ def load_tokenizer(reference: ModelReference) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
     make_control_tokens_special(tokenizer)
     return tokenizer
+
+
+def load_prompt_format(reference: ModelReference, tokenizer: Any) -> PlainFormat:
+    """How the model is asked, and what ends its replies: every stop token of its generation config does.
+
+    InputError for a chat template that cannot be used.
+    """
+    stops = stop_tokens(reference.path)
+    if reference.prompt_format == "plain":
+        return PlainFormat(tokenizer, stops)
+    return ChatFormat(tokenizer, stops, reference.system_text, f"base model {reference.name!r}")
+
+
+def stop_tokens(folder: Path) -> list[int]:
+    """Those that a model's generation config names; none where there is no such file."""
+    path = folder / GENERATION_CONFIG
+    if not path.is_file():
+        return []
+    try:
+        named = json.loads(path.read_text("utf-8")).get("eos_token_id")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read ({_first_line(error)}): fetch the model again") from error
+    return [named] if isinstance(named, int) else list(named or [])
 
 
 def load_causal_model(reference: ModelReference) -> Any:

@@ -22,10 +22,11 @@ _BRANCH_STEP = 8
 
 @dataclass(frozen=True)
 class Row:
-    """Ids of a prompt, never none, and of what follows it."""
+    """Ids of a prompt, never none, and of what follows it; `end` is the token that would end that."""
 
     prompt: tuple[int, ...]
     following: tuple[int, ...] = ()
+    end: int = 0
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.following)

@@ -14,7 +14,8 @@ from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, 
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget, give_back_freed
-from xinstr_core.engines.models import ModelReference, load_tokenizer, load_trainable_model
+from xinstr_core.engines.models import ModelReference, load_prompt_format, load_tokenizer, load_trainable_model
+from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.resume import Load
 from xinstr_core.engines.translators import Translator, load_translator
 from xinstr_core.errors import SettingsError
@@ -100,6 +101,11 @@ class Engines:
     def tokenizer(self) -> Any:
         """The base model's, which is also that of all that is trained on it."""
         return load_tokenizer(self.base)
+
+    @cached_property
+    def prompt_format(self) -> PlainFormat:
+        """How the base model, and all that is trained on it, is asked."""
+        return load_prompt_format(self.base, self.tokenizer)
 
     def trainable(self, method: Literal["lora", "full"], start_from: Path | None = None) -> Any:
         """A model for a training, which alone holds it: the base, or what train_adapter() left in `start_from`."""

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from xinstr_core.engines.models import ModelReference, load_tokenizer
+from xinstr_core.engines.models import GENERATION_CONFIG, ModelReference, load_prompt_format, load_tokenizer
 from xinstr_core.files import write_text
 
-GENERATION_CONFIG = "generation_config.json"
 # Beside the vocabulary files, which each class of tokenizer names itself.
 _TOKENIZER_FILES = frozenset({
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
@@ -28,8 +27,10 @@ def write_tokenizer(base: ModelReference, tokenizer: Any, folder: Path) -> None:
     for name in sorted(_TOKENIZER_FILES | set(tokenizer.vocab_files_names.values())):
         if (base.path / name).is_file():
             shutil.copyfile(base.path / name, folder / name)
+    stops = load_prompt_format(base, tokenizer).stops
     tokens = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     known = {name: token for name, token in tokens.items() if token is not None}
+    known["eos_token_id"] = stops[0] if len(stops) == 1 else stops
     write_text(folder / GENERATION_CONFIG, json.dumps(known, indent=1))
 
 

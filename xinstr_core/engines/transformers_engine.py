@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.engines.batches import packed
-from xinstr_core.engines.encoding import encode, encode_prompt, maximum_positions, padded_length
+from xinstr_core.engines.encoding import encode, maximum_positions, padded_length
 from xinstr_core.engines.memory import TokenBudget, unless_out_of_memory
 from xinstr_core.engines.models import (
     ModelReference,
     adapter_hash,
     check_ends,
     load_causal_model,
+    load_prompt_format,
     load_tokenizer,
     load_trained_model,
 )
@@ -47,9 +49,10 @@ class TransformersEngine:
 
         self._tokenizer = load_tokenizer(base)
         model = load_causal_model(base) if adapter is None else load_trained_model(base, adapter)
+        self._format = load_prompt_format(base, self._tokenizer)
         # A model's own generation defaults (penalties, sampling) would change what greedy means.
         model.generation_config = GenerationConfig(
-            eos_token_id=self._tokenizer.eos_token_id, pad_token_id=self._tokenizer.pad_token_id
+            eos_token_id=self._format.stops, pad_token_id=self._tokenizer.pad_token_id
         )
         self.model: Any = model
         self._pad: int = self._tokenizer.pad_token_id
@@ -60,7 +63,7 @@ class TransformersEngine:
         check_ends(base, self._tokenizer, self._embedded)
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
-        rows = [self._row(request.prompt, encode(self._tokenizer, request.completion)) for request in requests]
+        rows = [self._row(request.prompt, request.completion) for request in requests]
         return self._in_pieces(
             rows,
             lambda part: self._generated([requests[i] for i in part], [rows[i] for i in part], decoding),
@@ -77,7 +80,7 @@ class TransformersEngine:
         import torch
 
         led_away = zip(requests, asked, strict=True) if decoding.guidance else ()
-        rows = [*asked, *(self._row(request.against, row.following) for request, row in led_away)]
+        rows = [*asked, *(replace(self._row(request.against), following=row.following) for request, row in led_away)]
         longest = max(len(row.following) for row in rows)
         after = 1 + longest + decoding.maximum_new_tokens
         shares = can_share(self.model) and worth_sharing(rows) and has_room(self.model, rows, after)
@@ -109,15 +112,14 @@ class TransformersEngine:
         ]
 
     def score(self, requests: Sequence[Request]) -> list[TokenScores]:
-        end = self._tokenizer.eos_token_id
-        rows = [self._row(request.prompt, encode(self._tokenizer, request.completion)) for request in requests]
+        rows = [self._row(request.prompt, request.completion) for request in requests]
 
         def scored(part: Sequence[int]) -> list[TokenScores]:
             import torch
 
             states = last_states(self.model, [rows[i] for i in part], self._pad)
             tokens = torch.tensor(
-                [token for i in part for token in (*rows[i].following, end)], device=self.model.device
+                [token for i in part for token in (*rows[i].following, rows[i].end)], device=self.model.device
             )
             found = log_probabilities(self.model, torch.cat(states), tokens.unsqueeze(1)).squeeze(1)
             of_rows = [values.tolist() for values in found.split([len(one) for one in states])]
@@ -129,16 +131,17 @@ class TransformersEngine:
 
     def score_labels(self, requests: Sequence[Request], labels: Sequence[str]) -> list[LabelScores]:
         """Raises ValueError for labels that begin with the same token: one position could not tell them apart."""
-        first = [encode(self._tokenizer, label)[0] for label in labels]
-        if len(set(first)) < len(first):
-            raise ValueError(f"labels {list(labels)} do not differ in their first token")
-        rows = [self._row(request.prompt) for request in requests]
+        rows, asked_for = list[Row](), list[list[int]]()
+        for request in requests:
+            shared, first = _first_tokens([self._row(request.prompt, label) for label in labels], labels)
+            rows.append(shared)
+            asked_for.append(first)
 
         def scored(part: Sequence[int]) -> list[LabelScores]:
             import torch
 
-            states = torch.cat(last_states(self.model, [rows[i] for i in part], self._pad))
-            asked = torch.tensor([first], device=self.model.device).expand(len(part), -1)
+            states = torch.stack([of_row[-1] for of_row in last_states(self.model, [rows[i] for i in part], self._pad)])
+            asked = torch.tensor([asked_for[i] for i in part], device=self.model.device)
             found = log_probabilities(self.model, states, asked).tolist()
             return [LabelScores(requests[i].key, tuple(row)) for i, row in zip(part, found, strict=True)]
 
@@ -148,8 +151,8 @@ class TransformersEngine:
         """Unit vectors (len(texts), hidden size) in float32: the mean of the last hidden states of each text."""
         import torch
 
-        read = [self._prompt(text) for text in texts]
-        rows = [Row((first,), tuple(others)) for first, *others in read]
+        read = [self._row(text).prompt for text in texts]
+        rows = [Row(ids[:1], ids[1:]) for ids in read]
 
         def embedded(part: Sequence[int]) -> list[Any]:
             states = last_states(self.model, [rows[i] for i in part], self._pad)
@@ -160,12 +163,10 @@ class TransformersEngine:
     def count_tokens(self, text: str) -> int:
         return len(encode(self._tokenizer, text))
 
-    def _row(self, prompt: str, following: Sequence[int] = ()) -> Row:
-        return Row(tuple(self._prompt(prompt)), tuple(following))
-
-    def _prompt(self, text: str) -> list[int]:
+    def _row(self, prompt: str, completion: str = "") -> Row:
         """Ids of what is read first, never none: where nothing stands, the end of another text does, as in training."""
-        return encode_prompt(self._tokenizer, text) or [self._tokenizer.eos_token_id]
+        made = self._format.encoded(prompt, completion)
+        return Row(tuple(made.prompt or made.end), tuple(made.completion), made.end[0])
 
     def _in_pieces(
         self, rows: Sequence[Row], work: Callable[[Sequence[int]], list[Made]], *, written: int = 0, copies: int = 1
@@ -210,10 +211,21 @@ class TransformersEngine:
             raise ValueError(f"a token of this row is not among the {self._embedded} of the model's weights")
 
     def _completion(self, request: Request, row: Row, ids: list[int]) -> Completion:
-        end = self._tokenizer.eos_token_id
-        finished = end in ids
-        written = ids[: ids.index(end)] if finished else ids
-        text = self._tokenizer.decode(
-            [*row.following, *written], skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return Completion(request.key, text, len(row.prompt), len(written), finished)
+        end = next((place for place, token in enumerate(ids) if token in self._format.stops), None)
+        written = ids[:end]
+        text = self._format.text([*row.following, *written])
+        return Completion(request.key, text, len(row.prompt), len(written), end is not None)
+
+
+def _first_tokens(rows: Sequence[Row], labels: Sequence[str]) -> tuple[Row, list[int]]:
+    """Of a prompt's labels: the row up to where they part, a blank before them included, and the token of each there.
+
+    Raises ValueError for labels that one position could not tell apart.
+    """
+    common = 0
+    while all(len(row.following) > common + 1 for row in rows) and len({row.following[common] for row in rows}) == 1:
+        common += 1
+    first = [row.following[common] for row in rows]
+    if len(set(first)) < len(first):
+        raise ValueError(f"labels {list(labels)} do not differ in their first token")
+    return replace(rows[0], following=rows[0].following[:common]), first

@@ -12,7 +12,7 @@ from xinstr_core.engines.precision import Precision
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.arm_models import taught_template
 from xinstr_core.languages import Language
-from xinstr_core.prompts.render import prompt
+from xinstr_core.prompts.render import Rendered, prompt
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, SELECTED
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.tuned_model import TOKENIZER, TUNED_MODEL, TunedFigures
@@ -53,7 +53,9 @@ class TunedModel:
     def base(self) -> ModelReference:
         """The base, in the precision that it was tuned in. InputError where it is no longer what it was."""
         for precision in get_args(Precision):
-            found = resolve_model(self.figures.base_model, precision)
+            found = resolve_model(
+                self.figures.base_model, precision, self.figures.prompt_format, self.figures.system_text
+            )
             if found.fingerprint == self.figures.base_model_fingerprint:
                 return found
         raise InputError(
@@ -72,7 +74,7 @@ class TunedModel:
         folder = local_folder(self.figures.base_model)
         return folder and folder.resolve()
 
-    def ask(self, instruction: str) -> str:
+    def ask(self, instruction: str) -> Rendered:
         """The prompt of an instruction, as the model was taught to answer it."""
         taught = prompt(taught_template(self.figures.seed_rows))
         return taught.render(instruction=instruction, language=self.language.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
@@ -38,7 +40,13 @@ class TunedFigures(TunedFrom, TrainingFigures, TrainedOn, Figures):
     curated_rows: int = figure("curated rows", "selected pairs that it was given", unit=ROWS)
     seed_rows: int = figure("seed rows", "seed pairs that it was given", unit=ROWS)
     seed_rows_by_origin: dict[str, int] = figure("seed rows by origin", "of the seed pairs", unit=ROWS)
-    base_model_fingerprint: str = figure("base model fingerprint", "of its weights, configuration and tokenizer")
+    base_model_fingerprint: str = figure(
+        "base model fingerprint", "of its weights, configuration and tokenizer, and of how it is held and asked"
+    )
+    prompt_format: Literal["plain", "chat"] = figure(
+        "prompt format", "plain: prompts are text; chat: turns of the tokenizer's chat template"
+    )
+    system_text: str = figure("system text", "the system turn before every prompt; empty: none was given")
 
 
 TUNED_MODEL = Contract(

@@ -275,7 +275,7 @@ def _surroundings(workspace: Workspace, stage: Stage, language: Language) -> dic
     chosen = workspace.chosen(language)
     model = stage.model_of(workspace, language)
     precision = workspace.precision(language) if model else None
-    sections = (*stage.settings, *(["base_model", "precision"] if model else []))
+    sections = (*stage.settings, *(["base_model", "precision", "prompt_format", "system_text"] if model else []))
     given = {"corpus": workspace.corpus, "seeds": workspace.seeds}
     changed = {name: value for name, value in chosen.changed().items() if name.partition(".")[0] in sections}
     changed |= {name: source for name, source in given.items() if source}
@@ -285,6 +285,7 @@ def _surroundings(workspace: Workspace, stage: Stage, language: Language) -> dic
         "preset": chosen.preset,
         "base_model": chosen.settings.base_model if model else None,
         "precision": f"{precision.name} ({precision.reason})" if precision else None,
+        "prompt_format": model.prompt_format if model else None,
         "corpus": workspace.corpus or language.corpus_source.path,
         "seeds": workspace.seeds or str(language.seed_source) or None,
         "changed": changed,

@@ -43,6 +43,8 @@ def tune(run: StageRun) -> StageOutput:
             seed_rows_by_origin=dict(seeds["origin"].value_counts(sort=True).iter_rows()),
             base_model=run.model.name,
             base_model_fingerprint=run.model.fingerprint,
+            prompt_format=run.model.prompt_format,
+            system_text=run.model.system_text,
             data_fingerprint=run.inputs[DIVERSIFIED_SET.asset].version,
             **dict(trained.figures()),
             trained_on={ADAPTER.name: trained.identity},

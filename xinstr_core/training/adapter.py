@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.encoding import maximum_positions
-from xinstr_core.engines.models import ModelReference, adapter_hash, check_ends, read_config, training_method
+from xinstr_core.engines.models import (
+    ModelReference,
+    adapter_hash,
+    check_ends,
+    read_config,
+    training_method,
+)
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.files import write_text
@@ -127,7 +133,7 @@ def trainable_rows(
     config = read_config(engines.base)
     check_ends(engines.base, engines.tokenizer, config.vocab_size)
     maximum_tokens = min(settings.maximum_tokens, maximum_positions(config) or settings.maximum_tokens)
-    return build_rows(engines.tokenizer, examples, maximum_tokens, config.vocab_size)
+    return build_rows(engines.prompt_format, examples, maximum_tokens, config.vocab_size)
 
 
 def training_identity(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from xinstr_core.engines.encoding import encode, encode_prompt
+from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.text import is_storable
 
 IGNORED = -100  # the label that torch's cross entropy leaves out of the loss
@@ -40,12 +39,12 @@ class RejectedRow:
 
 
 def build_rows(
-    tokenizer: Any, examples: Sequence[Example], maximum_tokens: int, embedded: int | None = None
+    prompt_format: PlainFormat, examples: Sequence[Example], maximum_tokens: int, embedded: int | None = None
 ) -> tuple[list[TrainingRow], list[RejectedRow]]:
-    """Rows with response-only labels, the end token included, so that the model learns to stop.
+    """Rows with response-only labels, what ends a response included, so that the model learns to stop.
 
-    An example without a trainable token, longer than `maximum_tokens`, or with a token that is not among the `embedded`
-    ones of the weights is rejected, never cut.
+    An example without a trainable token, longer than `maximum_tokens`, with a token that is not among the `embedded`
+    ones of the weights, or with a text that a chat template changes is rejected, never cut.
     """
     rows: list[TrainingRow] = []
     rejected: list[RejectedRow] = []
@@ -53,18 +52,19 @@ def build_rows(
         if not is_storable(example.prompt + example.completion):
             rejected.append(RejectedRow(example.key, "not_text", 0))
             continue
-        prompt_ids = encode_prompt(tokenizer, example.prompt)
-        completion_ids = encode(tokenizer, example.completion)
-        total = len(prompt_ids) + len(completion_ids) + 1
-        if not completion_ids:
+        try:
+            made = prompt_format.encoded(example.prompt, example.completion)
+        except ValueError:
+            rejected.append(RejectedRow(example.key, "changed_by_chat_template", 0))
+            continue
+        total = len(made.prompt) + len(made.completion) + len(made.end)
+        if not made.completion:
             rejected.append(RejectedRow(example.key, "no_trainable_token", total))
         elif total > maximum_tokens:
             rejected.append(RejectedRow(example.key, "too_many_tokens", total))
-        elif embedded is not None and max(*prompt_ids, *completion_ids) >= embedded:
+        elif embedded is not None and max(*made.prompt, *made.completion, *made.end) >= embedded:
             rejected.append(RejectedRow(example.key, "token_without_embedding", total))
         else:
-            completion_ids = [*completion_ids, tokenizer.eos_token_id]
-            rows.append(
-                TrainingRow(example.key, prompt_ids + completion_ids, [IGNORED] * len(prompt_ids) + completion_ids)
-            )
+            learned = made.completion + made.end
+            rows.append(TrainingRow(example.key, made.prompt + learned, [IGNORED] * len(made.prompt) + learned))
     return rows, rejected

@@ -71,6 +71,8 @@ def with_tuned_model(home: Path, base: ModelReference, trained: Path, seed_rows:
         seed_rows_by_origin={},
         base_model=str(base.path),
         base_model_fingerprint=base.fingerprint,
+        prompt_format=base.prompt_format,
+        system_text=base.system_text,
         data_fingerprint="data",
     )
     folders = {"adapter": Path(shutil.copytree(trained, home / "adapter")), "tokenizer": tokenizer}

@@ -137,6 +137,8 @@ FIGURES: dict[str, Figures] = {
         seed_rows_by_origin={},
         base_model="tiny",
         base_model_fingerprint="f",
+        prompt_format="plain",
+        system_text="",
         data_fingerprint="f",
     ),
 }

@@ -16,6 +16,7 @@ from tests.core.conftest import Killed
 from tests.core.training.conftest import LAST_CHECKPOINT, LONG, SHORT, contents, killed_at
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.errors import StageError
@@ -170,7 +171,7 @@ def test_other_rows_settings_or_seed_give_another_adapter(
 def test_figures_count_rows_tokens_and_steps(
     long: TrainingSettings, whole: TrainedAdapter, examples: list[Example], tokenizer: Any
 ) -> None:
-    rows, _ = build_rows(tokenizer, examples, long.maximum_tokens)
+    rows, _ = build_rows(PlainFormat(tokenizer), examples, long.maximum_tokens)
     assert whole.rows == 12
     assert whole.tokens_seen == 4 * sum(len(row.input_ids) for row in rows)
     assert [step for step, _ in whole.losses] == list(range(1, 25))
@@ -199,7 +200,7 @@ def test_refused_rows_are_reported_with_their_reason_and_the_rest_is_trained(
     tiny_engines: Engines, examples: list[Example], tokenizer: Any, tmp_path: Path
 ) -> None:
     long = Example("long", "x " * 200, "y")
-    total = len(build_rows(tokenizer, [long], 10_000)[0][0].input_ids)
+    total = len(build_rows(PlainFormat(tokenizer), [long], 10_000)[0][0].input_ids)
     trained = train_adapter(tiny_engines, [Example("void", "a", ""), long, *examples], SHORT, tmp_path / "adapter")
     assert trained.rows == len(examples)
     assert trained.rejected == [["void", "no_trainable_token", 2], ["long", "too_many_tokens", total]]

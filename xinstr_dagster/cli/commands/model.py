@@ -47,8 +47,13 @@ def model(
         _say(f"{folder}: what was trained on {found.figures.base_model}, with tokenizer and generation config")
         if found.is_adapter:
             _say_of_base(found)
-    prompt = as_typed(found.tokenizer, found.ask(found.instructions[0]))
-    _say(f"it was taught to answer prompts such as {json.dumps(prompt, ensure_ascii=False)}")
+    asked = found.ask(found.instructions[0])
+    if found.figures.prompt_format == "plain":
+        _say(f"it was taught to answer prompts such as {_quoted(as_typed(found.tokenizer, asked))}")
+        return
+    system = found.figures.system_text
+    after = f", after the system turn {_quoted(system)}" if system else ""
+    _say(f"it was taught to answer turns of its chat template, such as {_quoted(asked.turn)}{after}")
 
 
 def _say_of_base(found: TunedModel) -> None:
@@ -59,6 +64,10 @@ def _say_of_base(found: TunedModel) -> None:
         check_model(found.base)
     except InputError as error:
         print_error(f"the folder was written, but its base is not to be had here: {error}")
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _say(line: str) -> None:
