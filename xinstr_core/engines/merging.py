@@ -9,6 +9,7 @@ from typing import Any
 
 from xinstr_core.engines.models import (
     ModelReference,
+    load_adapted_model,
     load_causal_model,
     load_prompt_format,
     load_tokenizer,
@@ -57,9 +58,7 @@ def _beside(base: ModelReference, trained: Path) -> Any:
     """The tuned model, with its adapter not merged."""
     if training_method(trained) == "full":
         return load_trained_model(base, trained)
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(load_causal_model(base), str(trained)).eval()
+    return load_adapted_model(base, trained).eval()
 
 
 def _hold_in(dtype: Any, model: Any) -> None:

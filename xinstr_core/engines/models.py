@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -233,9 +234,7 @@ def load_trained_model(base: ModelReference, folder: Path) -> Any:
     """
     if training_method(folder) == "full":
         return load_causal_model(replace(base, name=f"{base.name}, trained: {folder.name}", path=folder))
-    from peft import PeftModel
-
-    adapted = PeftModel.from_pretrained(load_causal_model(base), str(folder))
+    adapted = load_adapted_model(base, folder)
     if base.precision == "float32":
         return adapted.merge_and_unload()
     layers = adapted.get_base_model()
@@ -253,13 +252,26 @@ def load_trainable_model(base: ModelReference, start_from: Path | None, method: 
         return load_trained_model(whole, start_from) if start_from else load_causal_model(whole)
     if start_from is None:
         return load_causal_model(base)
+    continued = load_adapted_model(base, start_from, is_trainable=True)
+    # The name that the adapter was saved with is no path: at each checkpoint peft would ask the hub about it.
+    continued.peft_config["default"].base_model_name_or_path = str(base.path)
+    return continued
+
+
+def load_adapted_model(base: ModelReference, folder: Path, *, is_trainable: bool = False) -> Any:
+    """The base with the adapter in `folder` beside its weights. InputError for one of another base."""
     from peft import PeftModel
 
     model = load_causal_model(base)
-    continued = PeftModel.from_pretrained(model, str(start_from), is_trainable=True)
-    # The name that the adapter was saved with is no path: at each checkpoint peft would ask the hub about it.
-    continued.peft_config["default"].base_model_name_or_path = model.name_or_path
-    return continued
+    try:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=is_trainable)
+    except (RuntimeError, ValueError) as error:
+        if not re.search("size mismatch|[Tt]arget modules", str(error)):
+            raise
+        raise InputError(
+            f"the adapter in {folder} does not fit base model {base.name!r}, so it was trained on another one: "
+            "give that one, or build it anew"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

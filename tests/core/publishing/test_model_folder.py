@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,13 @@ from tests.core.publishing.conftest import PAIRS, plain_scores, random_adapter, 
 from tests.core.training.conftest import contents
 from xinstr_core.engines import fit
 from xinstr_core.engines.base import Request
-from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.engines.models import (
+    ModelReference,
+    load_adapted_model,
+    load_trained_model,
+    resolve_model,
+    training_method,
+)
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.errors import InputError
 from xinstr_core.publishing.model_folder import write_trained, write_whole
@@ -217,3 +224,22 @@ def test_the_terms_of_the_base_go_with_what_was_made_of_it_and_everybody_may_rea
         path.stat().st_mode for path in (tmp_path / "folder").iterdir() if path.suffix in (".json", ".safetensors")
     }
     assert len(modes) == 1
+
+
+@ONLY_LORA
+@pytest.mark.parametrize("width", [16, 64])
+def test_an_adapter_of_another_base_is_told_in_one_line(
+    trained: Path, base: ModelReference, tmp_path: Path, width: int
+) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    assert training_method(trained) == "lora"
+    configuration = AutoConfig.from_pretrained(base.path)
+    configuration.hidden_size, configuration.head_dim = width, width // 2
+    other = Path(shutil.copytree(base.path, tmp_path / "other"))
+    AutoModelForCausalLM.from_config(configuration).save_pretrained(other)
+    for load in (load_trained_model, load_adapted_model):
+        with pytest.raises(
+            InputError, match=r"^the adapter in .* does not fit base model .*: give that one, or build it anew$"
+        ):
+            load(resolve_model(str(other)), trained)
