@@ -31,7 +31,7 @@ def test_an_unknown_section_lists_the_sections() -> None:
         choose(Layer(THIS_RUN, {"Corpus": {}}))
     message = str(caught.value)
     assert message.startswith(
-        "unknown setting 'Corpus'; known here: preset, base_model, precision, corpus, seeds, reverse_model, "
+        "unknown setting 'Corpus'; known here: preset, base_model, precision, prompt_format, system_text, corpus, seeds, reverse_model, "
     )
 
 
