@@ -131,6 +131,22 @@ class TrainingSettings(Section):
     learning_rate: float = Field(
         default=1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
     )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine",
+        description="of the learning rate after the warm-up: down to nothing along half a cosine or a line, or as it is; cosine as in the recipes we follow",
+    )
+    warmup_share: float = Field(
+        default=0.03,
+        ge=0,
+        lt=1,
+        description="of the steps, over which the learning rate rises from nothing to its peak; the value common to the recipes we follow; 0: the first step has the peak",
+    )
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of AdamW (arXiv 1711.05101), times the learning rate; 0 as in Alpaca and QLoRA: of an adapter it draws the weights to those of the base, which few epochs hardly leave",
+    )
     rank: int = Field(default=64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
     batch_rows: int = Field(
         default=32,

@@ -19,7 +19,6 @@ from xinstr_core.training.loss import backward
 from xinstr_core.training.rows import TrainingRow
 
 _CLIPPED_NORM = 1.0  # of all gradients together, as in the recipes we follow
-_WARMUP_SHARE = 0.03  # of the steps, the value common to the recipes we follow
 
 
 class Training:
@@ -38,7 +37,7 @@ class Training:
         self.budget = budget
         self._checkpoints = checkpoints
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._trained, weight_decay=0.0, fused=True)
+        self._optimizer = torch.optim.AdamW(self._trained, weight_decay=settings.weight_decay, fused=True)
 
     def run(self, steps: Sequence[Sequence[TrainingRow]], progress: Progress) -> list[list[float]]:
         """Make every step, from the last checkpoint on, and give the loss curve as [step, mean loss].
@@ -89,7 +88,7 @@ class Training:
                 f"the loss of step {number} of {steps} is {loss:.4g}, of its gradients {norm:.4g}, rows {keys}: {advice}"
             )
         for group in self._optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * learning_rate_share(number, steps)
+            group["lr"] = self._settings.learning_rate * learning_rate_share(number, steps, self._settings)
         self._optimizer.step()
         return [loss]
 
@@ -139,12 +138,23 @@ class Training:
         self.budget.write(self._checkpoints)
 
 
-def learning_rate_share(step: int, steps: int) -> float:
-    """Of the peak, in a step from 1 on: from nothing over the warm-up, then down to nothing along half a cosine."""
-    done, warmup = step - 1, max(1, round(_WARMUP_SHARE * steps))
+def learning_rate_share(step: int, steps: int, settings: TrainingSettings) -> float:
+    """Of the peak, in a step from 1 on: from nothing over the warm-up, then by `settings.schedule`.
+
+    The schedules of transformers (optimization.py); where there is a warm-up at all, it is one step at least.
+    """
+    done = step - 1
+    warmup = max(1, round(settings.warmup_share * steps)) if settings.warmup_share else 0
     if done < warmup:
         return done / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1, steps - warmup)))
+    progress = (done - warmup) / max(1, steps - warmup)
+    match settings.schedule:
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        case "linear":
+            return 1 - progress
+        case "constant":
+            return 1.0
 
 
 def checkpoint_activations(model: Any, switched_on: bool) -> None:
