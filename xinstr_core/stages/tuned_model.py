@@ -54,8 +54,8 @@ def _provenance(rows: pl.DataFrame, seeds: pl.DataFrame, trained: TrainedAdapter
     """Where every row that was trained on comes from: `origin` is "web", or how its seed pair came about."""
     web = rows.select("pair_id", "source_tag", origin=pl.lit(WEB))
     given = seeds.select("pair_id", "origin", source_tag=pl.lit(SEED)).select(web.columns)
-    rejected = [key for key, *_ in trained.rejected]
-    return pl.concat([web, given]).filter(~pl.col("pair_id").is_in(rejected)).sort("source_tag", "pair_id")
+    left_out = [*(key for key, *_ in trained.rejected), *trained.held_out]
+    return pl.concat([web, given]).filter(~pl.col("pair_id").is_in(left_out)).sort("source_tag", "pair_id")
 
 
 def _examples(template: str, rows: pl.DataFrame, language: str) -> list[Example]:

@@ -8,11 +8,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from xinstr_core.engines.encoding import padded_length
+from xinstr_core.identity import content_key
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.rows import IGNORED, TrainingRow
 
 _GROUPED_BATCHES = 8  # batches whose rows are sorted by length together: little padding, and still a random order
 PASS_TOKENS = 64  # what one more pass through the model costs, in tokens (pocket model and Gemma 3 270M on two cores)
+
+
+def hold_out(rows: Sequence[TrainingRow], share: float) -> tuple[list[TrainingRow], list[TrainingRow]]:
+    """(rows to learn from, those of `share` of the different ones, at least one): the same ones for the same rows.
+
+    Rows of the same tokens stay together, so that nothing held out is learned. All are learned from where none differ.
+    """
+    contents = [content_key("held out", *map(str, row.input_ids)) for row in rows]
+    different = sorted(set(contents))
+    chosen = set(different[: min(len(different) - 1, max(1, round(share * len(different))))])
+    learned, held_out = (
+        [row for row, content in zip(rows, contents, strict=True) if (content in chosen) is wanted]
+        for wanted in (False, True)
+    )
+    return learned, held_out
 
 
 def training_steps(rows: Sequence[TrainingRow], settings: TrainingSettings) -> list[list[TrainingRow]]:

@@ -69,6 +69,20 @@ def hidden_states(model: Any, ids: Any) -> Any:
     return whole.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
 
 
+def summed_loss(model: Any, input_ids: Any, labels: Any, *, dtype: Any) -> float:
+    """The summed cross entropy of all labels, with no gradients; arguments as of backward()."""
+    import torch
+
+    with torch.no_grad():
+        with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
+            hidden = hidden_states(model, input_ids)[:, :-1]
+        labels = labels[:, 1:]
+        labelled = labels != IGNORED
+        head = head_of(model)
+        fixed = replace(head, weight=head.weight.detach(), bias=None if head.bias is None else head.bias.detach())
+        return float(cross_entropy(hidden[labelled].to(dtype), labels[labelled], fixed, 0.0)[0])
+
+
 def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: Any) -> Any:
     """Add the gradients of `weight` x the summed cross entropy of all labels to the trained weights; return that sum.
 

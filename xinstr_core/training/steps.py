@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.encoding import maximum_positions
+from xinstr_core.engines.machine import machine_rate
 from xinstr_core.engines.memory import unless_out_of_memory
 from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress
+from xinstr_core.schemas.shared import TrainingSpeed
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.batches import collate, labels_of, micro_batches, padded_tokens
 from xinstr_core.training.budget import Budget
-from xinstr_core.training.checkpoints import load_checkpoint, save_checkpoint
-from xinstr_core.training.loss import backward
+from xinstr_core.training.checkpoints import State, load_checkpoint, save_checkpoint
+from xinstr_core.training.loss import backward, summed_loss
+from xinstr_core.training.pace import Pace, Work
 from xinstr_core.training.rows import TrainingRow
+from xinstr_core.training.snapshots import keep_snapshot, load_mean, save_snapshot, spread_steps
 
 _CLIPPED_NORM = 1.0  # of all gradients together, as in the recipes we follow
+_LOOKS = 10  # at held-out rows over a training: each costs a third of a pass over them
 
 
 class Training:
@@ -37,37 +43,76 @@ class Training:
         self.budget = budget
         self._checkpoints = checkpoints
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.pace = Pace(Work.of(model))
         self._optimizer = torch.optim.AdamW(self._trained, weight_decay=settings.weight_decay, fused=True)
 
-    def run(self, steps: Sequence[Sequence[TrainingRow]], progress: Progress) -> list[list[float]]:
-        """Make every step, from the last checkpoint on, and give the loss curve as [step, mean loss].
+    def run(
+        self, steps: Sequence[Sequence[TrainingRow]], progress: Progress, held_out: Sequence[TrainingRow] = ()
+    ) -> State:
+        """Make every step, from the last checkpoint on, leave in the model what is learned, and give how far it went.
 
         The loss of a step is the mean over all of its labels, however they are split. A step that does not fit into
-        memory is begun again with less at once; a row that does not fit by itself is left out from there on. StageError
-        where a loss is not finite, or no row is left.
+        memory is begun again with less at once; a row that does not fit by itself is left out from there on. What is
+        learned are the last weights, or the mean of several (`averaged_checkpoints`), or with `held_out` rows those of
+        their lowest loss. StageError where a loss is not finite, or no row is left.
         """
         self._model.train()
         state = load_checkpoint(self._checkpoints, self._model, self._optimizer)
+        settings = self._settings
+        averaged = spread_steps(len(steps), settings.averaged_share, settings.averaged_checkpoints)
+        averaged = averaged if settings.averages else []
+        looked = spread_steps(len(steps), 1.0, _LOOKS) if held_out else []
         logged = max(1, len(steps) // 40)
         # Where a loss is logged: so a checkpoint holds no loss that stands in no point of the curve yet.
         saved = math.ceil(max(20, len(steps) // 4) / logged) * logged
         recent: list[float] = []
         for number in range(state.step + 1, len(steps) + 1):
+            if has_stopped(state.held_out_losses, settings.early_stop_patience):
+                break
+            started = time.monotonic()
             recent += self._step(number, len(steps), steps[number - 1])
+            self.pace.seconds += time.monotonic() - started
             state.step = number
             if number % logged == 0 and recent:
                 mean = sum(recent) / len(recent)
                 recent.clear()
                 state.losses.append([number, round(mean, 4)])
-                progress(number, len(steps), loss=mean)
+                progress(number, len(steps), loss=mean, **self._told())
+            if number in averaged:
+                save_snapshot(self._checkpoints, self._model, number)
+            if number in looked:
+                self._look(state, held_out)
             if number % saved == 0:
                 save_checkpoint(self._checkpoints, self._model, self._optimizer, state)
+                if state.held_out_losses:
+                    keep_snapshot(self._checkpoints, best_step(state.held_out_losses))
         if not state.losses:
             raise StageError(
                 f"no row of {len(steps)} steps fits into memory: lower maximum_tokens, set method = "
                 '"lora", or take a smaller base model'
             )
-        return state.losses
+        if averaged:
+            load_mean(self._checkpoints, self._model, averaged)
+        elif looked:
+            load_mean(self._checkpoints, self._model, [best_step(state.held_out_losses)])
+        return state
+
+    def _look(self, state: State, held_out: Sequence[TrainingRow]) -> None:
+        """Add the mean loss of held-out rows to the curve, and keep the weights where it is the lowest so far."""
+        state.held_out_losses.append([state.step, self.mean_loss(held_out)])
+        if best_step(state.held_out_losses) == state.step:
+            save_snapshot(self._checkpoints, self._model, state.step)
+
+    def mean_loss(self, rows: Sequence[TrainingRow]) -> float:
+        """A label's, of rows that nothing is learned from here."""
+        self._model.eval()
+        checkpoint_activations(self._model, False)
+        summed = sum(
+            summed_loss(self._model, **self._tensors(batch), dtype=self._dtype)
+            for batch in micro_batches(rows, self.budget.at(1))
+        )
+        self._model.train()
+        return summed / labels_of(rows)
 
     def _step(self, number: int, steps: int, rows: Sequence[TrainingRow]) -> list[float]:
         """Update the weights once. The loss, or none where every row was too large."""
@@ -116,12 +161,26 @@ class Training:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
         checkpoint_activations(self._model, self._checkpointed(batch, tokens))
 
-        def summed_loss(rows: Sequence[TrainingRow]) -> float:
-            made = collate(self._pad_token, rows, self._positions)
-            tensors = {name: tensor.to(self._model.device) for name, tensor in made.items()}
-            return float(backward(self._model, **tensors, weight=share, dtype=self._dtype))
+        def through(rows: Sequence[TrainingRow]) -> float:
+            return float(backward(self._model, **self._tensors(rows), weight=share, dtype=self._dtype))
 
-        return unless_out_of_memory(summed_loss, batch)
+        summed = unless_out_of_memory(through, batch)
+        if summed is not None:
+            self.pace.add(batch)
+        return summed
+
+    def speed(self) -> TrainingSpeed | None:
+        """Of the steps that this process made, against what its device does in matrix products; None without any."""
+        return self.pace.speed(machine_rate(str(self._dtype).removeprefix("torch.")))
+
+    def _told(self) -> dict[str, float]:
+        """Of the speed, as far as it is known so far."""
+        speed = self.speed()
+        return speed.model_dump() if speed else {}
+
+    def _tensors(self, rows: Sequence[TrainingRow]) -> dict[str, Any]:
+        made = collate(self._pad_token, rows, self._positions)
+        return {name: tensor.to(self._model.device) for name, tensor in made.items()}
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:
         """By setting or by need: a row that is longer than what goes through at once."""
@@ -136,6 +195,16 @@ class Training:
         else:
             self.budget = self.budget.lowered(number, min(tokens, padded_tokens(batch)) // 2)
         self.budget.write(self._checkpoints)
+
+
+def best_step(held_out_losses: Sequence[Sequence[float]]) -> int:
+    """Of [step, loss] that of the lowest loss, of equal ones the first."""
+    return int(min(held_out_losses, key=lambda entry: entry[1])[0])
+
+
+def has_stopped(held_out_losses: Sequence[Sequence[float]], patience: int) -> bool:
+    """Whether so many losses in a row were no better than the lowest one before them."""
+    return bool(held_out_losses) and best_step(held_out_losses) not in [step for step, _ in held_out_losses[-patience:]]
 
 
 def learning_rate_share(step: int, steps: int, settings: TrainingSettings) -> float:
