@@ -181,6 +181,10 @@ class TrainingSettings(Section):
         description="layers computed again on the way back, a third more work for a fraction of the memory; auto: of "
         "rows that are longer than what goes through the model at once",
     )
+    packing: bool = Field(
+        default=False,
+        description="rows go through the model one behind another in place of side by side, and see nothing of each other: no padding, but attention is masked over all of them; of pocket rows 7 % are padding side by side, since they are grouped by length, and 2 % packed",
+    )
     maximum_tokens: int = Field(default=2048, ge=16, description="longer rows are rejected with a reason, never cut")
     seed: int = Field(default=0, ge=0, description="of weights and row order")
 

@@ -21,7 +21,7 @@ from xinstr_core.schemas.shared import TrainingFigures
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.batches import hold_out, training_steps
 from xinstr_core.training.budget import kept_budget
-from xinstr_core.training.loss import check_head
+from xinstr_core.training.loss import check_head, check_packing
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
 from xinstr_core.training.steps import Training, best_step
 
@@ -108,6 +108,8 @@ def train_adapter(
     torch.manual_seed(settings.seed)
     model = trainable_model(engines, settings, start_from)
     check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])
+    if settings.packing:
+        check_packing(model, rows[0].input_ids[:_CHECKED_TOKENS])
     checkpoints = folder.with_name(folder.name + "-checkpoints")
     budget = kept_budget(checkpoints, model, min(len(row.input_ids) for row in rows))
     training = Training(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from xinstr_core.schemas.shared import TrainingSpeed
-from xinstr_core.training.batches import labels_of, padded_tokens
+from xinstr_core.training.batches import labels_of
 from xinstr_core.training.loss import head_of
 from xinstr_core.training.rows import TrainingRow
 
@@ -47,11 +47,11 @@ class Pace:
     padded: int = 0
     seconds: float = 0.0
 
-    def add(self, rows: Sequence[TrainingRow]) -> None:
-        """Rows that went through together, forward and back."""
+    def add(self, rows: Sequence[TrainingRow], padded: int) -> None:
+        """Rows that went through together, forward and back, and the tokens that they took with their padding."""
         self.tokens += sum(len(row.input_ids) for row in rows)
         self.labels += labels_of(rows)
-        self.padded += padded_tokens(rows)
+        self.padded += padded
 
     def speed(self, machine_rate: float) -> TrainingSpeed | None:
         """On a machine of so many floating-point operations a second; None where nothing was trained."""

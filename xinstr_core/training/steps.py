@@ -15,7 +15,7 @@ from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.shared import TrainingSpeed
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.training.batches import collate, labels_of, micro_batches, padded_tokens
+from xinstr_core.training.batches import collate, labels_of, micro_batches, pack, packed_tokens, packs, padded_tokens
 from xinstr_core.training.budget import Budget
 from xinstr_core.training.checkpoints import State, load_checkpoint, save_checkpoint
 from xinstr_core.training.loss import backward, summed_loss
@@ -109,7 +109,7 @@ class Training:
         checkpoint_activations(self._model, False)
         summed = sum(
             summed_loss(self._model, **self._tensors(batch), dtype=self._dtype)
-            for batch in micro_batches(rows, self.budget.at(1))
+            for batch in self._split(rows, self.budget.at(1))
         )
         self._model.train()
         return summed / labels_of(rows)
@@ -148,7 +148,7 @@ class Training:
             self._optimizer.zero_grad(set_to_none=True)
             torch.manual_seed(self._settings.seed + number)  # dropout: the same in a restarted step or training
             share, loss = 1 / labels_of(kept), 0.0
-            for batch in micro_batches(kept, self.budget.at(number)):
+            for batch in self._split(kept, self.budget.at(number)):
                 summed = self._pass(batch, self.budget.at(number), share)
                 if summed is None:
                     self._lower(number, batch)
@@ -166,7 +166,7 @@ class Training:
 
         summed = unless_out_of_memory(through, batch)
         if summed is not None:
-            self.pace.add(batch)
+            self.pace.add(batch, self._tokens(batch))
         return summed
 
     def speed(self) -> TrainingSpeed | None:
@@ -178,14 +178,21 @@ class Training:
         speed = self.speed()
         return speed.model_dump() if speed else {}
 
+    def _split(self, rows: Sequence[TrainingRow], tokens: int) -> list[list[TrainingRow]]:
+        return (packs if self._settings.packing else micro_batches)(rows, tokens)
+
+    def _tokens(self, rows: Sequence[TrainingRow]) -> int:
+        return (packed_tokens if self._settings.packing else padded_tokens)(rows)
+
     def _tensors(self, rows: Sequence[TrainingRow]) -> dict[str, Any]:
-        made = collate(self._pad_token, rows, self._positions)
+        packed = self._settings.packing
+        made = pack(self._pad_token, rows) if packed else collate(self._pad_token, rows, self._positions)
         return {name: tensor.to(self._model.device) for name, tensor in made.items()}
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:
         """By setting or by need: a row that is longer than what goes through at once."""
         setting = self._settings.activation_checkpointing
-        return setting == "on" or (setting == "auto" and padded_tokens(batch) > tokens)
+        return setting == "on" or (setting == "auto" and self._tokens(batch) > tokens)
 
     def _lower(self, number: int, batch: Sequence[TrainingRow]) -> None:
         """After memory ran out: half as much at once, or without the row that was alone and had all help there is."""
@@ -193,7 +200,7 @@ class Training:
         if len(batch) == 1 and (self._settings.activation_checkpointing == "off" or self._checkpointed(batch, tokens)):
             self.budget = self.budget.without(number, batch[0].key, len(batch[0].input_ids))
         else:
-            self.budget = self.budget.lowered(number, min(tokens, padded_tokens(batch)) // 2)
+            self.budget = self.budget.lowered(number, min(tokens, self._tokens(batch)) // 2)
         self.budget.write(self._checkpoints)
 
 

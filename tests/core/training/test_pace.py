@@ -36,9 +36,8 @@ def test_operations_are_six_a_trained_weight_four_a_frozen_one_and_none_of_a_loo
 
 def test_a_speed_follows_from_rows_seconds_and_the_rate_of_the_machine() -> None:
     pace = Pace(Work(a_token=1000, a_label=200))
-    pace.add([TrainingRow("a", [1] * 10, [-100] * 6 + [1] * 4), TrainingRow("b", [1] * 30, [-100] * 20 + [1] * 10)])
+    pace.add([TrainingRow("a", [1] * 10, [-100] * 6 + [1] * 4), TrainingRow("b", [1] * 30, [-100] * 20 + [1] * 10)], 64)
     pace.seconds = 2.0
-    assert pace.padded == 2 * 32
     assert pace.speed(1e5) == TrainingSpeed(
         tokens_a_second=20.0,
         trainable_tokens_a_second=7.0,
