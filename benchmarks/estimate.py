@@ -21,9 +21,9 @@ from typing import Any
 from real_models import GEMMA, MODELS, SMOLLM2
 from real_text import DATA, texts_of
 
+from xinstr_core.engines.machine import machine_rate
 from xinstr_core.engines.models import load_tokenizer, resolve_model
 from xinstr_core.estimate.cost import StageEstimate, estimate
-from xinstr_core.estimate.machine import machine_rate
 from xinstr_core.files import write_text
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages import LINE

@@ -23,12 +23,12 @@ from real_models import GEMMA, MODELS, SMOLLM2
 
 from xinstr_core.engines.base import Decoding, Request
 from xinstr_core.engines.device import device
+from xinstr_core.engines.machine import machine_rate
 from xinstr_core.engines.models import load_tokenizer, resolve_model
 from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.shape import ModelShape
-from xinstr_core.estimate.machine import machine_rate
 from xinstr_core.files import write_text
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.adapter import train_adapter

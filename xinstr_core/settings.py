@@ -131,6 +131,45 @@ class TrainingSettings(Section):
     learning_rate: float = Field(
         default=1e-4, gt=0, description="peak; 1e-4 is the common LoRA value for billions of parameters"
     )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine",
+        description="of the learning rate after the warm-up: down to nothing along half a cosine or a line, or as it is; cosine as in the recipes we follow",
+    )
+    warmup_share: float = Field(
+        default=0.03,
+        ge=0,
+        lt=1,
+        description="of the steps, over which the learning rate rises from nothing to its peak; the value common to the recipes we follow; 0: the first step has the peak",
+    )
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of AdamW (arXiv 1711.05101), times the learning rate; 0 as in Alpaca and QLoRA: of an adapter it draws the weights to those of the base, which few epochs hardly leave",
+    )
+    averaged_checkpoints: int = Field(
+        default=0,
+        ge=0,
+        le=50,
+        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, since the mean was the worse one (docs/decisions/0018)",
+    )
+    averaged_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="last part of the steps over which these points are spread evenly; earlier weights are far from the last ones",
+    )
+    early_stop_patience: int = Field(
+        default=0,
+        ge=0,
+        description="of ten looks at rows held out from training, how many in a row may be no better before it stops; the weights of the best one are what is learned; 0: no rows are held out, since few-row languages have none to spare",
+    )
+    early_stop_share: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="of different rows, held out for that; of a hundred rows ten, some thousand tokens",
+    )
     rank: int = Field(default=64, ge=1, description="LoRA rank; 64 keeps the adapter from being the limit")
     batch_rows: int = Field(
         default=32,
@@ -142,8 +181,25 @@ class TrainingSettings(Section):
         description="layers computed again on the way back, a third more work for a fraction of the memory; auto: of "
         "rows that are longer than what goes through the model at once",
     )
+    packing: bool = Field(
+        default=False,
+        description="rows go through the model one behind another in place of side by side, and see nothing of each other: no padding, but attention is masked over all of them; of pocket rows 7 % are padding side by side, since they are grouped by length, and 2 % packed",
+    )
     maximum_tokens: int = Field(default=2048, ge=16, description="longer rows are rejected with a reason, never cut")
     seed: int = Field(default=0, ge=0, description="of weights and row order")
+
+    @property
+    def averages(self) -> bool:
+        """Whether a mean of several weights is learned; of one it is that one."""
+        return self.averaged_checkpoints > 1
+
+    @model_validator(mode="after")
+    def _weights_are_chosen_in_one_way(self) -> Self:
+        if self.averages and self.early_stop_patience:
+            raise ValueError(
+                "averaged_checkpoints and early_stop_patience both say which weights are learned: set one of them to 0"
+            )
+        return self
 
 
 class ReverseModelSettings(TrainingSettings):

@@ -167,7 +167,7 @@ def test_a_build_says_what_a_large_model_will_take_unless_there_is_nothing_to_bu
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(processes, "build_each", lambda *_: [])
-    monkeypatch.setattr("xinstr_core.estimate.machine.machine_rate", lambda _: 1e11)
+    monkeypatch.setattr("xinstr_core.engines.machine.machine_rate", lambda _: 1e11)
     assert run("build", "sw") == ExitCode.DONE
     assert capsys.readouterr().out == ""  # the pocket model is none
     monkeypatch.setattr(importlib.import_module("xinstr_dagster.cli.commands.build"), "_SMALL", 0.0)
@@ -184,7 +184,7 @@ def test_a_build_says_what_a_large_model_will_take_unless_there_is_nothing_to_bu
 def test_an_estimate_tells_what_is_built_from_what_is_not(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("xinstr_core.estimate.machine.machine_rate", lambda _: 1e11)
+    monkeypatch.setattr("xinstr_core.engines.machine.machine_rate", lambda _: 1e11)
     assert run("estimate", "sw") == ExitCode.DONE
     printed = capsys.readouterr().out
     assert "built" not in printed

@@ -20,6 +20,7 @@ from xinstr_core.engines.resume import Load
 from xinstr_core.engines.translators import Translator, load_translator
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import Language
+from xinstr_core.schemas.shared import TrainingSpeed
 from xinstr_core.settings import Settings
 
 # What an engine must be able to do in each role; where it is given an adapter, Capability.ADAPTERS too.
@@ -40,6 +41,7 @@ class Engines:
     with the same base and adapter share it, and before another is loaded it is let go. So a room calls the handle
     where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of this `kind`
     cannot play. `base` is None for a stage that does not use the base model. `budget` is how much they read at once.
+    `trainings` is what trainings with them told of their speed, by folder.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Engines:
         self._budget = budget or TokenBudget()
         self._held: tuple[Hashable, Any] | None = None
         self._lent: Callable[[], Any] = lambda: None
+        self.trainings: dict[str, TrainingSpeed] = {}
 
     @property
     def base(self) -> ModelReference:

@@ -66,6 +66,17 @@ class TrainingFigures(Declared):
     rejected_rows: list[list[str | int]] = figure(
         "rejected rows", "rows that could not be trained on, as [key, reason, tokens]"
     )
+    held_out_losses: list[list[float]] = figure(
+        "held-out losses",
+        "mean loss of the rows that early stopping held out, as [step, loss]; empty without it",
+        unit=NATS_A_TOKEN,
+        default=[],
+    )
+    learned_step: int | None = figure(
+        "learned step",
+        "step whose weights were kept, the one of the lowest held-out loss; null without early stopping",
+        default=None,
+    )
 
 
 class ValidationFigures(Declared):
@@ -137,12 +148,35 @@ class ValidationFigures(Declared):
     )
 
 
+class TrainingSpeed(Declared):
+    """How fast a training was, of its steps in the run that ended it."""
+
+    tokens_a_second: float = figure(
+        "tokens a second", "trained on, prompts included, padding not", unit="tokens/s", better="higher"
+    )
+    trainable_tokens_a_second: float = figure(
+        "trainable tokens a second", "of these, the ones with a label", unit="tokens/s", better="higher"
+    )
+    padding_share: float = figure(
+        "padding share", "of what went through the model, tokens that fill shorter rows up", unit=SHARE, better="lower"
+    )
+    model_flops_utilisation: float = figure(
+        "model FLOPs utilisation",
+        "operations that the tokens need, of those that the machine does in matrix products meanwhile",
+        unit=SHARE,
+        better="higher",
+    )
+
+
 class Cost(Declared):
     """What the run of a stage took. It describes: neither fingerprint nor version know it."""
 
     seconds: float = figure("seconds", "wall time of the run that made it", unit="s", better="lower")
     peak_memory: int = figure(
         "peak memory in MiB", "most memory that its process held meanwhile", unit="MiB", better="lower"
+    )
+    trainings: dict[str, TrainingSpeed] = figure(
+        "speed of trainings", "of those that this run ended, by their folder", default={}
     )
 
 

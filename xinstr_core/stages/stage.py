@@ -252,7 +252,8 @@ def _run(
                     engines,
                 )
             )
-        cost = Cost(seconds=round(time.monotonic() - started, 1), peak_memory=_peak_memory())
+        seconds = round(time.monotonic() - started, 1)
+        cost = Cost(seconds=seconds, peak_memory=_peak_memory(), trainings=engines.trainings)
         _check(stage, output)
         output = replace(output, cost=cost, built=_surroundings(workspace, stage, language))
         partition = workspace.store.commit(stage.name, tag, current, parts, output)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
 from xinstr_core.schemas.shared import TrainingFigures
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.training.batches import training_steps
+from xinstr_core.training.batches import hold_out, training_steps
 from xinstr_core.training.budget import kept_budget
-from xinstr_core.training.loss import check_head
+from xinstr_core.training.loss import check_head, check_packing
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
-from xinstr_core.training.steps import Training
+from xinstr_core.training.steps import Training, best_step
 
 SUMMARY = "training.json"
 _VERSION = "3"  # of this module: raised by hand when the same rows train another model
@@ -49,7 +49,8 @@ class Earlier:
 class TrainedAdapter:
     """The folder of a finished adapter or model, its loss curve as [step, mean loss], and the [key, reason, tokens] of rejected rows.
 
-    `identity` is of everything that it learned from: see training_identity().
+    `held_out` are the keys of rows that early stopping held out, `held_out_losses` their loss curve. `identity` is of
+    everything that it learned from: see training_identity().
     """
 
     folder: Path
@@ -57,11 +58,18 @@ class TrainedAdapter:
     rows: int
     tokens_seen: int
     rejected: list[list[Any]]
+    held_out: list[str] = field(default_factory=list)
+    held_out_losses: list[list[float]] = field(default_factory=list)
     identity: str = ""
 
     def figures(self) -> TrainingFigures:
         return TrainingFigures(
-            rows=self.rows, tokens_seen=self.tokens_seen, losses=self.losses, rejected_rows=self.rejected
+            rows=self.rows,
+            tokens_seen=self.tokens_seen,
+            losses=self.losses,
+            rejected_rows=self.rejected,
+            held_out_losses=self.held_out_losses,
+            learned_step=best_step(self.held_out_losses) if self.held_out_losses else None,
         )
 
 
@@ -100,24 +108,38 @@ def train_adapter(
             else "raise maximum_tokens or check the data"
         )
         raise StageError(f"none of {len(examples)} training rows can be used ({_reasons(rejected)}): {advice}")
+    held_out: list[TrainingRow] = []
+    if settings.early_stop_patience:
+        rows, held_out = hold_out(rows, settings.early_stop_share)
     torch.manual_seed(settings.seed)
-    model = _trainable_model(engines, settings, start_from)
+    model = trainable_model(engines, settings, start_from)
     check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])
+    if settings.packing:
+        check_packing(model, rows[0].input_ids[:_CHECKED_TOKENS])
     checkpoints = folder.with_name(folder.name + "-checkpoints")
     budget = kept_budget(checkpoints, model, min(len(row.input_ids) for row in rows))
     training = Training(
         model, settings, getattr(torch, engines.base.precision), tokenizer.pad_token_id, budget, checkpoints
     )
     steps = training_steps(rows, settings)
-    losses = training.run(steps, progress)
-    kept = [row for number, batch in enumerate(steps, 1) for row in batch if training.budget.takes(number, row.key)]
+    state = training.run(steps, progress, held_out)
+    if (speed := training.speed()) is not None:
+        engines.trainings[folder.name] = speed
+    kept = [
+        row
+        for number, batch in enumerate(steps[: state.step], 1)
+        for row in batch
+        if training.budget.takes(number, row.key)
+    ]
     rejected += [RejectedRow(key, "out_of_memory", tokens) for key, (_, tokens) in training.budget.too_large.items()]
     summary: dict[str, Any] = {
-        "losses": losses,
+        "losses": state.losses,
         "rows": len(rows) - len(training.budget.too_large),
         "tokens_seen": sum(len(row.input_ids) for row in kept),
         "rejected": [[row.key, row.reason, row.tokens] for row in rejected],
     }
+    if held_out:
+        summary |= {"held_out": [row.key for row in held_out], "held_out_losses": state.held_out_losses}
     _save(model, engines.base, settings, summary, folder)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return TrainedAdapter(folder, **summary, identity=identity)
@@ -162,7 +184,7 @@ def _copy(source: Path, folder: Path) -> None:
     partial_folder.replace(folder)
 
 
-def _trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
+def trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
     """What is trained in float32: all weights, or an adapter beside the base, which is held in its precision."""
     if start_from is not None and training_method(start_from) != settings.method:
         raise StageError(

@@ -14,10 +14,11 @@ _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.pt", "state.jso
 
 @dataclass
 class State:
-    """How far a training is: finished steps, and the loss curve as [step, mean loss]."""
+    """How far a training is: finished steps, and the loss curves of it and of rows held out from it, as [step, mean loss]."""
 
     step: int = 0
     losses: list[list[float]] = field(default_factory=list)
+    held_out_losses: list[list[float]] = field(default_factory=list)
 
 
 def save_checkpoint(folder: Path, model: Any, optimizer: Any, state: State) -> None:
@@ -30,7 +31,7 @@ def save_checkpoint(folder: Path, model: Any, optimizer: Any, state: State) -> N
 
     written = folder / f"checkpoint-{state.step}"
     written.mkdir(parents=True)
-    save_file(_trained(model), written / _WEIGHTS)
+    save_file(trained_weights(model), written / _WEIGHTS)
     torch.save(optimizer.state_dict(), written / _OPTIMIZER)
     (written / _STATE).write_text(json.dumps(asdict(state)), "utf-8")
     (written / _COMPLETE).touch()
@@ -52,11 +53,12 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any) -> State:
         return State()
     weights = load_file(found[-1] / _WEIGHTS, device=str(model.device))
     with torch.no_grad():
-        for name, parameter in _trained(model).items():
+        for name, parameter in trained_weights(model).items():
             parameter.copy_(weights[name])
     optimizer.load_state_dict(torch.load(found[-1] / _OPTIMIZER, map_location=model.device, weights_only=True))
     return State(**json.loads((found[-1] / _STATE).read_text("utf-8")))
 
 
-def _trained(model: Any) -> dict[str, Any]:
+def trained_weights(model: Any) -> dict[str, Any]:
+    """Those that a training changes, by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,20 +61,61 @@ def check_head(model: Any, ids: list[int]) -> None:
         )
 
 
-def hidden_states(model: Any, ids: Any) -> Any:
+def check_packing(model: Any, ids: list[int]) -> None:
+    """StageError where a row of a few tokens has other hidden states behind another one than by itself."""
+    if not _keeps_apart(model, ids[::-1], ids):
+        raise StageError(
+            f"{type(model).__name__} does not keep rows of one sequence apart: set packing = false, or use another base model"
+        )
+
+
+def _keeps_apart(model: Any, first: list[int], second: list[int]) -> bool:
+    import torch
+
+    if "position_ids" not in inspect.signature(_decoder(model).forward).parameters:
+        return False
+    with torch.no_grad():
+        alone = hidden_states(model, torch.tensor([second], device=model.device))[0]
+        packed = torch.tensor([[*first, *second]], device=model.device)
+        positions = torch.tensor([[*range(len(first)), *range(len(second))]], device=model.device)
+        found = hidden_states(model, packed, positions)[0, len(first) :]
+    return float((found - alone).abs().max()) <= 0.01 * float(alone.abs().max())
+
+
+def hidden_states(model: Any, ids: Any, position_ids: Any = None) -> Any:
     """The last hidden states (rows, tokens, width) of right-padded ids (rows, tokens).
 
-    No mask: attention is causal, so that a row sees nothing of the padding behind it.
+    No mask: attention is causal, so that a row sees nothing of the padding behind it. Where `position_ids` begin anew, what
+    comes then is a row of its own and sees nothing before (create_causal_mask() of transformers).
     """
+    given = {} if position_ids is None else {"position_ids": position_ids}
+    return _decoder(model)(input_ids=ids, use_cache=False, **given).last_hidden_state
+
+
+def _decoder(model: Any) -> Any:
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return whole.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+    return whole.get_decoder()
 
 
-def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: Any) -> Any:
+def summed_loss(model: Any, input_ids: Any, labels: Any, *, dtype: Any, position_ids: Any = None) -> float:
+    """The summed cross entropy of all labels, with no gradients; arguments as of backward()."""
+    import torch
+
+    with torch.no_grad():
+        with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
+            hidden = hidden_states(model, input_ids, position_ids)[:, :-1]
+        labels = labels[:, 1:]
+        labelled = labels != IGNORED
+        head = head_of(model)
+        fixed = replace(head, weight=head.weight.detach(), bias=None if head.bias is None else head.bias.detach())
+        return float(cross_entropy(hidden[labelled].to(dtype), labels[labelled], fixed, 0.0)[0])
+
+
+def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: Any, position_ids: Any = None) -> Any:
     """Add the gradients of `weight` x the summed cross entropy of all labels to the trained weights; return that sum.
 
-    `input_ids` and `labels` are (rows, tokens), right-padded; a token's hidden state predicts the next one. Layers and logits are
-    computed in `dtype`, and the softmax in float32.
+    `input_ids` and `labels` are (rows, tokens), right-padded; a token's hidden state predicts the next one. `position_ids`
+    are those of packed rows. Layers and logits are computed in `dtype`, and the softmax in float32.
     """
     import torch
 
@@ -84,7 +126,7 @@ def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: A
         embedding.sparse = True
         _gradient(embedding.weight)
     with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
-        hidden = hidden_states(model, input_ids)[:, :-1]
+        hidden = hidden_states(model, input_ids, position_ids)[:, :-1]
     if embedding.weight.requires_grad and input_ids.device.type == "cpu":
         give_back_freed()  # of earlier rows, before the head makes copies and logits that find no place between what is left
     labels = labels[:, 1:]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.encoding import maximum_positions
+from xinstr_core.engines.machine import machine_rate
 from xinstr_core.engines.memory import unless_out_of_memory
 from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress
+from xinstr_core.schemas.shared import TrainingSpeed
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.training.batches import collate, labels_of, micro_batches, padded_tokens
+from xinstr_core.training.batches import collate, labels_of, micro_batches, pack, packed_tokens, packs, padded_tokens
 from xinstr_core.training.budget import Budget
-from xinstr_core.training.checkpoints import load_checkpoint, save_checkpoint
-from xinstr_core.training.loss import backward
+from xinstr_core.training.checkpoints import State, load_checkpoint, save_checkpoint
+from xinstr_core.training.loss import backward, summed_loss
+from xinstr_core.training.pace import Pace, Work
 from xinstr_core.training.rows import TrainingRow
+from xinstr_core.training.snapshots import keep_snapshot, load_mean, save_snapshot, spread_steps
 
 _CLIPPED_NORM = 1.0  # of all gradients together, as in the recipes we follow
-_WARMUP_SHARE = 0.03  # of the steps, the value common to the recipes we follow
+_LOOKS = 10  # at held-out rows over a training: each costs a third of a pass over them
 
 
 class Training:
@@ -38,37 +43,76 @@ class Training:
         self.budget = budget
         self._checkpoints = checkpoints
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._trained, weight_decay=0.0, fused=True)
+        self.pace = Pace(Work.of(model))
+        self._optimizer = torch.optim.AdamW(self._trained, weight_decay=settings.weight_decay, fused=True)
 
-    def run(self, steps: Sequence[Sequence[TrainingRow]], progress: Progress) -> list[list[float]]:
-        """Make every step, from the last checkpoint on, and give the loss curve as [step, mean loss].
+    def run(
+        self, steps: Sequence[Sequence[TrainingRow]], progress: Progress, held_out: Sequence[TrainingRow] = ()
+    ) -> State:
+        """Make every step, from the last checkpoint on, leave in the model what is learned, and give how far it went.
 
         The loss of a step is the mean over all of its labels, however they are split. A step that does not fit into
-        memory is begun again with less at once; a row that does not fit by itself is left out from there on. StageError
-        where a loss is not finite, or no row is left.
+        memory is begun again with less at once; a row that does not fit by itself is left out from there on. What is
+        learned are the last weights, or the mean of several (`averaged_checkpoints`), or with `held_out` rows those of
+        their lowest loss. StageError where a loss is not finite, or no row is left.
         """
         self._model.train()
         state = load_checkpoint(self._checkpoints, self._model, self._optimizer)
+        settings = self._settings
+        averaged = spread_steps(len(steps), settings.averaged_share, settings.averaged_checkpoints)
+        averaged = averaged if settings.averages else []
+        looked = spread_steps(len(steps), 1.0, _LOOKS) if held_out else []
         logged = max(1, len(steps) // 40)
         # Where a loss is logged: so a checkpoint holds no loss that stands in no point of the curve yet.
         saved = math.ceil(max(20, len(steps) // 4) / logged) * logged
         recent: list[float] = []
         for number in range(state.step + 1, len(steps) + 1):
+            if has_stopped(state.held_out_losses, settings.early_stop_patience):
+                break
+            started = time.monotonic()
             recent += self._step(number, len(steps), steps[number - 1])
+            self.pace.seconds += time.monotonic() - started
             state.step = number
             if number % logged == 0 and recent:
                 mean = sum(recent) / len(recent)
                 recent.clear()
                 state.losses.append([number, round(mean, 4)])
-                progress(number, len(steps), loss=mean)
+                progress(number, len(steps), loss=mean, **self._told())
+            if number in averaged:
+                save_snapshot(self._checkpoints, self._model, number)
+            if number in looked:
+                self._look(state, held_out)
             if number % saved == 0:
                 save_checkpoint(self._checkpoints, self._model, self._optimizer, state)
+                if state.held_out_losses:
+                    keep_snapshot(self._checkpoints, best_step(state.held_out_losses))
         if not state.losses:
             raise StageError(
                 f"no row of {len(steps)} steps fits into memory: lower maximum_tokens, set method = "
                 '"lora", or take a smaller base model'
             )
-        return state.losses
+        if averaged:
+            load_mean(self._checkpoints, self._model, averaged)
+        elif looked:
+            load_mean(self._checkpoints, self._model, [best_step(state.held_out_losses)])
+        return state
+
+    def _look(self, state: State, held_out: Sequence[TrainingRow]) -> None:
+        """Add the mean loss of held-out rows to the curve, and keep the weights where it is the lowest so far."""
+        state.held_out_losses.append([state.step, self.mean_loss(held_out)])
+        if best_step(state.held_out_losses) == state.step:
+            save_snapshot(self._checkpoints, self._model, state.step)
+
+    def mean_loss(self, rows: Sequence[TrainingRow]) -> float:
+        """A label's, of rows that nothing is learned from here."""
+        self._model.eval()
+        checkpoint_activations(self._model, False)
+        summed = sum(
+            summed_loss(self._model, **self._tensors(batch), dtype=self._dtype)
+            for batch in self._split(rows, self.budget.at(1))
+        )
+        self._model.train()
+        return summed / labels_of(rows)
 
     def _step(self, number: int, steps: int, rows: Sequence[TrainingRow]) -> list[float]:
         """Update the weights once. The loss, or none where every row was too large."""
@@ -89,7 +133,7 @@ class Training:
                 f"the loss of step {number} of {steps} is {loss:.4g}, of its gradients {norm:.4g}, rows {keys}: {advice}"
             )
         for group in self._optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * learning_rate_share(number, steps)
+            group["lr"] = self._settings.learning_rate * learning_rate_share(number, steps, self._settings)
         self._optimizer.step()
         return [loss]
 
@@ -104,7 +148,7 @@ class Training:
             self._optimizer.zero_grad(set_to_none=True)
             torch.manual_seed(self._settings.seed + number)  # dropout: the same in a restarted step or training
             share, loss = 1 / labels_of(kept), 0.0
-            for batch in micro_batches(kept, self.budget.at(number)):
+            for batch in self._split(kept, self.budget.at(number)):
                 summed = self._pass(batch, self.budget.at(number), share)
                 if summed is None:
                     self._lower(number, batch)
@@ -117,17 +161,38 @@ class Training:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
         checkpoint_activations(self._model, self._checkpointed(batch, tokens))
 
-        def summed_loss(rows: Sequence[TrainingRow]) -> float:
-            made = collate(self._pad_token, rows, self._positions)
-            tensors = {name: tensor.to(self._model.device) for name, tensor in made.items()}
-            return float(backward(self._model, **tensors, weight=share, dtype=self._dtype))
+        def through(rows: Sequence[TrainingRow]) -> float:
+            return float(backward(self._model, **self._tensors(rows), weight=share, dtype=self._dtype))
 
-        return unless_out_of_memory(summed_loss, batch)
+        summed = unless_out_of_memory(through, batch)
+        if summed is not None:
+            self.pace.add(batch, self._tokens(batch))
+        return summed
+
+    def speed(self) -> TrainingSpeed | None:
+        """Of the steps that this process made, against what its device does in matrix products; None without any."""
+        return self.pace.speed(machine_rate(str(self._dtype).removeprefix("torch.")))
+
+    def _told(self) -> dict[str, float]:
+        """Of the speed, as far as it is known so far."""
+        speed = self.speed()
+        return speed.model_dump() if speed else {}
+
+    def _split(self, rows: Sequence[TrainingRow], tokens: int) -> list[list[TrainingRow]]:
+        return (packs if self._settings.packing else micro_batches)(rows, tokens)
+
+    def _tokens(self, rows: Sequence[TrainingRow]) -> int:
+        return (packed_tokens if self._settings.packing else padded_tokens)(rows)
+
+    def _tensors(self, rows: Sequence[TrainingRow]) -> dict[str, Any]:
+        packed = self._settings.packing
+        made = pack(self._pad_token, rows) if packed else collate(self._pad_token, rows, self._positions)
+        return {name: tensor.to(self._model.device) for name, tensor in made.items()}
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:
         """By setting or by need: a row that is longer than what goes through at once."""
         setting = self._settings.activation_checkpointing
-        return setting == "on" or (setting == "auto" and padded_tokens(batch) > tokens)
+        return setting == "on" or (setting == "auto" and self._tokens(batch) > tokens)
 
     def _lower(self, number: int, batch: Sequence[TrainingRow]) -> None:
         """After memory ran out: half as much at once, or without the row that was alone and had all help there is."""
@@ -135,16 +200,37 @@ class Training:
         if len(batch) == 1 and (self._settings.activation_checkpointing == "off" or self._checkpointed(batch, tokens)):
             self.budget = self.budget.without(number, batch[0].key, len(batch[0].input_ids))
         else:
-            self.budget = self.budget.lowered(number, min(tokens, padded_tokens(batch)) // 2)
+            self.budget = self.budget.lowered(number, min(tokens, self._tokens(batch)) // 2)
         self.budget.write(self._checkpoints)
 
 
-def learning_rate_share(step: int, steps: int) -> float:
-    """Of the peak, in a step from 1 on: from nothing over the warm-up, then down to nothing along half a cosine."""
-    done, warmup = step - 1, max(1, round(_WARMUP_SHARE * steps))
+def best_step(held_out_losses: Sequence[Sequence[float]]) -> int:
+    """Of [step, loss] that of the lowest loss, of equal ones the first."""
+    return int(min(held_out_losses, key=lambda entry: entry[1])[0])
+
+
+def has_stopped(held_out_losses: Sequence[Sequence[float]], patience: int) -> bool:
+    """Whether so many losses in a row were no better than the lowest one before them."""
+    return bool(held_out_losses) and best_step(held_out_losses) not in [step for step, _ in held_out_losses[-patience:]]
+
+
+def learning_rate_share(step: int, steps: int, settings: TrainingSettings) -> float:
+    """Of the peak, in a step from 1 on: from nothing over the warm-up, then by `settings.schedule`.
+
+    The schedules of transformers (optimization.py); where there is a warm-up at all, it is one step at least.
+    """
+    done = step - 1
+    warmup = max(1, round(settings.warmup_share * steps)) if settings.warmup_share else 0
     if done < warmup:
         return done / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1, steps - warmup)))
+    progress = (done - warmup) / max(1, steps - warmup)
+    match settings.schedule:
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        case "linear":
+            return 1 - progress
+        case "constant":
+            return 1.0
 
 
 def checkpoint_activations(model: Any, switched_on: bool) -> None:

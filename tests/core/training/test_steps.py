@@ -237,16 +237,43 @@ def test_positions_that_are_too_few_are_named_and_not_the_setting(
         train_adapter(engines, examples, SHORT, tmp_path / "adapter")
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.4])
 @pytest.mark.parametrize("steps_in_all", [1, 2, 24, 100, 337])
-def test_the_learning_rate_is_that_of_the_cosine_schedule_of_transformers(steps_in_all: int) -> None:
-    from transformers import get_cosine_schedule_with_warmup
+def test_the_learning_rate_is_that_of_the_schedules_of_transformers(
+    steps_in_all: int, share: float, schedule: Any
+) -> None:
+    from transformers import get_scheduler
 
+    settings = TrainingSettings(schedule=schedule, warmup_share=share)
+    warmup = max(1, round(share * steps_in_all)) if share else 0
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = get_cosine_schedule_with_warmup(optimizer, max(1, round(0.03 * steps_in_all)), steps_in_all)
+    name = "constant_with_warmup" if schedule == "constant" else schedule
+    expected = get_scheduler(name, optimizer, warmup, steps_in_all)
     for step in range(1, steps_in_all + 1):
-        assert learning_rate_share(step, steps_in_all) == pytest.approx(schedule.get_last_lr()[0])
+        assert learning_rate_share(step, steps_in_all, settings) == pytest.approx(expected.get_last_lr()[0])
         optimizer.step()
-        schedule.step()
+        expected.step()
+
+
+def test_weights_decay_by_the_learning_rate_of_every_step(
+    tiny_engines: Engines, examples: list[Example], tmp_path: Path
+) -> None:
+    """AdamW's decay is apart from the gradient: what one step takes from a weight is rate x decay x weight."""
+    settings = SHORT.model_copy(
+        update={"method": "full", "schedule": "constant", "warmup_share": 0.0, "batch_rows": 12}
+    )
+    plain, decayed = (
+        train_adapter(
+            tiny_engines, examples, settings.model_copy(update={"weight_decay": decay}), tmp_path / str(decay)
+        )
+        for decay in (0.0, 0.5)
+    )
+    from safetensors.torch import load_file
+
+    before, without = load_file(tiny_engines.base.path / "model.safetensors"), weights(plain)
+    for name, tensor in weights(decayed).items():
+        torch.testing.assert_close(tensor, without[name] - 1e-2 * 0.5 * before[name], rtol=1e-4, atol=1e-6)
 
 
 def test_a_processors_memory_is_left_to_others_unless_the_weights_take_more() -> None:

@@ -111,9 +111,9 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
 
 def _warn_of_size(workspace: Workspace, tags: Sequence[str], stages: Sequence[str]) -> None:
     """Say of languages whose base model is no small thing here what these stages will take, before anything is loaded."""
+    from xinstr_core.engines.machine import machine_rate
     from xinstr_core.engines.memory import free_memory
     from xinstr_core.estimate.cost import estimate
-    from xinstr_core.estimate.machine import machine_rate
     from xinstr_core.stages import STAGES
     from xinstr_dagster.board import not_current
 

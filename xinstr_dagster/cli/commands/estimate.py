@@ -26,9 +26,9 @@ def estimate(
     override: Overrides = None,
 ) -> None:
     """Rows, tokens, memory and time of every stage of a build with these options, and whether it fits this machine."""
+    from xinstr_core.engines.machine import machine_rate
     from xinstr_core.engines.models import check_model
     from xinstr_core.estimate.cost import estimate as estimated
-    from xinstr_core.estimate.machine import machine_rate
     from xinstr_dagster.board import not_current
     from xinstr_dagster.build import BuildRequest
 

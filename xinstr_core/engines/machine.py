@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 from xinstr_core.engines.device import device
@@ -11,8 +12,12 @@ _SIZE = 1024
 _SECONDS = 0.3
 
 
+@cache
 def machine_rate(precision: str) -> float:
-    """Floating-point operations a second of square matrix products in a precision, the best of a third of a second."""
+    """Floating-point operations a second of square matrix products in a precision, the best of a third of a second.
+
+    Measured once a process, since no data sheet says it of a processor.
+    """
     import torch
 
     on = device()
