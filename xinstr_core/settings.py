@@ -407,7 +407,7 @@ class TuningSettings(TrainingSettings):
 
 
 # What a comparison model is tuned on: see evaluation/arms.py.
-Arm = Literal["selected", "seed_only", "uncurated", "random", "top_half", "bottom_half"]
+Arm = Literal["selected", "seed_only", "uncurated", "random", "top_half", "bottom_half", "english_only", "pinch"]
 
 
 class EvaluationSettings(Section):
@@ -423,6 +423,27 @@ class EvaluationSettings(Section):
     arms: tuple[Arm, ...] = Field(
         default=(),
         description="further models tuned for comparison, each on as many rows and steps as the smallest; each costs a training",
+    )
+    english_pairs: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file of English pairs, relative to languages.toml, that the arms english_only and pinch are tuned on; none named: the language's seeds with English responses, for the embedded world's seeds that world's English pairs",
+    )
+    english_learning_rate_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="of tuning.learning_rate, the rate of the arm english_only: small rates keep replies in the language that is asked for (arXiv 2402.14778); a tenth is ours",
+    )
+    pinch_rows: int = Field(
+        default=40,
+        ge=2,
+        description="rows of the arm pinch that are not English, each once; 40 as published (arXiv 2401.01854)",
+    )
+    pinch_languages: tuple[str, ...] = Field(
+        default=(),
+        max_length=4,
+        description="registered languages whose seeds give rows of the arm pinch beside the language's own, three at most; none named: the first two of the registry, of the embedded world for it alone; two to four languages in all, as published",
     )
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
