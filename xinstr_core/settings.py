@@ -143,6 +143,12 @@ class TrainingSettings(Section):
         "rows that are longer than what goes through the model at once",
     )
     maximum_tokens: int = Field(default=2048, ge=16, description="longer rows are rejected with a reason, never cut")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes of this machine that share the rows of every step, each with the whole model, and a GPU where there are some; the model that comes out is that of one but for rounding, so it is no reason to train again",
+    )
     seed: int = Field(default=0, ge=0, description="of weights and row order")
 
 

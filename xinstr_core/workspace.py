@@ -18,7 +18,7 @@ from xinstr_core.engines.precision import ChosenPrecision, Precision, choose_pre
 from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import CorpusSource, Language, active_languages, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
-from xinstr_core.pocket.world import POCKET, WORLDS, write_world
+from xinstr_core.pocket.world import POCKET, WORLDS, write_english_pairs, write_world
 from xinstr_core.presets import PRESET, THIS_RUN, Chosen, Layer, choose
 from xinstr_core.settings import Settings
 from xinstr_core.store import Store
@@ -182,7 +182,12 @@ class Workspace:
         named = self.settings(language).evaluation.english_pairs
         if named:
             return _one_file(self.home / named, language, "English pairs")
-        return self._pocket_file(POCKET, language, "seeds", ".english") if self._has_pocket_seeds(language) else None
+        if not self._has_pocket_seeds(language):
+            return None
+        path = self.home / "data" / POCKET / "seeds" / "en.jsonl"
+        if not path.exists():
+            write_english_pairs(path)
+        return path
 
     def pinch_seeds_files(self, language: Language) -> list[tuple[Language, Path]]:
         """The other languages of the arm pinch with their seed pairs, three at most.

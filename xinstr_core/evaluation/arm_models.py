@@ -128,7 +128,8 @@ class ArmTraining:
     def _rows(self, arm: Arm, material: ArmMaterial, size: int) -> ArmRows:
         if arm in TRANSFER_ARMS:
             english = material.transfer.english_rows()
-            return ArmRows(english, material.transfer.pinch_rows(self.evaluation.pinch_rows if arm == PINCH else 0))
+            mixed_in = material.transfer.pinch_rows(self.evaluation.pinch_rows) if arm == PINCH else english.clear()
+            return ArmRows(english, mixed_in)
         rows = arm_rows(
             arm, material.pairs, material.selected, material.seeds, size, mix_seeds=self.settings.include_seeds
         ).with_columns(answered_in=pl.lit(self.language.name))

@@ -2,7 +2,6 @@
 
 <folder>/corpus/<tag>.jsonl     id, text, source, licence: what `raw_corpus` reads
 <folder>/seeds/<tag>.jsonl      instruction (English), response
-<folder>/seeds/<tag>.english.jsonl  the same of English subjects with responses in English, for all languages alike
 <folder>/prompts/<tag>.jsonl    id, instruction, prompt_language: English and native, about held-out subjects
 <folder>/gold/<tag>.jsonl       doc_id, kind, intent, subject of every corpus document
 <folder>/gold/<tag>.heldout.jsonl  documents about held-out subjects, with intent and subject
@@ -62,10 +61,14 @@ def write_world(folder: Path, language: str, world: str = POCKET) -> None:
     corpus, gold = _corpus(language, world)
     _write(folder / "corpus" / f"{language}.jsonl", corpus)
     _write(folder / "seeds" / f"{language}.jsonl", _seeds(language))
-    _write(folder / "seeds" / f"{language}.english.jsonl", _seeds("en"))
     _write(folder / "prompts" / f"{language}.jsonl", _prompts(language))
     _write(folder / "gold" / f"{language}.jsonl", gold)
     _write(folder / "gold" / f"{language}.heldout.jsonl", _held_out_documents(language))
+
+
+def write_english_pairs(path: Path) -> None:
+    """What seeds are, of English subjects and with English responses: for comparison alone, and no part of a language's world."""
+    _write(path, _seeds("en"))
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:

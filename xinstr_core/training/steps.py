@@ -16,6 +16,7 @@ from xinstr_core.training.batches import collate, labels_of, micro_batches, padd
 from xinstr_core.training.budget import Budget
 from xinstr_core.training.checkpoints import load_checkpoint, save_checkpoint
 from xinstr_core.training.loss import backward
+from xinstr_core.training.processes import ALONE, Team
 from xinstr_core.training.rows import TrainingRow
 
 _CLIPPED_NORM = 1.0  # of all gradients together, as in the recipes we follow
@@ -26,7 +27,14 @@ class Training:
     """A model, its optimizer, and how much of a step goes through it at once."""
 
     def __init__(
-        self, model: Any, settings: TrainingSettings, dtype: Any, pad_token: int, budget: Budget, checkpoints: Path
+        self,
+        model: Any,
+        settings: TrainingSettings,
+        dtype: Any,
+        pad_token: int,
+        budget: Budget,
+        checkpoints: Path,
+        team: Team = ALONE,
     ) -> None:
         import torch
 
@@ -37,6 +45,7 @@ class Training:
         self._positions = maximum_positions(model.config)
         self.budget = budget
         self._checkpoints = checkpoints
+        self._team = team
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.AdamW(self._trained, weight_decay=0.0, fused=True)
 
@@ -48,7 +57,7 @@ class Training:
         where a loss is not finite, or no row is left.
         """
         self._model.train()
-        state = load_checkpoint(self._checkpoints, self._model, self._optimizer)
+        state = self._team.leader_first(lambda: load_checkpoint(self._checkpoints, self._model, self._optimizer))
         logged = max(1, len(steps) // 40)
         # Where a loss is logged: so a checkpoint holds no loss that stands in no point of the curve yet.
         saved = math.ceil(max(20, len(steps) // 4) / logged) * logged
@@ -61,7 +70,7 @@ class Training:
                 recent.clear()
                 state.losses.append([number, round(mean, 4)])
                 progress(number, len(steps), loss=mean)
-            if number % saved == 0:
+            if number % saved == 0 and self._team.leads:
                 save_checkpoint(self._checkpoints, self._model, self._optimizer, state)
         if not state.losses:
             raise StageError(
@@ -99,19 +108,31 @@ class Training:
 
         while True:
             kept = [row for row in rows if self.budget.takes(number, row.key)]
-            if not kept:
-                return None
             self._optimizer.zero_grad(set_to_none=True)
             torch.manual_seed(self._settings.seed + number)  # dropout: the same in a restarted step or training
-            share, loss = 1 / labels_of(kept), 0.0
-            for batch in micro_batches(kept, self.budget.at(number)):
+            share, loss = 1 / max(1, labels_of(kept)), 0.0
+            for batch in micro_batches(self._team.part(kept), self.budget.at(number)):
                 summed = self._pass(batch, self.budget.at(number), share)
                 if summed is None:
                     self._lower(number, batch)
                     break
                 loss += summed * share
             else:
-                return loss
+                losses = self._together(loss)
+                if losses:
+                    return sum(losses) if kept else None
+
+    def _together(self, loss: float) -> list[float]:
+        """Sum the gradients of all processes, and give their losses: none where one left out a row, so all begin again."""
+        losses, budgets = zip(*self._team.gathered((loss, self.budget)), strict=True)
+        agreed = self.budget.agreed(budgets)
+        if agreed != self.budget:
+            self.budget = agreed
+            self._keep_budget()
+        if any(one.too_large != agreed.too_large for one in budgets):
+            return []
+        self._team.sum_gradients(self._trained)
+        return list(losses)
 
     def _pass(self, batch: Sequence[TrainingRow], tokens: int, share: float) -> float | None:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
@@ -136,7 +157,11 @@ class Training:
             self.budget = self.budget.without(number, batch[0].key, len(batch[0].input_ids))
         else:
             self.budget = self.budget.lowered(number, min(tokens, padded_tokens(batch)) // 2)
-        self.budget.write(self._checkpoints)
+        self._keep_budget()
+
+    def _keep_budget(self) -> None:
+        if self._team.leads:
+            self.budget.write(self._checkpoints)
 
 
 def learning_rate_share(step: int, steps: int) -> float:
