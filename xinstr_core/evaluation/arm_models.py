@@ -84,7 +84,7 @@ class ArmModel:
             pairs=self.pairs,
             seeds=self.seeds,
             rows=self.rows,
-            learning_rate=self.learning_rate,
+            learning_rate=float(f"{self.learning_rate:.4g}"),  # a share of a rate has digits that mean nothing
             languages=dict(self.languages),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from tests.core.conftest import Killed
+from tests.core.conftest import Killed, take_more_than_there_is
 from tests.core.training.conftest import LAST_CHECKPOINT, LONG, contents, killed_at
+from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError, StageError
+from xinstr_core.progress import Progress, silent
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.training import processes
-from xinstr_core.training.adapter import TrainedAdapter, train_adapter, training_identity
+from xinstr_core.training import processes, steps
+from xinstr_core.training.adapter import SUMMARY, TrainedAdapter, _train_in_team, train_adapter, training_identity
 from xinstr_core.training.budget import Budget
 from xinstr_core.training.processes import Team, train_together
 from xinstr_core.training.rows import Example, TrainingRow
@@ -108,6 +112,38 @@ def test_an_error_of_the_training_is_told_as_it_is(
     with pytest.raises(StageError, match=r"^none of 12 training rows can be used"):
         train_adapter(tiny_engines, examples, settings, tmp_path / "adapter")
     assert active_children() == []
+
+
+def with_little_memory(
+    base: ModelReference, examples: list[Example], settings: TrainingSettings, folder: Path, team: Team, tell: Progress
+) -> None:
+    """One of the processes of a training in which no pass may have more than 100 tokens."""
+    through = steps.backward
+
+    def limited(model: Any, input_ids: Any, **given: Any) -> Any:
+        if input_ids.numel() > 100:
+            take_more_than_there_is()
+        return through(model, input_ids, **given)
+
+    steps.backward = limited  # in a process that ends with this training
+    _train_in_team(base, examples, settings, folder, None, team, tell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_rows", [1, 2])
+def test_a_row_that_is_too_large_for_one_process_is_left_out_by_all(
+    tiny_engines: Engines, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_rows: int
+) -> None:
+    large = Example("large", "ugali ni chakula " * 12, "What?")
+    settings = SMOOTH.model_copy(update={"epochs": 1, "maximum_tokens": 512, "batch_rows": batch_rows})
+    given = (tiny_engines.base, [large, *examples], settings)
+    monkeypatch.setattr(steps, "backward", steps.backward)  # what follows changes it in this process, too
+    with_little_memory(*given, tmp_path / "one", Team(), silent)
+    train_together(partial(with_little_memory, *given, tmp_path / "two"), 2, silent)
+    one, two = (json.loads((tmp_path / name / SUMMARY).read_text("utf-8")) for name in ("one", "two"))
+    assert [row[:2] for row in two["rejected"]] == [["large", "out_of_memory"]]
+    assert (two["rejected"], two["rows"], two["tokens_seen"]) == (one["rejected"], one["rows"], one["tokens_seen"])
+    assert [loss for _, loss in two["losses"]] == pytest.approx([loss for _, loss in one["losses"]], abs=1e-4)
 
 
 def test_more_processes_than_gpus_are_refused_before_any_starts(monkeypatch: pytest.MonkeyPatch) -> None:
