@@ -1,5 +1,6 @@
 """What the selection is worth, over languages: `python benchmarks/arms.py --languages sw,fi` writes benchmarks/arms.md.
 
+With --output it writes another file: what the published baselines give is benchmarks/arms_published.md.
 Reads what builds with `--set 'evaluation.arms=[...]'` left in data/. Every language weighs the same; its cases are
 resampled within it, the same ones for both arms.
 """
@@ -16,7 +17,7 @@ from xinstr_core.evaluation.arms import ARMS
 from xinstr_core.evaluation.gaps import COMPARED, paired_cases
 from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
 from xinstr_core.evaluation.replies import ENGLISH
-from xinstr_core.schemas.eval_report import ReportFigures
+from xinstr_core.schemas.eval_report import ArmFigures, ReportFigures
 from xinstr_core.store import Partition, Store
 from xinstr_core.workspace import home_folder
 
@@ -34,6 +35,14 @@ def by_prompts(table: pl.DataFrame) -> pl.DataFrame:
     """The table with the column `asked`: whether prompts were English or in the language, whichever that is."""
     return table.with_columns(
         asked=pl.when(pl.col("prompts") == ENGLISH).then(pl.lit("English")).otherwise(pl.lit("native"))
+    )
+
+
+def told(arm: str, size: ArmFigures) -> str:
+    """What an arm was tuned on, and how, where that is not in the language at the common rate."""
+    several = ", ".join(f"{rows} {name}" for name, rows in size.languages.items())
+    return f"{arm} {size.pairs} + {size.seeds} in {size.rows}" + (
+        f" ({several}, rate {size.learning_rate:g})" if "English" in size.languages else ""
     )
 
 
@@ -85,8 +94,7 @@ def main() -> None:
     cases = by_prompts(paired_cases(pl.concat([partition.read("scores") for partition in found.values()])))
     cases = cases.with_columns(difference=pl.col("reference_value") - pl.col("value"))
     sizes = "; ".join(
-        f"{tag} "
-        + ", ".join(f"{arm} {s.pairs} + {s.seeds} in {s.rows}" for arm, s in p.read_figures(ReportFigures).arms.items())
+        f"{tag} " + ", ".join(told(arm, s) for arm, s in p.read_figures(ReportFigures).arms.items())
         for tag, p in found.items()
     )
     lines = [

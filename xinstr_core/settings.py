@@ -186,6 +186,12 @@ class TrainingSettings(Section):
         description="rows go through the model one behind another in place of side by side, and see nothing of each other: no padding, but attention is masked over all of them; of pocket rows 7 % are padding side by side, since they are grouped by length, and 2 % packed",
     )
     maximum_tokens: int = Field(default=2048, ge=16, description="longer rows are rejected with a reason, never cut")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes of this machine that share the rows of every step, each with the whole model, and a GPU where there are some; the model that comes out is that of one but for rounding, so it is no reason to train again",
+    )
     seed: int = Field(default=0, ge=0, description="of weights and row order")
 
     @property
@@ -463,7 +469,7 @@ class TuningSettings(TrainingSettings):
 
 
 # What a comparison model is tuned on: see evaluation/arms.py.
-Arm = Literal["selected", "seed_only", "uncurated", "random", "top_half", "bottom_half"]
+Arm = Literal["selected", "seed_only", "uncurated", "random", "top_half", "bottom_half", "english_only", "pinch"]
 
 
 class EvaluationSettings(Section):
@@ -479,6 +485,27 @@ class EvaluationSettings(Section):
     arms: tuple[Arm, ...] = Field(
         default=(),
         description="further models tuned for comparison, each on as many rows and steps as the smallest; each costs a training",
+    )
+    english_pairs: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file of English pairs, relative to languages.toml, that the arms english_only and pinch are tuned on; none named: the language's seeds with English responses, for the embedded world's seeds that world's English pairs",
+    )
+    english_learning_rate_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="of tuning.learning_rate, the rate of the arm english_only: small rates keep replies in the language that is asked for (arXiv 2402.14778); a tenth is ours",
+    )
+    pinch_rows: int = Field(
+        default=40,
+        ge=2,
+        description="rows of the arm pinch that are not English, each once; 40 as published (arXiv 2401.01854)",
+    )
+    pinch_languages: tuple[str, ...] = Field(
+        default=(),
+        max_length=4,
+        description="registered languages whose seeds give rows of the arm pinch beside the language's own, three at most; none named: the first two of the registry, of the embedded world for it alone; two to four languages in all, as published",
     )
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 

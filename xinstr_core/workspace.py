@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from xinstr_core.corpus.sources import beside, files_of
 from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.engines.precision import ChosenPrecision, choose_precision
 from xinstr_core.errors import InputError, SettingsError
-from xinstr_core.languages import CorpusSource, Language, get_language
+from xinstr_core.languages import CorpusSource, Language, active_languages, get_language
 from xinstr_core.pocket.templates import POCKET_LANGUAGES
-from xinstr_core.pocket.world import POCKET, WORLDS, write_world
+from xinstr_core.pocket.world import POCKET, WORLDS, write_english_pairs, write_world
 from xinstr_core.presets import PRESET, THIS_RUN, Chosen, Layer, choose
 from xinstr_core.settings import Settings
 from xinstr_core.store import Store
 from xinstr_core.text import as_utf8, is_storable
+
+_OTHERS, _MOST_OTHERS = 2, 3  # languages of the arm pinch beside the language itself: unless named, and at most
 
 
 def home_folder() -> Path:
@@ -174,6 +176,45 @@ class Workspace:
             if source == POCKET
             else _one_file(self.home / source, language, "seeds")
         )
+
+    def english_pairs_file(self, language: Language) -> Path | None:
+        """English pairs for evaluation.arms: those that are named, else the embedded world's where its seeds are, or None."""
+        named = self.settings(language).evaluation.english_pairs
+        if named:
+            return _one_file(self.home / named, language, "English pairs")
+        if not self._has_pocket_seeds(language):
+            return None
+        path = self.home / "data" / POCKET / "seeds" / "en.jsonl"
+        if not path.exists():
+            write_english_pairs(path)
+        return path
+
+    def pinch_seeds_files(self, language: Language) -> list[tuple[Language, Path]]:
+        """The other languages of the arm pinch with their seed pairs, three at most.
+
+        Generated text and what people wrote are not mixed unless evaluation.pinch_languages says so. SettingsError for
+        a language that is not registered, InputError for one without seeds.
+        """
+        registered = replace(self, seeds=None)  # what is given for this run is the language's own
+        if named := self.settings(language).evaluation.pinch_languages:
+            others = [self.language(tag) for tag in named if tag != language.tag][:_MOST_OTHERS]
+        else:
+            of_pocket = self._has_pocket_seeds(language)
+            others = [
+                other
+                for other in active_languages(self.registry).values()
+                if other.tag != language.tag
+                and other.seed_source.path
+                and registered._has_pocket_seeds(other) is of_pocket
+                and (not of_pocket or other.tag in POCKET_LANGUAGES)
+            ][:_OTHERS]
+        found = [(other, registered.seeds_file(other)) for other in others]
+        if lacking := [other.tag for other, path in found if path is None]:
+            raise InputError(f"{', '.join(lacking)} has no seeds: take it out of evaluation.pinch_languages")
+        return [(other, path) for other, path in found if path is not None]
+
+    def _has_pocket_seeds(self, language: Language) -> bool:
+        return (self.seeds or language.seed_source.path) == POCKET
 
     def parallel_file(self, language: Language) -> Path | None:
         """Documents in English and the language that become seed pairs, or None."""

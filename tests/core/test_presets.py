@@ -69,7 +69,10 @@ def test_the_last_preset_named_is_what_every_layer_is_laid_over() -> None:
     [
         ({"preset": "fancy"}, "unknown preset 'fancy'; known: faithful, modern, pocket, small"),
         ({"preset": 3}, "unknown preset 3; known: faithful, modern, pocket, small"),
-        ({"presett": "modern"}, "unknown setting 'presett'; known here: preset, base_model, precision, prompt_format, "),
+        (
+            {"presett": "modern"},
+            "unknown setting 'presett'; known here: preset, base_model, precision, prompt_format, ",
+        ),
         ({"tuning": {"epoch": 2}}, "unknown setting 'tuning.epoch'; known here: method, epochs, "),
         ({"tuning": {"epochs": 0}}, "setting tuning.epochs: "),
         ({"tuning": 3}, "setting tuning: "),

@@ -4,6 +4,7 @@ An arm is a choice of pairs. All arms have the same number of pairs, and with ea
 has too: so an arm tells what its pairs are worth to somebody who has these seeds, and every arm knows both response
 tags. `seed_only` has no pairs; its seeds are repeated until it has as many rows, and so as many steps: what more of the
 same training would have given. (Pairs against as many further seeds would be no fair contest: nobody has those.)
+`english_only` and `pinch` have no pair of this line and are what others publish in its place: see transfer.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from xinstr_core.settings import Arm
 T = TypeVar("T")
 SELECTED: Arm = "selected"
 SEED_ONLY: Arm = "seed_only"
+ENGLISH_ONLY: Arm = "english_only"
+PINCH: Arm = "pinch"
+TRANSFER_ARMS = (ENGLISH_ONLY, PINCH)
 ARMS: tuple[Arm, ...] = get_args(Arm)
 # Whose pairs each arm has, and so what is measured by it: selection by random, curation by uncurated, ratings by halves.
 CHOICES: dict[Arm, str] = {
@@ -28,6 +32,8 @@ CHOICES: dict[Arm, str] = {
     "random": "kept pairs at random",
     "top_half": "rated pairs at random from the better rated half",
     "bottom_half": "rated pairs at random from the worse rated half",
+    "english_only": "none, and no seeds: English pairs repeated, at a lower learning rate (zero-shot transfer)",
+    "pinch": "none, and few seeds: English pairs repeated, with a few rows of several languages once each",
 }
 ARM_SCHEMA = pl.Schema({"pair_id": pl.String, "instruction": pl.String, "response": pl.String, "source_tag": pl.String})
 
@@ -48,7 +54,7 @@ def drawable(pairs: pl.DataFrame, held_out: pl.Series) -> pl.DataFrame:
 
 def arm_size(pairs: pl.DataFrame, selected: pl.DataFrame) -> int:
     """Pairs of every arm: as many as the smallest has, whichever are asked for, so that one more changes no other."""
-    return min(len(_choice(arm, pairs, selected)) for arm in ARMS if arm != SEED_ONLY)
+    return min(len(_choice(arm, pairs, selected)) for arm in ARMS if arm not in (SEED_ONLY, *TRANSFER_ARMS))
 
 
 def arm_rows(
@@ -57,7 +63,7 @@ def arm_rows(
     """What an arm is tuned on, each row once, in ARM_SCHEMA: `size` of its pairs, then the seeds.
 
     `pairs` are those of drawable(), `selected` the rows for training of the diversified set. Only `seed_only` has seeds
-    when they are not mixed in.
+    when they are not mixed in. Rows of TRANSFER_ARMS are not chosen here.
     """
     chosen = pairs.head(0) if arm == SEED_ONLY else _choice(arm, pairs, selected).head(size)
     rows = [chosen.with_columns(source_tag=pl.lit(WEB)).select(ARM_SCHEMA.names()).sort("pair_id")]
@@ -80,8 +86,8 @@ def _choice(arm: Arm, pairs: pl.DataFrame, selected: pl.DataFrame) -> pl.DataFra
             return by_rating.head(len(pairs) // 2).sort("pair_id")
         case "uncurated":
             return pairs.sort("pair_id")
-        case "seed_only":
-            raise ValueError("seed_only has no pairs")
+        case "seed_only" | "english_only" | "pinch":
+            raise ValueError(f"{arm} has no pairs")
 
 
 def repeated(items: Sequence[T], count: int) -> list[T]:

@@ -66,6 +66,11 @@ def write_world(folder: Path, language: str, world: str = POCKET) -> None:
     _write(folder / "gold" / f"{language}.heldout.jsonl", _held_out_documents(language))
 
 
+def write_english_pairs(path: Path) -> None:
+    """What seeds are, of English subjects and with English responses: for comparison alone, and no part of a language's world."""
+    _write(path, _seeds("en"))
+
+
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -93,8 +93,12 @@ class ArmFigures(Declared):
     """What an arm was tuned on."""
 
     pairs: int = figure("pairs", "distinct pairs of its own choice", unit=ROWS)
-    seeds: int = figure("seeds", "distinct seed pairs", unit=ROWS)
+    seeds: int = figure(
+        "seeds", "distinct pairs that people wrote: seeds, and English pairs where it has such", unit=ROWS
+    )
     rows: int = figure("training rows", "rows of an epoch, repeated ones included", unit=ROWS)
+    learning_rate: float = figure("learning rate", "peak of its training")
+    languages: dict[str, int] = figure("languages", "training rows by the language of the response", unit=ROWS)
 
 
 class ReportFigures(TrainedOn, Figures):

@@ -13,17 +13,19 @@ import polars as pl
 from xinstr_core.curation.audit import audit_file, read_audit
 from xinstr_core.curation.instructions import is_english
 from xinstr_core.engines.resume import RowLog
+from xinstr_core.engines.translators import ENGLISH as ENGLISH_LANGUAGE
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.against_gold import measure_pairs, measure_reverse_model
 from xinstr_core.evaluation.agreement import Agreement, agreement
 from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, taught_template
-from xinstr_core.evaluation.arms import SELECTED, drawable
+from xinstr_core.evaluation.arms import PINCH, SELECTED, TRANSFER_ARMS, drawable
 from xinstr_core.evaluation.gaps import Gap, gaps
 from xinstr_core.evaluation.gold import HeldOutDocument, held_out_documents
 from xinstr_core.evaluation.gold_pairs import GoldPair, read_gold_pairs
 from xinstr_core.evaluation.measures import Measures, compare
 from xinstr_core.evaluation.replies import ENGLISH, REPLY_SCHEMA, EvaluationPrompt, read_prompts
 from xinstr_core.evaluation.subjects import Examination, Subject
+from xinstr_core.evaluation.transfer import PAIR_SCHEMA, TransferMaterial, read_pairs
 from xinstr_core.languages import Language
 from xinstr_core.reporting.page import Findings, write_page
 from xinstr_core.schemas import diversified_set, refined_pairs
@@ -51,7 +53,16 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
         "gold pairs": workspace.gold_pairs_file(language),
         "gold": workspace.gold_file(language),
         "held-out gold": workspace.gold_file(language, ".heldout"),
+        **_transfer_files(workspace, language),
     }
+
+
+def _transfer_files(workspace: Workspace, language: Language) -> dict[str, Path | None]:
+    """What the arms of transfer are made of, where they are asked for."""
+    wanted = workspace.settings(language).evaluation.arms
+    english = {"English pairs": workspace.english_pairs_file(language)} if {*TRANSFER_ARMS} & {*wanted} else {}
+    others = workspace.pinch_seeds_files(language) if PINCH in wanted else []
+    return english | {f"seeds of {other.tag}, {other.name}": path for other, path in others}
 
 
 @stage(
@@ -134,6 +145,8 @@ def _tuned(run: StageRun) -> ArmModel:
         figures.curated_rows,
         figures.seed_rows,
         figures.rows,
+        run.settings.tuning.learning_rate,
+        {run.language.name: figures.rows},
     )
 
 
@@ -147,9 +160,38 @@ def _arms(run: StageRun, tuned: ArmModel) -> list[ArmModel]:
         drawable(rated.collect(), selection.filter(IS_HELD_OUT)["doc_id"]),
         selection.filter(IS_FOR_TRAINING),
         run.scan(SEEDS).filter(IS_IN_LANGUAGE).collect(),
+        _transfer_material(run),
     )
-    training = ArmTraining(run.engines, run.settings.tuning, run.language, run.unfinished, run.earlier, run.progress)
+    training = ArmTraining(
+        run.engines,
+        run.settings.tuning,
+        run.settings.evaluation,
+        run.language,
+        run.unfinished,
+        run.earlier,
+        run.progress,
+    )
     return training.train(wanted, material, tuned)
+
+
+def _transfer_material(run: StageRun) -> TransferMaterial:
+    """English pairs and those of other languages, as far as an arm asks for them."""
+    wanted = run.settings.evaluation.arms
+    if not {*TRANSFER_ARMS} & {*wanted}:
+        return TransferMaterial(pl.DataFrame(schema=PAIR_SCHEMA), {})
+    path = run.workspace.english_pairs_file(run.language)
+    seeds = run.read(SEEDS)
+    english = read_pairs(path, ENGLISH_LANGUAGE) if path else seeds.filter(~IS_IN_LANGUAGE)
+    if PINCH not in wanted:
+        return TransferMaterial(english, {})
+    others = run.workspace.pinch_seeds_files(run.language)
+    return TransferMaterial(
+        english,
+        {
+            run.language.name: seeds.filter(IS_IN_LANGUAGE),
+            **{other.name: read_pairs(file, other) for other, file in others},
+        },
+    )
 
 
 def _examine(

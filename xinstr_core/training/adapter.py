@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from xinstr_core.errors import InputError, StageError
 from xinstr_core.files import write_text
 from xinstr_core.identity import content_key, fingerprint
 from xinstr_core.progress import Progress, silent
-from xinstr_core.schemas.shared import TrainingFigures
-from xinstr_core.settings import TrainingSettings
+from xinstr_core.schemas.shared import TrainingFigures, TrainingSpeed
+from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training.batches import hold_out, training_steps
 from xinstr_core.training.budget import kept_budget
 from xinstr_core.training.loss import check_head, check_packing
+from xinstr_core.training.processes import ALONE, Team, train_together
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
 from xinstr_core.training.steps import Training, best_step
 
@@ -94,8 +96,47 @@ def train_adapter(
     identity = training_identity(engines.base, examples, settings, start_from)
     if earlier is not None and earlier.identity == identity and not folder.exists():
         _copy(earlier.folder, folder)
-    if folder.exists():
-        return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")), identity=identity)
+    if not folder.exists() and settings.processes > 1:
+        engines.release()
+        last: dict[str, float] = {}
+
+        def tell(done: int, total: int, **figures: float) -> None:
+            last.update(figures)
+            progress(done, total, **figures)
+
+        work = partial(_train_in_team, engines.base, list(examples), settings, folder, start_from)
+        train_together(work, settings.processes, tell)
+        if speed := {name: last[name] for name in TrainingSpeed.model_fields if name in last}:
+            engines.trainings[folder.name] = TrainingSpeed(**speed)
+    elif not folder.exists():
+        _train(engines, examples, settings, folder, start_from, ALONE, progress)
+    return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")), identity=identity)
+
+
+def _train_in_team(
+    base: ModelReference,
+    examples: Sequence[Example],
+    settings: TrainingSettings,
+    folder: Path,
+    start_from: Path | None,
+    team: Team,
+    progress: Progress,
+) -> None:
+    """What one of the processes of a training does, with engines of its own."""
+    with Engines(Settings(), base) as engines:
+        _train(engines, examples, settings, folder, start_from, team, progress)
+
+
+def _train(
+    engines: Engines,
+    examples: Sequence[Example],
+    settings: TrainingSettings,
+    folder: Path,
+    start_from: Path | None,
+    team: Team,
+    progress: Progress,
+) -> None:
+    """Train and write `folder`, or of a team that does so its own part."""
     import torch
 
     tokenizer = engines.tokenizer
@@ -117,9 +158,11 @@ def train_adapter(
     if settings.packing:
         check_packing(model, rows[0].input_ids[:_CHECKED_TOKENS])
     checkpoints = folder.with_name(folder.name + "-checkpoints")
-    budget = kept_budget(checkpoints, model, min(len(row.input_ids) for row in rows))
+    team.gathered("loaded")  # so that free memory is what all models leave
+    shortest, sharing = min(len(row.input_ids) for row in rows), team.size if model.device.type == "cpu" else 1
+    budget = team.leader_first(lambda: kept_budget(checkpoints, model, shortest, sharing))
     training = Training(
-        model, settings, getattr(torch, engines.base.precision), tokenizer.pad_token_id, budget, checkpoints
+        model, settings, getattr(torch, engines.base.precision), tokenizer.pad_token_id, budget, checkpoints, team
     )
     steps = training_steps(rows, settings)
     state = training.run(steps, progress, held_out)
@@ -140,9 +183,9 @@ def train_adapter(
     }
     if held_out:
         summary |= {"held_out": [row.key for row in held_out], "held_out_losses": state.held_out_losses}
-    _save(model, engines.base, settings, summary, folder)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    return TrainedAdapter(folder, **summary, identity=identity)
+    if team.leads:
+        _save(model, engines.base, settings, summary, folder)
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def trainable_rows(
@@ -161,7 +204,10 @@ def trainable_rows(
 def training_identity(
     base: ModelReference, examples: Sequence[Example], settings: TrainingSettings, start_from: Path | None
 ) -> str:
-    """What a training learns from: base model, rows in their order, settings, and what it goes on from."""
+    """What a training learns from: base model, rows in their order, settings, and what it goes on from.
+
+    How many processes share the work changes rounding alone, as the split of a step does.
+    """
     rows = hashlib.sha256()
     for example in examples:
         rows.update(content_key(example.key, example.prompt, example.completion).encode())
@@ -170,7 +216,7 @@ def training_identity(
             "version": _VERSION,
             "base": base.fingerprint,
             "rows": rows.hexdigest(),
-            "settings": settings.model_dump(include=set(TrainingSettings.model_fields)),
+            "settings": settings.model_dump(include=TrainingSettings.model_fields.keys() - {"processes"}),
             "start from": adapter_hash(start_from) if start_from else None,
         }
     )

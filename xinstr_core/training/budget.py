@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -44,6 +45,14 @@ class Budget:
     def takes(self, step: int, key: str) -> bool:
         return key not in self.too_large or step < self.too_large[key][0]
 
+    def agreed(self, others: Sequence[Budget]) -> Self:
+        """What holds for all of a training's processes: the least tokens, and every row that was too large for one."""
+        first_steps = {step for one in others for step in one.tokens}
+        rows = {key: row for one in others for key, row in one.too_large.items()}
+        return replace(
+            self, tokens={step: min(one.at(step) for one in others) for step in sorted(first_steps)}, too_large=rows
+        )
+
     def write(self, folder: Path) -> None:
         """Beside the checkpoints, so that a resumed training splits its steps alike and ends with the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +60,14 @@ class Budget:
         write_text(folder / _FILE, json.dumps({"tokens": tokens, "too_large": self.too_large}, indent=1))
 
 
-def kept_budget(folder: Path, model: Any, shortest: int) -> Budget:
+def kept_budget(folder: Path, model: Any, shortest: int, sharing: int = 1) -> Budget:
     """What an earlier run of the training kept in its `folder` of checkpoints, else a new one, which is kept there.
 
+    So many processes are `sharing` the memory that is free.
     StageError where the free memory does not hold the shortest row, of so many tokens.
     """
     if not (folder / _FILE).exists():
-        budget = _new_budget(model, shortest, free_memory())
+        budget = _new_budget(model, shortest, free_memory() // sharing)
         budget.write(folder)
         return budget
     kept = json.loads((folder / _FILE).read_text("utf-8"))

@@ -53,6 +53,17 @@ class Pace:
         self.labels += labels_of(rows)
         self.padded += padded
 
+    @classmethod
+    def together(cls, paces: Sequence[Self]) -> Self:
+        """Of processes that worked at the same time."""
+        return cls(
+            paces[0].work,
+            sum(one.tokens for one in paces),
+            sum(one.labels for one in paces),
+            sum(one.padded for one in paces),
+            max(one.seconds for one in paces),
+        )
+
     def speed(self, machine_rate: float) -> TrainingSpeed | None:
         """On a machine of so many floating-point operations a second; None where nothing was trained."""
         if not (self.tokens and self.seconds):

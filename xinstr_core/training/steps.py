@@ -20,6 +20,7 @@ from xinstr_core.training.budget import Budget
 from xinstr_core.training.checkpoints import State, load_checkpoint, save_checkpoint
 from xinstr_core.training.loss import backward, summed_loss
 from xinstr_core.training.pace import Pace, Work
+from xinstr_core.training.processes import ALONE, Team
 from xinstr_core.training.rows import TrainingRow
 from xinstr_core.training.snapshots import keep_snapshot, load_mean, save_snapshot, spread_steps
 
@@ -31,7 +32,14 @@ class Training:
     """A model, its optimizer, and how much of a step goes through it at once."""
 
     def __init__(
-        self, model: Any, settings: TrainingSettings, dtype: Any, pad_token: int, budget: Budget, checkpoints: Path
+        self,
+        model: Any,
+        settings: TrainingSettings,
+        dtype: Any,
+        pad_token: int,
+        budget: Budget,
+        checkpoints: Path,
+        team: Team = ALONE,
     ) -> None:
         import torch
 
@@ -42,6 +50,7 @@ class Training:
         self._positions = maximum_positions(model.config)
         self.budget = budget
         self._checkpoints = checkpoints
+        self._team = team
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.pace = Pace(Work.of(model))
         self._optimizer = torch.optim.AdamW(self._trained, weight_decay=settings.weight_decay, fused=True)
@@ -57,7 +66,7 @@ class Training:
         their lowest loss. StageError where a loss is not finite, or no row is left.
         """
         self._model.train()
-        state = load_checkpoint(self._checkpoints, self._model, self._optimizer)
+        state = self._team.leader_first(lambda: load_checkpoint(self._checkpoints, self._model, self._optimizer))
         settings = self._settings
         averaged = spread_steps(len(steps), settings.averaged_share, settings.averaged_checkpoints)
         averaged = averaged if settings.averages else []
@@ -78,11 +87,11 @@ class Training:
                 recent.clear()
                 state.losses.append([number, round(mean, 4)])
                 progress(number, len(steps), loss=mean, **self._told())
-            if number in averaged:
+            if number in averaged and self._team.leads:
                 save_snapshot(self._checkpoints, self._model, number)
             if number in looked:
                 self._look(state, held_out)
-            if number % saved == 0:
+            if number % saved == 0 and self._team.leads:
                 save_checkpoint(self._checkpoints, self._model, self._optimizer, state)
                 if state.held_out_losses:
                     keep_snapshot(self._checkpoints, best_step(state.held_out_losses))
@@ -91,16 +100,16 @@ class Training:
                 f"no row of {len(steps)} steps fits into memory: lower maximum_tokens, set method = "
                 '"lora", or take a smaller base model'
             )
-        if averaged:
-            load_mean(self._checkpoints, self._model, averaged)
-        elif looked:
-            load_mean(self._checkpoints, self._model, [best_step(state.held_out_losses)])
+        learned = averaged or ([best_step(state.held_out_losses)] if looked else [])
+        if learned and self._team.leads:
+            load_mean(self._checkpoints, self._model, learned)
         return state
 
     def _look(self, state: State, held_out: Sequence[TrainingRow]) -> None:
         """Add the mean loss of held-out rows to the curve, and keep the weights where it is the lowest so far."""
-        state.held_out_losses.append([state.step, self.mean_loss(held_out)])
-        if best_step(state.held_out_losses) == state.step:
+        # The leader's, so that all processes stop alike.
+        state.held_out_losses.append([state.step, self._team.gathered(self.mean_loss(held_out))[0]])
+        if best_step(state.held_out_losses) == state.step and self._team.leads:
             save_snapshot(self._checkpoints, self._model, state.step)
 
     def mean_loss(self, rows: Sequence[TrainingRow]) -> float:
@@ -143,19 +152,31 @@ class Training:
 
         while True:
             kept = [row for row in rows if self.budget.takes(number, row.key)]
-            if not kept:
-                return None
             self._optimizer.zero_grad(set_to_none=True)
             torch.manual_seed(self._settings.seed + number)  # dropout: the same in a restarted step or training
-            share, loss = 1 / labels_of(kept), 0.0
-            for batch in self._split(kept, self.budget.at(number)):
+            share, loss = 1 / max(1, labels_of(kept)), 0.0
+            for batch in self._split(self._team.part(kept), self.budget.at(number)):
                 summed = self._pass(batch, self.budget.at(number), share)
                 if summed is None:
                     self._lower(number, batch)
                     break
                 loss += summed * share
             else:
-                return loss
+                losses = self._together(loss)
+                if losses:
+                    return sum(losses) if kept else None
+
+    def _together(self, loss: float) -> list[float]:
+        """Sum the gradients of all processes, and give their losses: none where one left out a row, so all begin again."""
+        losses, budgets = zip(*self._team.gathered((loss, self.budget)), strict=True)
+        agreed = self.budget.agreed(budgets)
+        if agreed != self.budget:
+            self.budget = agreed
+            self._keep_budget()
+        if any(one.too_large != agreed.too_large for one in budgets):
+            return []
+        self._team.sum_gradients(self._trained)
+        return list(losses)
 
     def _pass(self, batch: Sequence[TrainingRow], tokens: int, share: float) -> float | None:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
@@ -170,8 +191,9 @@ class Training:
         return summed
 
     def speed(self) -> TrainingSpeed | None:
-        """Of the steps that this process made, against what its device does in matrix products; None without any."""
-        return self.pace.speed(machine_rate(str(self._dtype).removeprefix("torch.")))
+        """Of the steps that were made here, against what the machine does in matrix products; None without any."""
+        together = Pace.together(self._team.gathered(self.pace))
+        return together.speed(self._team.size * machine_rate(str(self._dtype).removeprefix("torch.")))
 
     def _told(self) -> dict[str, float]:
         """Of the speed, as far as it is known so far."""
@@ -201,7 +223,11 @@ class Training:
             self.budget = self.budget.without(number, batch[0].key, len(batch[0].input_ids))
         else:
             self.budget = self.budget.lowered(number, min(tokens, self._tokens(batch)) // 2)
-        self.budget.write(self._checkpoints)
+        self._keep_budget()
+
+    def _keep_budget(self) -> None:
+        if self._team.leads:
+            self.budget.write(self._checkpoints)
 
 
 def best_step(held_out_losses: Sequence[Sequence[float]]) -> int:

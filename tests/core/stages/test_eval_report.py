@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,24 @@ FIGURES: dict[str, Figures] = {
         data_fingerprint="f",
     ),
 }
+SIX_ROWS = {"rows": 6, "learning_rate": 1.5e-3, "languages": {"Swahili": 6}}  # the preset's rate
+ENGLISH_PAIRS = [
+    {
+        "instruction": "What does the cow give?",
+        "response": "The cow gives milk and the farmer sells it in the morning.",
+    },
+    {
+        "instruction": "Where is the market?",
+        "response": "The market is in the middle of the town, beside the old bridge.",
+    },
+]
+FINNISH_PAIRS = [
+    {
+        "instruction": "What does the cow give?",
+        "response": "Lehmä antaa maitoa, ja maanviljelijä myy sen torilla aamulla.",
+    },
+    {"instruction": "Where is the market?", "response": "Tori sijaitsee kaupungin keskustassa vanhan sillan vieressä."},
+]
 TRAINED = pl.DataFrame({"pair_id": [*SELECTION.filter(pl.col("split") == "train")["pair_id"], *SEEDS["pair_id"]]})
 MAP = PAIRS.head(2).select(
     "pair_id", "instruction", x=pl.lit(0.5), y=pl.lit(0.25), cluster_id=pl.lit(0), selected=pl.lit(True)
@@ -171,11 +190,16 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
         audit: str = "",
         home: Path | None = None,
         gold: str = "",
+        evaluation: dict[str, Any] | None = None,
     ) -> Partition:
         home = home or tmp_path_factory.mktemp("home")
         (home / "languages.toml").write_text(
-            '[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "sw.jsonl"\nprompts = "prompts.jsonl"\n', "utf-8"
+            '[fi]\nname = "Finnish"\nscript = "Latn"\nseeds = "fi.jsonl"\n'
+            '[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "sw.jsonl"\nseeds = "own.jsonl"\nprompts = "prompts.jsonl"\n',
+            "utf-8",
         )
+        for name, rows in (("english", ENGLISH_PAIRS), ("fi", FINNISH_PAIRS)):
+            (home / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         (home / "sw.jsonl").write_text('{"text": "x"}\n', "utf-8")
         (home / "prompts.jsonl").write_text(
             '{"id": "a", "instruction": "What is ugali?", "prompt_language": "en"}\n'
@@ -191,7 +215,12 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
             (home / "audit" / "sw.csv").write_text(audit, "utf-8")
         settings = {
             "tuning": TRAINING,
-            "evaluation": {"arms": list(wanted), "maximum_new_tokens": 4, "bootstrap_samples": 100},
+            "evaluation": {
+                "arms": list(wanted),
+                "maximum_new_tokens": 4,
+                "bootstrap_samples": 100,
+                **(evaluation or {}),
+            },
         }
         workspace = Workspace(home, overrides=settings, base_model=str(tiny_model_folder))
         inputs = {
@@ -232,9 +261,9 @@ def without_arms(evaluate: Evaluate) -> Partition:
 def test_every_arm_is_tuned_on_as_many_rows_with_the_same_seeds(with_arms: Partition) -> None:
     """Four pairs were selected and seven are free, so a half has three: three pairs and three seeds in every arm."""
     assert with_arms.figures["arms"] == {
-        "selected": {"pairs": 3, "seeds": 3, "rows": 6},
-        "bottom_half": {"pairs": 3, "seeds": 3, "rows": 6},
-        "seed_only": {"pairs": 0, "seeds": 3, "rows": 6},
+        "selected": {"pairs": 3, "seeds": 3, **SIX_ROWS},
+        "bottom_half": {"pairs": 3, "seeds": 3, **SIX_ROWS},
+        "seed_only": {"pairs": 0, "seeds": 3, **SIX_ROWS},
     }
 
 
@@ -358,7 +387,92 @@ def test_rows_too_long_for_the_model_make_room_for_repetitions(
         ["p2", "p3", "p4", "s0", "s2", "p2"],
         ["s0", "s2", "s0", "s2", "s0", "s2"],
     ]
-    assert partition.figures["arms"]["seed_only"] == {"pairs": 0, "seeds": 2, "rows": 6}
+    assert partition.figures["arms"]["seed_only"] == {"pairs": 0, "seeds": 2, **SIX_ROWS}
+
+
+TRANSFER = {"english_pairs": "english.jsonl", "pinch_rows": 3}
+
+
+def test_arms_of_transfer_have_as_many_rows_and_steps_and_each_row_asks_for_its_language(
+    evaluate: Evaluate, trainings: list[list[Example]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = []
+
+    def rated(engines: Any, examples: list[Example], settings: TrainingSettings, *rest: Any, **more: Any) -> Any:
+        rates.append(settings.learning_rate)
+        trainings.append(examples)
+        return train_adapter(engines, examples, settings, *rest, **more)
+
+    monkeypatch.setattr("xinstr_core.evaluation.arm_models.train_adapter", rated)
+    partition = evaluate(["english_only", "pinch", "top_half"], evaluation=TRANSFER)
+    _, english_only, pinch, _ = trainings
+    assert [len(examples) for examples in trainings] == [6, 6, 6, 6]
+    assert rates == [1.5e-3, pytest.approx(1.5e-4), 1.5e-3, 1.5e-3]
+    first, second = (example.key for example in english_only[:2])
+    assert [example.key for example in english_only] == [first, second] * 3
+    assert {example.completion for example in english_only} == {pair["response"] for pair in ENGLISH_PAIRS}
+    assert [example.key for example in pinch[3:]] == [first, second, first]
+    assert [example.completion for example in (pinch[0], pinch[2])] == ["ugali hupikwa.", "pilau hupikwa."]
+    assert pinch[1].completion in {pair["response"] for pair in FINNISH_PAIRS}
+    asked = [example.prompt.split("Answer in ")[1].split(" and in the style")[0] for example in pinch]
+    assert asked == ["Swahili", "Finnish", "Swahili", "English", "English", "English"]
+    arms = partition.figures["arms"]
+    assert arms["english_only"] == {
+        "pairs": 0, "seeds": 2, "rows": 6, "learning_rate": pytest.approx(1.5e-4), "languages": {"English": 6},
+    }  # fmt: skip
+    assert arms["pinch"] == {
+        "pairs": 0, "seeds": 5, **SIX_ROWS, "languages": {"English": 3, "Swahili": 2, "Finnish": 1},
+    }  # fmt: skip
+    page = (partition.folder("report") / "index.html").read_text("utf-8")
+    for part in ("English pairs repeated, at a lower learning rate", "English 3, Swahili 2, Finnish 1"):
+        assert part in page, part
+    assert {"english_only", "pinch"} < set(partition.read("gaps").filter(reference="selected")["arm"])
+
+
+def test_the_report_runs_again_when_what_a_pinch_takes_changes_and_only_the_pinch_is_trained_again(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = {}
+
+    def recorded(*given: Any, earlier: Earlier | None, **named: Any) -> TrainedAdapter:
+        adapter = train_adapter(*given, earlier=earlier, **named)
+        trained[adapter.folder.name] = earlier is None or earlier.identity != adapter.identity
+        return adapter
+
+    arms = ["english_only", "pinch", "seed_only"]
+    before = evaluate(arms, home=tmp_path, evaluation=TRANSFER)
+    monkeypatch.setattr("xinstr_core.evaluation.arm_models.train_adapter", recorded)
+    changed = [{"instruction": "What is it?", "response": "Se on vanha talo, jossa asuu monta kissaa ja koiraa."}]
+    monkeypatch.setitem(globals(), "FINNISH_PAIRS", changed)
+    after = evaluate(arms, home=tmp_path, evaluation=TRANSFER)
+    assert before.fingerprint != after.fingerprint
+    assert trained == {
+        "arm-selected": False, "arm-english_only": False, "arm-pinch": True, "arm-seed_only": False,
+    }  # fmt: skip
+
+
+def test_english_seeds_of_the_language_serve_where_no_file_is_named(
+    evaluate: Evaluate, trainings: list[list[Example]]
+) -> None:
+    english = SEEDS.with_columns(pl.lit("english").alias("origin"), pl.col("pair_id").str.replace("s", "e"))
+    evaluate(["english_only"], seeds=pl.concat([SEEDS, english]))
+    assert [example.key for example in trainings[-1]] == ["e0", "e1", "e2", "e0", "e1", "e2"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "evaluation", "said"),
+    [
+        (["english_only"], {}, "arm english_only needs English pairs"),
+        (["pinch"], {"english_pairs": "english.jsonl"}, "arm pinch has 6 rows, so 40 of other languages are no pinch"),
+        (["english_only"], {"english_pairs": "none.jsonl"}, r"none\.jsonl"),
+    ],
+)
+def test_what_an_arm_of_transfer_lacks_is_told_before_anything_is_trained(
+    evaluate: Evaluate, trainings: list[list[Example]], arms: list[str], evaluation: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        evaluate(arms, evaluation=evaluation)
+    assert trainings == []
 
 
 def test_the_arm_of_seeds_alone_needs_seeds_in_the_language(evaluate: Evaluate) -> None:

@@ -37,7 +37,7 @@ def sweep(
     with progress_bar(console) as listen:
         found = swept(workspace, tag, wanted, lambda done, total, **figures: listen("sweep", tag, done, total, figures))
     table = Table(
-        "learning rate", "held-out loss", "replies in another language", caption="loss in nats a token; 95 % intervals"
+        "rate", "held-out loss", "replies in another language", caption="loss in nats a token; 95 % intervals"
     )
     for one in found.results:
         mark = " *" if one is found.best else ""
