@@ -151,7 +151,7 @@ class TrainingSettings(Section):
         default=0,
         ge=0,
         le=50,
-        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, since the mean was the worse one (docs/decisions/0018)",
+        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, until the gain is seen in ten languages (docs/decisions/0018)",
     )
     averaged_share: float = Field(
         default=1.0,
