@@ -151,13 +151,13 @@ class TrainingSettings(Section):
         default=0,
         ge=0,
         le=50,
-        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, since the mean was the worse one (docs/decisions/0018)",
+        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, until the gain is seen in ten languages (docs/decisions/0018)",
     )
     averaged_share: float = Field(
-        default=0.5,
+        default=1.0,
         gt=0,
         le=1,
-        description="last part of the steps over which these points are spread evenly; earlier weights are far from the last ones",
+        description="last part of the steps over which these points are spread evenly; all, as published: where the learning rate falls to nothing, means of the last part are the last weights but for a ten-thousandth of a nat (docs/decisions/0018)",
     )
     early_stop_patience: int = Field(
         default=0,

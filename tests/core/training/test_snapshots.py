@@ -66,7 +66,7 @@ def test_the_mean_of_the_weights_at_the_points_is_learned(
         )
         for step in (16, 20, 24)
     ]
-    averaged = settings.model_copy(update={"averaged_checkpoints": 3})
+    averaged = settings.model_copy(update={"averaged_checkpoints": 3, "averaged_share": 0.5})
     found = weights(train_adapter(tiny_engines, examples, averaged, tmp_path / "averaged"))
     assert [path.name for path in tmp_path.glob("averaged*")] == ["averaged"]
     for name, tensor in found.items():
