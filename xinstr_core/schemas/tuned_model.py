@@ -6,7 +6,7 @@ import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
 from xinstr_core.schemas.reverse_model import ADAPTER
-from xinstr_core.schemas.shared import ROWS, SOURCE_TAG, TrainedOn, TrainingFigures
+from xinstr_core.schemas.shared import NATS, ROWS, SHARE, SOURCE_TAG, TOKENS, TrainedOn, TrainingFigures
 
 ASSET = "tuned_model"
 
@@ -32,6 +32,48 @@ class TunedFrom(Declared):
 
     base_model: str = figure("base model", "name of the model that was tuned")
     data_fingerprint: str = figure("data fingerprint", "of the selection that it learned from")
+
+
+class MarginFigures(Declared):
+    """What held-out triples say of a preference training."""
+
+    held_out_triples: int = figure("held-out triples", "those of pairs that it has not learned from", unit=ROWS)
+    chosen_likelier_before: float | None = figure(
+        "chosen side likelier before",
+        "held-out triples whose chosen side had the higher log-probability a token before; null without any",
+        unit=SHARE,
+        better="higher",
+    )
+    chosen_likelier: float | None = figure(
+        "chosen side likelier", "the same afterwards", unit=SHARE, better="higher", compared_with="the share before"
+    )
+    margin_accuracy: float | None = figure(
+        "margin accuracy",
+        "held-out triples whose chosen side gained more log-probability than the rejected one",
+        unit=SHARE,
+        better="higher",
+        compared_with="0.5 by chance",
+    )
+
+
+class PreferenceTrainingFigures(MarginFigures):
+    """What a preference training tells."""
+
+    losses: list[list[float]] = figure(
+        "preference losses",
+        "mean loss of the steps since the last entry, as [step, loss]; 0.69 where no side is preferred",
+        unit=NATS,
+    )
+    tokens_seen: int = figure("tokens of both sides", "of all triples over all epochs, prompts included", unit=TOKENS)
+    rejected_sides: list[list[str | int]] = figure(
+        "rejected sides", "sides that could not be trained on, as [key of the triple and side, reason, tokens]"
+    )
+
+
+class PreferenceFigures(PreferenceTrainingFigures):
+    """What the preference training of a tuned model tells."""
+
+    triples: dict[str, int] = figure("triples by kind", "of the rejected side, held-out ones included", unit=ROWS)
 
 
 class TunedFigures(TunedFrom, TrainingFigures, TrainedOn, Figures):

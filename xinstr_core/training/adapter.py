@@ -79,7 +79,7 @@ def train_adapter(
     """
     identity = training_identity(engines.base, examples, settings, start_from)
     if earlier is not None and earlier.identity == identity and not folder.exists():
-        _copy(earlier.folder, folder)
+        copy_whole(earlier.folder, folder)
     if folder.exists():
         return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")), identity=identity)
     import torch
@@ -93,9 +93,9 @@ def train_adapter(
             if positions and positions < settings.maximum_tokens
             else "raise maximum_tokens or check the data"
         )
-        raise StageError(f"none of {len(examples)} training rows can be used ({_reasons(rejected)}): {advice}")
+        raise StageError(f"none of {len(examples)} training rows can be used ({told_reasons(rejected)}): {advice}")
     torch.manual_seed(settings.seed)
-    model = _trainable_model(engines, settings, start_from)
+    model = trainable_model(engines, settings, start_from)
     check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])
     checkpoints = folder.with_name(folder.name + "-checkpoints")
     budget = kept_budget(checkpoints, model, min(len(row.input_ids) for row in rows))
@@ -112,7 +112,7 @@ def train_adapter(
         "tokens_seen": sum(len(row.input_ids) for row in kept),
         "rejected": [[row.key, row.reason, row.tokens] for row in rejected],
     }
-    _save(model, engines.base, settings, summary, folder)
+    save_trained(model, engines.base, settings, summary, folder)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return TrainedAdapter(folder, **summary, identity=identity)
 
@@ -148,7 +148,7 @@ def training_identity(
     )
 
 
-def _copy(source: Path, folder: Path) -> None:
+def copy_whole(source: Path, folder: Path) -> None:
     """A folder's copy, whole or not at all."""
     partial_folder = folder.with_name(folder.name + "-partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
@@ -156,7 +156,7 @@ def _copy(source: Path, folder: Path) -> None:
     partial_folder.replace(folder)
 
 
-def _trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
+def trainable_model(engines: Engines, settings: TrainingSettings, start_from: Path | None) -> Any:
     """What is trained in float32: all weights, or an adapter beside the base, which is held in its precision."""
     if start_from is not None and training_method(start_from) != settings.method:
         raise StageError(
@@ -183,7 +183,9 @@ def _with_adapter(model: Any, settings: TrainingSettings) -> Any:
         ) from error
 
 
-def _save(model: Any, base: ModelReference, settings: TrainingSettings, summary: dict[str, Any], folder: Path) -> None:
+def save_trained(
+    model: Any, base: ModelReference, settings: TrainingSettings, summary: dict[str, Any], folder: Path
+) -> None:
     """What was trained and the summary, the same bytes on every machine: no path, no set order. Whole or not at all."""
     partial_folder = folder.with_name(folder.name + "-partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
@@ -216,6 +218,7 @@ def _save_adapter(model: Any, base: ModelReference, folder: Path) -> None:
     write_text(path, json.dumps(configuration, indent=1, sort_keys=True))
 
 
-def _reasons(rejected: Sequence[RejectedRow]) -> str:
+def told_reasons(rejected: Sequence[RejectedRow]) -> str:
+    """How many rows were rejected for which reason, as a person reads it."""
     reasons = sorted({row.reason for row in rejected})
     return ", ".join(f"{sum(row.reason == reason for row in rejected)} {reason}" for reason in reasons)

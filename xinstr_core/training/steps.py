@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from xinstr_core.engines.memory import unless_out_of_memory
 from xinstr_core.errors import StageError
 from xinstr_core.progress import Progress
 from xinstr_core.settings import TrainingSettings
-from xinstr_core.training.batches import collate, labels_of, micro_batches, padded_tokens
+from xinstr_core.training.batches import collate, micro_batches, padded_tokens
 from xinstr_core.training.budget import Budget
 from xinstr_core.training.checkpoints import load_checkpoint, save_checkpoint
-from xinstr_core.training.loss import backward
+from xinstr_core.training.loss import backward, log_probabilities
+from xinstr_core.training.objective import Likelihood, Objective, Weighed
 from xinstr_core.training.rows import TrainingRow
 
 _CLIPPED_NORM = 1.0  # of all gradients together, as in the recipes we follow
@@ -37,6 +39,7 @@ class Training:
         self._positions = maximum_positions(model.config)
         self.budget = budget
         self._checkpoints = checkpoints
+        self.objective: Objective = Likelihood()
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.AdamW(self._trained, weight_decay=0.0, fused=True)
 
@@ -98,31 +101,71 @@ class Training:
         import torch
 
         while True:
-            kept = [row for row in rows if self.budget.takes(number, row.key)]
+            kept = self.objective.usable([row for row in rows if self.budget.takes(number, row.key)])
             if not kept:
                 return None
             self._optimizer.zero_grad(set_to_none=True)
             torch.manual_seed(self._settings.seed + number)  # dropout: the same in a restarted step or training
-            share, loss = 1 / labels_of(kept), 0.0
-            for batch in micro_batches(kept, self.budget.at(number)):
-                summed = self._pass(batch, self.budget.at(number), share)
-                if summed is None:
-                    self._lower(number, batch)
-                    break
-                loss += summed * share
-            else:
+            weighed = self.objective.weigh(kept, partial(self._scores, number))
+            loss = None if weighed is None else self._passes(number, kept, weighed)
+            if loss is not None:
                 return loss
 
-    def _pass(self, batch: Sequence[TrainingRow], tokens: int, share: float) -> float | None:
+    def _passes(self, number: int, rows: Sequence[TrainingRow], weighed: Weighed) -> float | None:
+        """Forward and backward of a step's rows: its loss, or None where memory ran out."""
+        loss = 0.0
+        for batch in micro_batches(rows, self.budget.at(number)):
+            summed = self._pass(batch, self.budget.at(number), weighed.rows)
+            if summed is None:
+                self._lower(number, batch)
+                return None
+            if isinstance(weighed.rows, float):
+                loss += summed * weighed.rows
+        return loss if weighed.loss is None else weighed.loss
+
+    def _pass(self, batch: Sequence[TrainingRow], tokens: int, weights: float | Mapping[str, float]) -> float | None:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
+        import torch
+
         checkpoint_activations(self._model, self._checkpointed(batch, tokens))
 
         def summed_loss(rows: Sequence[TrainingRow]) -> float:
-            made = collate(self._pad_token, rows, self._positions)
-            tensors = {name: tensor.to(self._model.device) for name, tensor in made.items()}
-            return float(backward(self._model, **tensors, weight=share, dtype=self._dtype))
+            weight = (
+                weights
+                if isinstance(weights, float)
+                else torch.tensor([weights[row.key] for row in rows], device=self._model.device)
+            )
+            return float(backward(self._model, **self._tensors(rows), weight=weight, dtype=self._dtype))
 
         return unless_out_of_memory(summed_loss, batch)
+
+    def score(self, rows: Sequence[TrainingRow]) -> dict[str, float]:
+        """The summed natural log-probability of each row's labels, by key; without rows that do not fit into memory."""
+        found: dict[str, float] | None = None
+        while found is None:
+            found = self._scores(1, [row for row in rows if self.budget.takes(1, row.key)])
+        return found
+
+    def _scores(self, number: int, rows: Sequence[TrainingRow]) -> dict[str, float] | None:
+        """The same as the model is used, without dropout; None where memory ran out."""
+
+        def sums(rows: Sequence[TrainingRow]) -> list[float]:
+            return log_probabilities(self._model, **self._tensors(rows), dtype=self._dtype).tolist()  # type: ignore[no-any-return]
+
+        learns, found = self._model.training, dict[str, float]()
+        self._model.eval()
+        for batch in micro_batches(rows, self.budget.at(number)):
+            made = unless_out_of_memory(sums, batch)
+            if made is None:
+                self._lower(number, batch)
+                return None
+            found |= dict(zip((row.key for row in batch), made, strict=True))
+        self._model.train(learns)
+        return found
+
+    def _tensors(self, rows: Sequence[TrainingRow]) -> dict[str, Any]:
+        made = collate(self._pad_token, rows, self._positions)
+        return {name: tensor.to(self._model.device) for name, tensor in made.items()}
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:
         """By setting or by need: a row that is longer than what goes through at once."""
