@@ -434,6 +434,13 @@ class TuningSettings(TrainingSettings):
         default=1, gt=0, description="passes over the triples; recipes of this family make one to three"
     )
 
+    @property
+    def preference_training(self) -> TrainingSettings:
+        """How preferences are trained: as tuning is, but for these."""
+        shared = self.model_dump(include=set(TrainingSettings.model_fields))
+        own = {"learning_rate": self.preference_learning_rate, "epochs": self.preference_epochs}
+        return TrainingSettings(**shared | own)
+
     @field_validator("preferences")
     @classmethod
     def _each_kind_is_named_once(cls, chosen: tuple[str, ...]) -> tuple[str, ...]:

@@ -57,13 +57,15 @@ def choose_triples(pairs: Sequence[TaughtPair], makers: Mapping[PreferenceKind, 
     A pair has at most one of a kind; both sides hold text and differ. What is made is no more than what is taken, but for what
     turned out to be no worse response. InputError for a kind of which there is none.
     """
-    rest = {kind: sorted(pairs, key=lambda pair: content_key("preference", kind, pair.key)) for kind in makers}
     taken: dict[PreferenceKind, list[Triple]] = {kind: [] for kind in makers}
+    rest: dict[PreferenceKind, Sequence[TaughtPair]] = {
+        kind: sorted(pairs, key=lambda pair: content_key("preference", kind, pair.key)) for kind in makers
+    }
     while (missing := wanted - sum(map(len, taken.values()))) and (going := [kind for kind in makers if rest[kind]]):
         for number, kind in enumerate(going):
             share = missing // len(going) + (number < missing % len(going))
-            asked, rest[kind] = rest[kind][:share], rest[kind][share:]
-            taken[kind] += _triples(asked, kind, makers[kind]) if asked else []
+            found, rest[kind] = _first_triples(rest[kind], kind, makers[kind], share)
+            taken[kind] += found
     for kind, found in taken.items():
         if not found and not rest[kind]:
             raise InputError(
@@ -72,15 +74,19 @@ def choose_triples(pairs: Sequence[TaughtPair], makers: Mapping[PreferenceKind, 
     return sorted((triple for found in taken.values() for triple in found), key=lambda triple: triple.key)
 
 
-def _triples(pairs: Sequence[TaughtPair], kind: PreferenceKind, make: Make) -> list[Triple]:
-    made = make(pairs)
-    return [
-        Triple(
-            content_key("preference", pair.key, kind, worse.key, worse.text), pair, kind, worse, _only_measures(pair)
-        )
-        for pair in pairs
-        if (worse := made.get(pair.key)) and _differ(pair.response, worse.text)
-    ]
+def _first_triples(
+    pairs: Sequence[TaughtPair], kind: PreferenceKind, make: Make, wanted: int
+) -> tuple[list[Triple], Sequence[TaughtPair]]:
+    """(so many triples of the first pairs that have one, the pairs behind these)."""
+    found: list[Triple] = []
+    while pairs and len(found) < wanted:
+        asked, pairs = pairs[: wanted - len(found)], pairs[wanted - len(found) :]
+        made = make(asked)
+        for pair in asked:
+            if (worse := made.get(pair.key)) and _differ(pair.response, worse.text):
+                key = content_key("preference", pair.key, kind, worse.key, worse.text)
+                found.append(Triple(key, pair, kind, worse, _only_measures(pair)))
+    return found, pairs
 
 
 def _differ(chosen: str, rejected: str) -> bool:

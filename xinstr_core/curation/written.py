@@ -64,7 +64,7 @@ def written_responses(
     asked = {pair.key for pair in pairs if int(pair.key[_DIGITS], 16) < settings.written_share * 16**4}
     if "base_response" in settings.constructions:
         started = time.monotonic()
-        written["base_response"] = answers(
+        written["base_response"], _ = answers(
             engines.writer(),
             engines.base.fingerprint,
             [pair for pair in pairs if pair.key in asked],
@@ -81,7 +81,7 @@ def written_responses(
             others = ordered[1 - number :: 2]
             examples = [Example(pair.key, _prompt(pair, language), pair.response) for pair in others]
             adapter = train_adapter(engines, examples, settings, folder / f"weaker-{number}", progress=progress).folder
-            written["weaker_response"] |= answers(
+            found, _ = answers(
                 engines.writer(adapter),
                 adapter_hash(adapter),
                 [pair for pair in half if pair.key in asked],
@@ -89,14 +89,18 @@ def written_responses(
                 log,
                 progress,
             )
+            written["weaker_response"] |= found
         seconds["weaker_response"] = time.monotonic() - started
     return written, seconds
 
 
 def answers(
     load: Load, model: str, pairs: Sequence[Pair], language: Language, log: RowLog, progress: Progress
-) -> dict[str, str]:
-    """What `model`, its identity, writes to the pairs' instructions, by pair key; nothing of those to which it writes nothing."""
+) -> tuple[dict[str, str], pl.DataFrame]:
+    """(what a model writes to the pairs' instructions, by pair key, where it writes anything; the rows of it).
+
+    `model` is what identifies it; rows are of RESPONSE_SCHEMA, as `log` keeps them.
+    """
     requests = {
         pair.key: Request(content_key("written", model, _prompt(pair, language)), _prompt(pair, language))
         for pair in pairs
@@ -110,7 +114,7 @@ def answers(
 
     rows = run_rows(load, list(requests.values()), work, log, batch_rows=BATCH_ROWS, progress=progress)
     texts = dict(rows.done.iter_rows())
-    return {key: texts[request.key] for key, request in requests.items() if texts.get(request.key)}
+    return {key: texts[request.key] for key, request in requests.items() if texts.get(request.key)}, rows.done
 
 
 def _prompt(pair: Pair, language: Language) -> str:

@@ -67,7 +67,7 @@ class ArmTraining:
 
         All have the same number of training rows, and so of steps. Rows that are too long for the model make room for
         repetitions of others. `tuned` is the tuned model, which serves where the selected arm would be trained on the
-        same rows. Raises StageError when no pair was selected, InputError for seed_only without seeds.
+        same rows and no preferences came after. Raises StageError when no pair was selected, InputError for seed_only without seeds.
         """
         size, mix_seeds = arm_size(material.pairs, material.selected), self.settings.include_seeds
         if size == 0:
@@ -77,7 +77,7 @@ class ArmTraining:
                 f"arm {SEED_ONLY} needs seed pairs with responses in {self.language.name}: take it out of evaluation.arms"
             )
         count = size + (len(material.seeds) if mix_seeds else 0)
-        arms = [] if size < len(material.selected) else [tuned]
+        arms = [] if size < len(material.selected) or self.settings.preferences else [tuned]
         return arms + [
             self._train(
                 arm,

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import polars as pl
 
 from xinstr_core.schemas.declaration import Column, Contract, Declared, Figures, Folder, Table, figure
+from xinstr_core.schemas.diversified_set import Split
 from xinstr_core.schemas.reverse_model import ADAPTER
-from xinstr_core.schemas.shared import NATS, ROWS, SHARE, SOURCE_TAG, TOKENS, TrainedOn, TrainingFigures
+from xinstr_core.schemas.shared import (
+    INSTRUCTION,
+    NATS,
+    ROW_KEY,
+    ROWS,
+    SHARE,
+    SOURCE_TAG,
+    TOKENS,
+    TrainedOn,
+    TrainingFigures,
+)
 
 ASSET = "tuned_model"
 
@@ -20,6 +33,38 @@ TRAINING_ROWS = Table(
         Column("origin", pl.String, "web, or how its seed pair came about"),
     ),
     view="training_rows",
+)
+PREFERENCES = Table(
+    ASSET,
+    "preferences",
+    "Natural responses beside worse ones to the same instruction, which the model learned to prefer; none where tuning.preferences is empty.",
+    (
+        Column("triple_id", pl.String, "key of the triple: follows from its pair, the kind and the rejected side"),
+        Column(
+            "kind",
+            pl.String,
+            "what the rejected side is: another text, a text in another language, the chosen one cut off, or what weaker models or the base model wrote",
+        ),
+        Column("pair_id", pl.String, "key of the pair, or of the seed pair, whose response is the chosen side"),
+        INSTRUCTION,
+        Column("chosen", pl.String, "the response of the pair"),
+        Column("rejected_id", pl.String, "key of the pair that the rejected side is made of, or written for"),
+        Column("rejected", pl.String, "the worse response"),
+        SOURCE_TAG,
+        Column("split", pl.String, "whether it is learned from or only measures", values=get_args(Split)),
+    ),
+    view="preferences",
+    sample=("kind", "instruction", "chosen", "rejected"),
+)
+UNTUNED = Table(
+    ASSET,
+    "untuned",
+    "What the base model wrote for the preferences of that kind, by row key: a later run takes what serves.",
+    (ROW_KEY, Column("written", pl.String, "the response")),
+)
+BEFORE_PREFERENCES = Folder(
+    "adapter-before-preferences",
+    "what preferences were learned from: the base tuned on pairs alone; kept where method is lora",
 )
 TOKENIZER = Folder(
     "tokenizer",
@@ -81,12 +126,15 @@ class TunedFigures(TunedFrom, TrainingFigures, TrainedOn, Figures):
     seed_rows: int = figure("seed rows", "seed pairs that it was given", unit=ROWS)
     seed_rows_by_origin: dict[str, int] = figure("seed rows by origin", "of the seed pairs", unit=ROWS)
     base_model_fingerprint: str = figure("base model fingerprint", "of its weights, configuration and tokenizer")
+    preference: PreferenceFigures | None = figure(
+        "preference training", "what came after tuning; null where tuning.preferences is empty", default=None
+    )
 
 
 TUNED_MODEL = Contract(
     ASSET,
     "The base model with an adapter that follows instructions in the language.",
     TunedFigures,
-    tables=(TRAINING_ROWS,),
-    folders=(ADAPTER, TOKENIZER),
+    tables=(TRAINING_ROWS, PREFERENCES, UNTUNED),
+    folders=(ADAPTER, BEFORE_PREFERENCES, TOKENIZER),
 )
