@@ -10,6 +10,7 @@ from xinstr_core.curation.constructions import Pair, cut_off
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
 from xinstr_core.settings import PreferenceKind
+from xinstr_core.text import is_storable
 
 _MEASURING_SHARE = 0.1  # of the pairs, chosen by key: 2,000 triples leave 200, which tell a share to +-0.07
 _MENDING: dict[PreferenceKind, str] = {
@@ -90,7 +91,12 @@ def _first_triples(
 
 
 def _differ(chosen: str, rejected: str) -> bool:
-    return bool(chosen.strip() and rejected.strip()) and chosen.strip() != rejected.strip()
+    """Whether both are texts, and not the same but for space around it; a model may write what is none."""
+    return (
+        is_storable(chosen + rejected)
+        and bool(chosen.strip() and rejected.strip())
+        and chosen.strip() != rejected.strip()
+    )
 
 
 def _only_measures(pair: Pair) -> bool:

@@ -11,6 +11,7 @@ from xinstr_core.schemas.diversified_set import Split
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.shared import (
     INSTRUCTION,
+    LANGUAGE,
     NATS,
     ROW_KEY,
     ROWS,
@@ -39,6 +40,7 @@ PREFERENCES = Table(
     "preferences",
     "Natural responses beside worse ones to the same instruction, which the model learned to prefer; none where tuning.preferences is empty.",
     (
+        LANGUAGE,
         Column("triple_id", pl.String, "key of the triple: follows from its pair, the kind and the rejected side"),
         Column(
             "kind",

@@ -81,7 +81,7 @@ def tune(run: StageRun) -> StageOutput:
     return StageOutput(
         tables={
             TRAINING_ROWS.name: _provenance(rows, seeds, trained),
-            PREFERENCES.name: _as_table(triples),
+            PREFERENCES.name: _as_table(triples, run.language.tag),
             UNTUNED.name: untuned,
         },
         folders={**folders, TOKENIZER.name: run.unfinished / TOKENIZER.name},
@@ -163,10 +163,11 @@ def _prefer(run: StageRun, triples: Sequence[Triple], tuned: TrainedAdapter) -> 
     )
 
 
-def _as_table(triples: Sequence[Triple]) -> pl.DataFrame:
+def _as_table(triples: Sequence[Triple], language: str) -> pl.DataFrame:
     return PREFERENCES.frame(
         [
             {
+                "language": language,
                 "triple_id": one.key,
                 "kind": one.kind,
                 "pair_id": one.pair.key,

@@ -60,7 +60,7 @@ def test_both_sides_hold_text_and_differ() -> None:
     same = [TaughtPair(str(number), f"Ask {number}?", "Jibu moja tu.", SEED) for number in range(3)]
     with pytest.raises(InputError, match=r"^tuning.preferences names other_text, and no pair has such a response: "):
         choose(5, same, other_text=other_text(same))
-    texts = {"00": "", "01": " \n", "02": f" {PAIRS[2].response} ", "03": "Ni chakula."}
+    texts = {"00": "", "01": " \n", "02": f" {PAIRS[2].response} ", "04": "Ni\x00", "03": "Ni chakula."}
     [only] = choose(5, PAIRS, weaker=written(lambda _: texts))
     assert (only.pair.key, only.worse) == ("03", Worse("03", "Ni chakula."))
 
