@@ -33,8 +33,8 @@ from xinstr_core.evaluation.intervals import Estimate, mean_with_interval, paire
 from xinstr_core.evaluation.replies import ENGLISH, REPLY_SCHEMA, EvaluationPrompt, answer, is_wrong_language
 from xinstr_core.files import write_text
 from xinstr_core.languages import get_language
-from xinstr_core.pocket.documents import draw_topics, write_instruction
-from xinstr_core.pocket.world import write_world
+from xinstr_core.pocket.documents import draw_topics, write_document, write_instruction
+from xinstr_core.pocket.world import SEED_PAIRS, write_world
 from xinstr_core.presets import load_settings
 from xinstr_core.progress import silent
 from xinstr_core.prompts.render import prompt
@@ -88,18 +88,28 @@ class Try:
     def engines(self) -> Engines:
         return Engines(self.settings, resolve_model("pocket"))
 
-    def pairs(self, tag: str) -> list[TaughtPair]:
-        path = self.folder / "world" / "seeds" / f"{tag}.jsonl"
+    def pairs(self) -> list[TaughtPair]:
+        path = self.folder / "world" / "seeds" / f"{self.tag}.jsonl"
         if not path.exists():
-            write_world(self.folder / "world", tag)
+            write_world(self.folder / "world", self.tag)
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        return [TaughtPair(f"{tag}-{n:03}", row["instruction"], row["response"], SEED) for n, row in enumerate(rows)]
+        return [
+            TaughtPair(f"{self.tag}-{n:03}", row["instruction"], row["response"], SEED) for n, row in enumerate(rows)
+        ]
+
+    def english(self) -> list[Pair]:
+        """As somebody would add to the seeds: the embedded world has none."""
+        rng = random.Random("preference seeds en")
+        return [
+            Pair(f"en-{n:03}", write_instruction(topic, ENGLISH, rng), write_document(topic, rng))
+            for n, topic in enumerate(draw_topics(ENGLISH, SEED_PAIRS, rng))
+        ]
 
     def asked(self, pair: Pair) -> str:
         return prompt("response_seed").render(instruction=pair.instruction, language=self.language.name)
 
     def tune(self) -> dict[str, Any]:
-        examples = [Example(pair.key, self.asked(pair), pair.response) for pair in self.pairs(self.tag)]
+        examples = [Example(pair.key, self.asked(pair), pair.response) for pair in self.pairs()]
         trained = train_adapter(self.engines, examples, self.settings.tuning, self.folder / "tuned")
         return {"loss": trained.losses[-1][1], "rows": trained.rows}
 
@@ -108,7 +118,7 @@ class Try:
         return {"triples": len(self.triples())}
 
     def triples(self) -> list[Any]:
-        pairs = self.pairs(self.tag)
+        pairs = self.pairs()
         log = RowLog.open(self.folder / "untuned", RESPONSE_SCHEMA)
 
         def untuned(asked: Any) -> dict[str, str]:
@@ -116,11 +126,11 @@ class Try:
 
         makers: dict[Any, Any] = {
             "other_text": other_text(pairs),
-            "wrong_language": wrong_language({}, self.pairs(ENGLISH)),
+            "wrong_language": wrong_language({}, self.english()),
             "cut_off": cut,
             "untuned": written(untuned),
         }
-        return choose_triples(pairs, {kind: makers[kind] for kind in self.kinds.split(",")}, TRIPLES)
+        return choose_triples(pairs, {kind: makers[kind] for kind in makers if kind in self.kinds.split(",")}, TRIPLES)
 
     def prefer(self) -> dict[str, Any]:
         tuning = self.settings.tuning.model_copy(update={"preference_learning_rate": self.learning_rate})
