@@ -239,7 +239,7 @@ def report(tries: list[Try]) -> str:
         [
             "# Preferences on the pocket world",
             "",
-            f"`python benchmarks/preference.py`: {TRIPLES} triples ({first.kinds.replace(',', ', ')}), learning rate "
+            f"`python benchmarks/preference.py --languages {','.join(one.tag for one in tries)}`: {TRIPLES} triples ({first.kinds.replace(',', ', ')}), learning rate "
             f"{first.learning_rate:g}, likelihood weight {first.likelihood_weight:g}. {PROMPTS} English prompts about subjects "
             "that no training text names, greedy replies, 95 % intervals, differences prompt by prompt.",
             "",
