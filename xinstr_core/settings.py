@@ -462,10 +462,55 @@ class DiversitySettings(Section):
     seed: int = Field(default=0, ge=0, description="of k-means")
 
 
+# What a preference training holds against the natural response of a pair: see curation/preferences.py.
+PreferenceKind = Literal["other_text", "wrong_language", "cut_off", "weaker", "untuned"]
+
+
 class TuningSettings(TrainingSettings):
     include_seeds: bool = Field(
         default=True, description="mix seed pairs in the language with the curated pairs, as published"
     )
+    preferences: tuple[PreferenceKind, ...] = Field(
+        default=(),
+        description="after tuning, prefer the natural response of a pair to another one to the same instruction: another text's, one in the wrong language, itself cut off, what weaker models wrote of seeds for the evaluator, what the base model writes; none named: no such step",
+    )
+    preference_triples: int = Field(
+        default=2000, ge=2, description="how many, shared evenly among the kinds; a tenth of their pairs only measures"
+    )
+    preference_beta: float = Field(
+        default=0.1,
+        gt=0,
+        description="what a difference of log-probabilities counts: the higher, the less the model moves away from what it was (DPO, arXiv 2305.18290, uses 0.1)",
+    )
+    preference_likelihood_weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="of the cross entropy of the chosen side beside it: the difference alone also grows while both sides get less likely (RPO, arXiv 2404.19733, uses 1)",
+    )
+    preference_learning_rate: float = Field(
+        default=5e-6,
+        gt=0,
+        description="peak, a twentieth of that of tuning: nothing is to be learned but which of two, and the rejected side can be made unlikely without end",
+    )
+    preference_epochs: float = Field(
+        default=1, gt=0, description="passes over the triples; recipes of this family make one to three"
+    )
+
+    @property
+    def preference_training(self) -> TrainingSettings:
+        """How preferences are trained: as tuning is, but for these."""
+        shared = self.model_dump(include=set(TrainingSettings.model_fields))
+        own = {"learning_rate": self.preference_learning_rate, "epochs": self.preference_epochs}
+        # Its rows count each by itself, its end is chosen by no held-out rows, and it is over in minutes.
+        off = {"packing": False, "averaged_checkpoints": 0, "early_stop_patience": 0, "processes": 1}
+        return TrainingSettings(**shared | own | off)
+
+    @field_validator("preferences")
+    @classmethod
+    def _each_kind_is_named_once(cls, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(chosen)) < len(chosen):
+            raise ValueError("no kind may be named twice")
+        return chosen
 
 
 # What a comparison model is tuned on: see evaluation/arms.py.

@@ -36,7 +36,7 @@ ASSETS = {
     "evaluator": ("3_curation", "languages", ["seed_pairs"]),
     "refined_pairs": ("3_curation", "languages", ["candidate_pairs", "evaluator", "seed_pairs"]),
     "diversified_set": ("3_curation", "languages", ["refined_pairs"]),
-    "tuned_model": ("4_model", "languages", ["diversified_set", "seed_pairs"]),
+    "tuned_model": ("4_model", "languages", ["diversified_set", "evaluator", "seed_pairs"]),
     "eval_report": (
         "4_model",
         "languages",

@@ -26,7 +26,7 @@ from xinstr_core.training.rows import Example
 # As published for generation; 256 tokens are the length of a published response in most tokenizers.
 DECODING = Decoding(maximum_new_tokens=256, temperature=0.7, top_p=0.9)
 BATCH_ROWS = 32
-_SCHEMA = pl.Schema({KEY: pl.String, "written": pl.String})
+RESPONSE_SCHEMA = pl.Schema({KEY: pl.String, "written": pl.String})
 
 Written = Mapping[str, Mapping[str, str]]  # by construction and pair key
 _DIGITS = slice(4, 8)  # of a key: others than those that split the seeds
@@ -60,15 +60,16 @@ def written_responses(
     """
     written: dict[str, dict[str, str]] = {}
     seconds: dict[str, float] = {}
+    log = RowLog.open(folder / "written", RESPONSE_SCHEMA)
     asked = {pair.key for pair in pairs if int(pair.key[_DIGITS], 16) < settings.written_share * 16**4}
     if "base_response" in settings.constructions:
         started = time.monotonic()
-        written["base_response"] = _answers(
+        written["base_response"], _ = answers(
             engines.writer(),
             engines.base.fingerprint,
             [pair for pair in pairs if pair.key in asked],
             language,
-            folder,
+            log,
             progress,
         )
         seconds["base_response"] = time.monotonic() - started
@@ -80,21 +81,26 @@ def written_responses(
             others = ordered[1 - number :: 2]
             examples = [Example(pair.key, _prompt(pair, language), pair.response) for pair in others]
             adapter = train_adapter(engines, examples, settings, folder / f"weaker-{number}", progress=progress).folder
-            written["weaker_response"] |= _answers(
+            found, _ = answers(
                 engines.writer(adapter),
                 adapter_hash(adapter),
                 [pair for pair in half if pair.key in asked],
                 language,
-                folder,
+                log,
                 progress,
             )
+            written["weaker_response"] |= found
         seconds["weaker_response"] = time.monotonic() - started
     return written, seconds
 
 
-def _answers(
-    load: Load, model: str, pairs: Sequence[Pair], language: Language, folder: Path, progress: Progress
-) -> dict[str, str]:
+def answers(
+    load: Load, model: str, pairs: Sequence[Pair], language: Language, log: RowLog, progress: Progress
+) -> tuple[dict[str, str], pl.DataFrame]:
+    """(what a model writes to the pairs' instructions, by pair key, where it writes anything; the rows of it).
+
+    `model` is what identifies it; rows are of RESPONSE_SCHEMA, as `log` keeps them.
+    """
     requests = {
         pair.key: Request(content_key("written", model, _prompt(pair, language)), _prompt(pair, language))
         for pair in pairs
@@ -102,12 +108,13 @@ def _answers(
 
     def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
         found = engine.generate(batch, DECODING)
-        return frame([{KEY: completion.key, "written": completion.text.strip()} for completion in found], _SCHEMA)
+        return frame(
+            [{KEY: completion.key, "written": completion.text.strip()} for completion in found], RESPONSE_SCHEMA
+        )
 
-    log = RowLog.open(folder / "written", _SCHEMA)
     rows = run_rows(load, list(requests.values()), work, log, batch_rows=BATCH_ROWS, progress=progress)
     texts = dict(rows.done.iter_rows())
-    return {key: texts[request.key] for key, request in requests.items() if texts.get(request.key)}
+    return {key: texts[request.key] for key, request in requests.items() if texts.get(request.key)}, rows.done
 
 
 def _prompt(pair: Pair, language: Language) -> str:

@@ -198,6 +198,10 @@ class _Plan:
         return Workload(kept, read_tokens=kept * tokens, longest=self.material.instructions.longest)
 
     def tuned_model(self) -> Workload:
+        return self._tuned + self._preferences
+
+    @property
+    def _tuned(self) -> Workload:
         settings, documents = self.settings.tuning, self.material.documents
         work = self._trained(
             self._selected,
@@ -209,6 +213,25 @@ class _Plan:
         )
         seeds = self.material.responses.count if settings.include_seeds else 0
         return work + self._on_seeds(seeds, settings.epochs, settings.maximum_tokens, responses=True)
+
+    @property
+    def _preferences(self) -> Workload:
+        """Both sides of every triple are learned from, after a reading of what each is likely; before the first step all are read."""
+        settings, documents = self.settings.tuning, self.material.documents
+        if not settings.preferences:
+            return Workload()
+        pairs = self._selected + (self.material.responses.count if settings.include_seeds else 0)
+        sides = 2 * min(settings.preference_triples, pairs * len(settings.preferences))
+        work = self._trained(
+            sides,
+            settings.preference_epochs,
+            documents.tokens,
+            documents.longest,
+            settings.maximum_tokens,
+            documents.tokens,
+        )
+        readings = sides * (1 + settings.preference_epochs)
+        return replace(work, rows=0, read_tokens=readings * work.trained_row)
 
     def eval_report(self) -> Workload:
         settings = self.settings.evaluation
@@ -223,8 +246,9 @@ class _Plan:
             written_tokens=models * prompts * min(settings.maximum_new_tokens, self.material.documents.tokens),
             longest=self.material.instructions.longest + settings.maximum_new_tokens,
         )
-        trained = self.tuned_model()
-        for _ in arms[1:]:
+        trained = self._tuned
+        # The tuned model is the first arm, unless it learned preferences, which no arm does.
+        for _ in arms if self.settings.tuning.preferences else arms[1:]:
             work += replace(trained, rows=0)
         return work
 

@@ -106,8 +106,8 @@ class ArmTraining:
 
         All have the same number of training rows, and so of steps. Rows that are too long for the model make room for
         repetitions of others. `tuned` is the tuned model, which serves where the selected arm would be trained on the
-        same rows. Raises StageError when no pair was selected, InputError for an arm that lacks what it is made of, both
-        before anything is trained.
+        same rows and no preferences came after. Raises StageError when no pair was selected, InputError for an arm that
+        lacks what it is made of, both before anything is trained.
         """
         size, mix_seeds = arm_size(material.pairs, material.selected), self.settings.include_seeds
         if size == 0:
@@ -118,7 +118,7 @@ class ArmTraining:
             )
         count = size + (len(material.seeds) if mix_seeds else 0)
         material.transfer.check(wanted, count, self.evaluation)
-        arms = [] if size < len(material.selected) else [tuned]
+        arms = [] if size < len(material.selected) or self.settings.preferences else [tuned]
         return arms + [
             self._train(arm, self._rows(arm, material, size), count)
             for arm in dict.fromkeys((SELECTED, *wanted))

@@ -27,7 +27,7 @@ from xinstr_core.progress import Progress, silent
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, SELECTED
 from xinstr_core.schemas.metrics import HELD_OUT_LIKELIHOOD, WRONG_LANGUAGE
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
-from xinstr_core.stages.tuned_model import seeds_in_language, tuning_examples
+from xinstr_core.stages.tuned_model import seeds_in_language, taught_pairs, tuning_examples
 from xinstr_core.training.adapter import train_adapter, training_identity
 from xinstr_core.workspace import Workspace
 
@@ -78,7 +78,7 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
     if not (len(learned) and len(held_out)):
         raise InputError(f"the selection of {tag} has {len(rows)} rows: too few to hold some of them out")
     seeds = seeds_in_language(seed_pairs.scan(SEEDS.name), settings.tuning)
-    examples = tuning_examples(learned, seeds, language.name)
+    examples = tuning_examples(taught_pairs(learned, seeds), language.name)
     asked = held_out.select("pair_id", "instruction").iter_rows()
     prompts = [EvaluationPrompt(pair_id, instruction, ENGLISH) for pair_id, instruction in asked]
     examination = Examination(language, settings.evaluation, prompts, held_out, gold=None)

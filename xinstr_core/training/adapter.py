@@ -95,7 +95,7 @@ def train_adapter(
     """
     identity = training_identity(engines.base, examples, settings, start_from)
     if earlier is not None and earlier.identity == identity and not folder.exists():
-        _copy(earlier.folder, folder)
+        copy_whole(earlier.folder, folder)
     if not folder.exists() and settings.processes > 1:
         engines.release()
         last: dict[str, float] = {}
@@ -148,7 +148,7 @@ def _train(
             if positions and positions < settings.maximum_tokens
             else "raise maximum_tokens or check the data"
         )
-        raise StageError(f"none of {len(examples)} training rows can be used ({_reasons(rejected)}): {advice}")
+        raise StageError(f"none of {len(examples)} training rows can be used ({told_reasons(rejected)}): {advice}")
     held_out: list[TrainingRow] = []
     if settings.early_stop_patience:
         rows, held_out = hold_out(rows, settings.early_stop_share)
@@ -184,7 +184,7 @@ def _train(
     if held_out:
         summary |= {"held_out": [row.key for row in held_out], "held_out_losses": state.held_out_losses}
     if team.leads:
-        _save(model, engines.base, settings, summary, folder)
+        save_trained(model, engines.base, settings, summary, folder)
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -222,7 +222,7 @@ def training_identity(
     )
 
 
-def _copy(source: Path, folder: Path) -> None:
+def copy_whole(source: Path, folder: Path) -> None:
     """A folder's copy, whole or not at all."""
     partial_folder = folder.with_name(folder.name + "-partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
@@ -257,7 +257,9 @@ def _with_adapter(model: Any, settings: TrainingSettings) -> Any:
         ) from error
 
 
-def _save(model: Any, base: ModelReference, settings: TrainingSettings, summary: dict[str, Any], folder: Path) -> None:
+def save_trained(
+    model: Any, base: ModelReference, settings: TrainingSettings, summary: dict[str, Any], folder: Path
+) -> None:
     """What was trained and the summary, the same bytes on every machine: no path, no set order. Whole or not at all."""
     partial_folder = folder.with_name(folder.name + "-partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
@@ -290,6 +292,7 @@ def _save_adapter(model: Any, base: ModelReference, folder: Path) -> None:
     write_text(path, json.dumps(configuration, indent=1, sort_keys=True))
 
 
-def _reasons(rejected: Sequence[RejectedRow]) -> str:
+def told_reasons(rejected: Sequence[RejectedRow]) -> str:
+    """How many rows were rejected for which reason, as a person reads it."""
     reasons = sorted({row.reason for row in rejected})
     return ", ".join(f"{sum(row.reason == reason for row in rejected)} {reason}" for reason in reasons)

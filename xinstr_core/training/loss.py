@@ -97,25 +97,35 @@ def _decoder(model: Any) -> Any:
     return whole.get_decoder()
 
 
-def summed_loss(model: Any, input_ids: Any, labels: Any, *, dtype: Any, position_ids: Any = None) -> float:
-    """The summed cross entropy of all labels, with no gradients; arguments as of backward()."""
+def log_probabilities(model: Any, input_ids: Any, labels: Any, *, dtype: Any) -> Any:
+    """The summed natural log-probability of each row's labels (rows), in float64; nothing is kept for gradients.
+
+    `input_ids` and `labels` are (rows, tokens), computed as by backward() and in no more memory.
+    """
     import torch
 
-    with torch.no_grad():
-        with torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
-            hidden = hidden_states(model, input_ids, position_ids)[:, :-1]
+    with torch.no_grad(), torch.autocast(input_ids.device.type, dtype, enabled=dtype != torch.float32):
+        hidden = hidden_states(model, input_ids)[:, :-1]
         labels = labels[:, 1:]
         labelled = labels != IGNORED
-        head = head_of(model)
-        fixed = replace(head, weight=head.weight.detach(), bias=None if head.bias is None else head.bias.detach())
-        return float(cross_entropy(hidden[labelled].to(dtype), labels[labelled], fixed, 0.0)[0])
+        hidden, wanted, head = hidden[labelled].to(dtype), labels[labelled], head_of(model)
+        used = replace(head, weight=head.weight.to(dtype))
+        found = torch.zeros(labels.shape, dtype=torch.float64, device=labels.device)
+        found[labelled] = torch.cat(
+            [
+                logits.gather(-1, wanted[part, None])[:, 0] - logits.logsumexp(-1)
+                for part in _chunks(len(wanted), len(head.weight), CHUNK_LOGITS)
+                for logits in [used.logits(hidden[part])]
+            ]
+        ).double()
+    return found.sum(1)
 
 
-def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: Any, position_ids: Any = None) -> Any:
-    """Add the gradients of `weight` x the summed cross entropy of all labels to the trained weights; return that sum.
+def backward(model: Any, input_ids: Any, labels: Any, *, weight: Any, dtype: Any, position_ids: Any = None) -> Any:
+    """Add the gradients of `weight` x the summed cross entropy of the labels to the trained weights; return that sum unweighted.
 
-    `input_ids` and `labels` are (rows, tokens), right-padded; a token's hidden state predicts the next one. `position_ids`
-    are those of packed rows. Layers and logits are computed in `dtype`, and the softmax in float32.
+    `input_ids` and `labels` are (rows, tokens), right-padded; a token's hidden state predicts the next one. `weight` is one
+    number for all rows, or a tensor (rows) of one each. `position_ids` are those of packed rows. Layers and logits are computed in `dtype`, and the softmax in float32.
     """
     import torch
 
@@ -132,6 +142,8 @@ def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: A
     labels = labels[:, 1:]
     labelled = labels != IGNORED
     hidden = hidden[labelled].to(dtype)
+    if isinstance(weight, torch.Tensor):
+        weight = weight[:, None].expand_as(labels)[labelled]
     with torch.no_grad():
         loss, gradient = cross_entropy(hidden, labels[labelled], head_of(model), weight)
     hidden.backward(gradient)
@@ -139,11 +151,11 @@ def backward(model: Any, input_ids: Any, labels: Any, *, weight: float, dtype: A
 
 
 def cross_entropy(
-    hidden: Any, labels: Any, head: Head, weight: float, chunk_logits: int = CHUNK_LOGITS
+    hidden: Any, labels: Any, head: Head, weight: Any, chunk_logits: int = CHUNK_LOGITS
 ) -> tuple[Any, Any]:
     """The summed cross entropy of `labels` (positions) given `hidden` (positions, width), and its gradient x `weight`.
 
-    The gradient is made where a chunk's logits are at hand, and kept instead of them: what Liger Kernel (arXiv
+    `weight` is one number, or a tensor (positions) of one each. The gradient is made where a chunk's logits are at hand, and kept instead of them: what Liger Kernel (arXiv
     2410.10989, section 3.2) does on a GPU. That of the head itself, where it is trained, is added to it.
     """
     import torch
@@ -152,8 +164,7 @@ def cross_entropy(
     gradient = torch.empty_like(hidden)
     layer = head.weight.detach().to(hidden.dtype)
     used = replace(head, weight=layer)  # one copy of a head that is trained in another precision, and not one a chunk
-    for part in torch.arange(len(labels), device=hidden.device).split(max(1, chunk_logits // len(layer))):
-        positions = slice(int(part[0]), int(part[-1]) + 1)
+    for positions in _chunks(len(labels), len(layer), chunk_logits):
         of_part = hidden[positions]
         logits = used.logits(of_part)
         wanted = labels[positions, None]
@@ -163,8 +174,8 @@ def cross_entropy(
         likely = logits.sub_(highest).exp_()
         total = likely.sum(-1, keepdim=True)
         loss += (total.log() + highest - chosen).sum()
-        share = weight * head.scale
-        error = likely.mul_(share / total).scatter_add_(-1, wanted, torch.full_like(chosen, -share))
+        share = (weight[positions, None] if isinstance(weight, torch.Tensor) else weight) * head.scale
+        error = likely.mul_(total.reciprocal() * share).scatter_add_(-1, wanted, torch.ones_like(chosen) * -share)
         if slope is not None:
             error.mul_(slope)
         error = error.to(hidden.dtype)
@@ -177,6 +188,12 @@ def cross_entropy(
         if head.bias is not None and head.bias.requires_grad:
             _gradient(head.bias).add_(error.sum(0))
     return loss, gradient
+
+
+def _chunks(labels: int, vocabulary: int, chunk_logits: int) -> list[slice]:
+    """Positions whose logits exist at once."""
+    step = max(1, chunk_logits // vocabulary)
+    return [slice(start, min(start + step, labels)) for start in range(0, labels, step)]
 
 
 def _gradient(parameter: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from xinstr_core.settings import TrainingSettings
 from xinstr_core.training.batches import collate, labels_of, micro_batches, pack, packed_tokens, packs, padded_tokens
 from xinstr_core.training.budget import Budget
 from xinstr_core.training.checkpoints import State, load_checkpoint, save_checkpoint
-from xinstr_core.training.loss import backward, summed_loss
+from xinstr_core.training.loss import backward, log_probabilities
+from xinstr_core.training.objective import Likelihood, Objective, Weighed
 from xinstr_core.training.pace import Pace, Work
 from xinstr_core.training.processes import ALONE, Team
 from xinstr_core.training.rows import TrainingRow
@@ -51,6 +53,7 @@ class Training:
         self.budget = budget
         self._checkpoints = checkpoints
         self._team = team
+        self.objective: Objective = Likelihood()
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.pace = Pace(Work.of(model))
         self._optimizer = torch.optim.AdamW(self._trained, weight_decay=settings.weight_decay, fused=True)
@@ -113,15 +116,9 @@ class Training:
             save_snapshot(self._checkpoints, self._model, state.step)
 
     def mean_loss(self, rows: Sequence[TrainingRow]) -> float:
-        """A label's, of rows that nothing is learned from here."""
-        self._model.eval()
-        checkpoint_activations(self._model, False)
-        summed = sum(
-            summed_loss(self._model, **self._tensors(batch), dtype=self._dtype)
-            for batch in self._split(rows, self.budget.at(1))
-        )
-        self._model.train()
-        return summed / labels_of(rows)
+        """A label's, of those rows that fit into memory; nothing is learned from them here."""
+        scores = self.score(rows)
+        return -sum(scores.values()) / labels_of([row for row in rows if row.key in scores])
 
     def _step(self, number: int, steps: int, rows: Sequence[TrainingRow]) -> list[float]:
         """Update the weights once. The loss, or none where every row was too large."""
@@ -151,20 +148,14 @@ class Training:
         import torch
 
         while True:
-            kept = [row for row in rows if self.budget.takes(number, row.key)]
+            kept = self.objective.usable([row for row in rows if self.budget.takes(number, row.key)])
             self._optimizer.zero_grad(set_to_none=True)
             torch.manual_seed(self._settings.seed + number)  # dropout: the same in a restarted step or training
-            share, loss = 1 / max(1, labels_of(kept)), 0.0
-            for batch in self._split(self._team.part(kept), self.budget.at(number)):
-                summed = self._pass(batch, self.budget.at(number), share)
-                if summed is None:
-                    self._lower(number, batch)
-                    break
-                loss += summed * share
-            else:
-                losses = self._together(loss)
-                if losses:
-                    return sum(losses) if kept else None
+            weighed = self.objective.weigh(kept, partial(self._scores, number)) if kept else Weighed(0.0)
+            loss = None if weighed is None else self._passes(number, self._team.part(kept), weighed)
+            losses = [] if loss is None else self._together(loss)
+            if losses:
+                return sum(losses) if kept else None
 
     def _together(self, loss: float) -> list[float]:
         """Sum the gradients of all processes, and give their losses: none where one left out a row, so all begin again."""
@@ -178,12 +169,32 @@ class Training:
         self._team.sum_gradients(self._trained)
         return list(losses)
 
-    def _pass(self, batch: Sequence[TrainingRow], tokens: int, share: float) -> float | None:
+    def _passes(self, number: int, rows: Sequence[TrainingRow], weighed: Weighed) -> float | None:
+        """Forward and backward of a step's rows: its loss, or None where memory ran out."""
+        loss = 0.0
+        for batch in self._split(rows, self.budget.at(number)):
+            summed = self._pass(batch, self.budget.at(number), weighed.rows)
+            if summed is None:
+                self._lower(number, batch)
+                return None
+            if isinstance(weighed.rows, float):
+                loss += summed * weighed.rows
+        return loss if weighed.loss is None else weighed.loss
+
+    def _pass(self, batch: Sequence[TrainingRow], tokens: int, weights: float | Mapping[str, float]) -> float | None:
         """Forward and backward of a few rows: their summed loss, or None where memory ran out."""
+        import torch
+
         checkpoint_activations(self._model, self._checkpointed(batch, tokens))
 
         def through(rows: Sequence[TrainingRow]) -> float:
-            return float(backward(self._model, **self._tensors(rows), weight=share, dtype=self._dtype))
+            weight = (
+                weights
+                if isinstance(weights, float)
+                else torch.tensor([weights[row.key] for row in rows], device=self._model.device)
+            )
+            tensors = self._tensors(rows, packed=self._settings.packing)
+            return float(backward(self._model, **tensors, weight=weight, dtype=self._dtype))
 
         summed = unless_out_of_memory(through, batch)
         if summed is not None:
@@ -206,10 +217,34 @@ class Training:
     def _tokens(self, rows: Sequence[TrainingRow]) -> int:
         return (packed_tokens if self._settings.packing else padded_tokens)(rows)
 
-    def _tensors(self, rows: Sequence[TrainingRow]) -> dict[str, Any]:
-        packed = self._settings.packing
+    def _tensors(self, rows: Sequence[TrainingRow], *, packed: bool) -> dict[str, Any]:
         made = pack(self._pad_token, rows) if packed else collate(self._pad_token, rows, self._positions)
         return {name: tensor.to(self._model.device) for name, tensor in made.items()}
+
+    def score(self, rows: Sequence[TrainingRow]) -> dict[str, float]:
+        """The summed natural log-probability of each row's labels, by key; without rows that do not fit into memory."""
+        found: dict[str, float] | None = None
+        while found is None:
+            found = self._scores(1, [row for row in rows if self.budget.takes(1, row.key)])
+        return found
+
+    def _scores(self, number: int, rows: Sequence[TrainingRow]) -> dict[str, float] | None:
+        """The same as the model is used, without dropout; None where memory ran out."""
+
+        def sums(rows: Sequence[TrainingRow]) -> list[float]:
+            tensors = self._tensors(rows, packed=False)
+            return log_probabilities(self._model, **tensors, dtype=self._dtype).tolist()  # type: ignore[no-any-return]
+
+        learns, found = self._model.training, dict[str, float]()
+        self._model.eval()
+        for batch in micro_batches(rows, self.budget.at(number)):
+            made = unless_out_of_memory(sums, batch)
+            if made is None:
+                self._lower(number, batch)
+                return None
+            found |= dict(zip((row.key for row in batch), made, strict=True))
+        self._model.train(learns)
+        return found
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:
         """By setting or by need: a row that is longer than what goes through at once."""

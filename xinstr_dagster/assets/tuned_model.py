@@ -16,7 +16,10 @@ from xinstr_dagster.resources import XinstrResource
 def tuned_model(
     context: dg.AssetExecutionContext,
     xinstr: XinstrResource,
+    evaluator: Partition,
     diversified_set: Partition,
     seed_pairs: Partition,
 ) -> Iterator[dg.Output[Partition] | dg.AssetCheckResult]:
-    yield from materialize(context, xinstr, tune, diversified_set=diversified_set, seed_pairs=seed_pairs)
+    yield from materialize(
+        context, xinstr, tune, evaluator=evaluator, diversified_set=diversified_set, seed_pairs=seed_pairs
+    )

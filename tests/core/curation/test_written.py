@@ -85,7 +85,7 @@ def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
     learned: list[set[str]] = []
     answered: list[set[str]] = []
     train = module.train_adapter
-    answers = module._answers
+    answers = module.answers
 
     def remembered(engines: Engines, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
         learned.append({example.key for example in examples})
@@ -96,7 +96,7 @@ def test_a_weaker_response_is_by_a_model_that_has_not_seen_its_pair(
         return answers(load, model, pairs, *rest)
 
     monkeypatch.setattr(module, "train_adapter", remembered)
-    monkeypatch.setattr(module, "_answers", remembered_answers)
+    monkeypatch.setattr(module, "answers", remembered_answers)
     written = write(tiny_engines, tmp_path, "weaker_response")
     everybody = {pair.key for pair in PAIRS}
     assert [len(keys) for keys in learned] == [2, 3]

@@ -42,13 +42,13 @@ def shapes(weights: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The models that trainings end with, before anything is written."""
     seen: list[Any] = []
-    save = training._save
+    save = training.save_trained
 
     def keep(model: Any, *arguments: Any) -> None:
         seen.append(model)
         save(model, *arguments)
 
-    monkeypatch.setattr(training, "_save", keep)
+    monkeypatch.setattr(training, "save_trained", keep)
     return seen
 
 
