@@ -531,9 +531,8 @@ class EvaluationSettings(Section):
         default=(),
         description="further models tuned for comparison, each on as many rows and steps as the smallest; each costs a training",
     )
-    english_pairs: str | None = Field(
-        default=None,
-        min_length=1,
+    english_pairs: str = Field(
+        default="",
         description="file of English pairs, relative to languages.toml, that the arms english_only and pinch are tuned on; none named: the language's seeds with English responses, for the embedded world's seeds that world's English pairs",
     )
     english_learning_rate_share: float = Field(
