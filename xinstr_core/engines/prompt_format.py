@@ -61,18 +61,25 @@ class ChatFormat(PlainFormat):
 
     def __init__(self, tokenizer: Any, stops: Sequence[int] = (), system: str = "", what: str = "this model") -> None:
         self._tokenizer = tokenizer
-        self._system = system
+        self._system = ""
         try:
             self._read_template()
         except ValueError as error:
             raise InputError(f'{what}: {error}: mend it, or set prompt_format = "plain"') from error
-        if system and not self._shows_system():
-            raise InputError(f'{what}: its chat template leaves the system turn out: set system_text = ""')
+        if system:
+            self._check_system(system, what)
+            self._system = system
+            self._read_template()
         ids = self._frame_ids(self._closing)
-        control = set(tokenizer.all_special_ids)
+        control = control_ids(tokenizer)
         places = [place for place, token in enumerate(ids) if token in control]
         self._end = ids[: places[0] + 1] if places else [tokenizer.eos_token_id]
         super().__init__(tokenizer, [*stops, self._end[-1]])
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether a prompt ends with more than the template asks with, such as an empty thought."""
+        return self._leads != self._asks
 
     def encoded(self, prompt: str, completion: str = "") -> Encoded:
         """Raises ValueError for a text that the template shows otherwise than as it is, blank ends aside."""
@@ -82,7 +89,7 @@ class ChatFormat(PlainFormat):
         if completion:
             opening = self._before + turn + self._opens
             completion = self._blank + _shown(self._render(prompt.turn, completion), opening, completion, self._closing)
-        return Encoded(self._prompt_ids(turn), encode(self._tokenizer, completion), self._end)
+        return Encoded(self._prompt_ids(turn), self._reply_ids(turn, completion), self._end)
 
     def text(self, ids: Sequence[int]) -> str:
         return super().text(ids).removeprefix(self._blank)
@@ -101,9 +108,16 @@ class ChatFormat(PlainFormat):
         self._blank = further if follows else ""
         self._leads = self._asks if follows else self._opens
 
-    def _shows_system(self) -> bool:
-        found = self._rendered([{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _USER}])
-        return _SYSTEM in found
+    def _check_system(self, system: str, what: str) -> None:
+        """InputError where the template has no place for a system turn, or the text would steer the model."""
+        try:
+            found = self._rendered([{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _USER}])
+        except ValueError as error:
+            raise InputError(f'{what}: {error} with a system turn: set system_text = ""') from error
+        if _SYSTEM not in found:
+            raise InputError(f'{what}: its chat template leaves the system turn out: set system_text = ""')
+        if self._frame_ids(system) != encode(self._tokenizer, system):
+            raise InputError(f"{what}: system_text writes a control token of its tokenizer: take it out")
 
     def _prompt_ids(self, turn: str) -> list[int]:
         """Ids of the whole, as the tokenizer reads it; in parts where the turn writes control tokens, which are text there."""
@@ -111,6 +125,14 @@ class ChatFormat(PlainFormat):
         if self._frame_ids(turn) == parts:
             return self._frame_ids(self._before + turn + self._leads)
         return [*self._frame_ids(self._before), *parts, *self._frame_ids(self._leads)]
+
+    def _reply_ids(self, turn: str, reply: str) -> list[int]:
+        """Ids of a reply behind its prompt, as the tokenizer reads both; by itself where one of them writes control tokens."""
+        parts = encode(self._tokenizer, reply)
+        if not parts or self._frame_ids(reply) != parts:
+            return parts
+        asked, whole = self._prompt_ids(turn), self._frame_ids(self._before + turn + self._leads + reply)
+        return whole[len(asked) :] if whole[: len(asked)] == asked else parts
 
     def _frame_ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=False, verbose=False)[
@@ -143,7 +165,16 @@ def has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file():
         return True
     path = folder / "tokenizer_config.json"
-    return path.is_file() and bool(json.loads(path.read_text("utf-8")).get("chat_template"))
+    try:
+        return path.is_file() and bool(json.loads(path.read_text("utf-8")).get("chat_template"))
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): fetch the model again") from error
+
+
+def control_ids(tokenizer: Any) -> set[int]:
+    """Every token that steers a model: those with a name (end, padding) and all others that are marked as special."""
+    added = tokenizer.added_tokens_decoder
+    return {*tokenizer.all_special_ids, *(number for number, token in added.items() if token.special)}
 
 
 def _parted(rendered: str, text: str) -> tuple[str, str]:

@@ -119,7 +119,8 @@ def _training_memory(work: Workload, shape: ModelShape, settings: TrainingSettin
         alone * checkpointed_bytes_a_token(shape.config, itemsize),
     )
     logits = logits_bytes(round(max(1, rows) * work.labels * shape.config.vocab_size))
-    return int(weights + copies + (0 if full else 4 * trained) + optimizer_bytes(trained) + logits + activations)
+    of_one = int(weights + copies + (0 if full else 4 * trained) + optimizer_bytes(trained) + logits + activations)
+    return of_one * (settings.processes if device() == "cpu" else 1)
 
 
 def _seconds(asset: str, work: Workload, shape: ModelShape, settings: Settings, rate: float) -> float:

@@ -166,9 +166,9 @@ class _Plan:
             )
         work += self._readings(rated, self.material.responses.tokens)
         if "base_response" in settings.constructions:
-            work += self._written(seeds)
+            work += self._written(seeds * settings.written_share)
         if "weaker_response" in settings.constructions:
-            work += self._written(seeds)
+            work += self._written(seeds * settings.written_share)
             work += self._on_seeds(seeds, settings.epochs, settings.maximum_tokens, responses=True)
         return replace(work, rows=seeds * a_seed)
 
@@ -231,7 +231,10 @@ class _Plan:
             documents.tokens,
         )
         readings = sides * (1 + settings.preference_epochs)
-        return replace(work, rows=0, read_tokens=readings * work.trained_row)
+        work = replace(work, rows=0, read_tokens=readings * work.trained_row)
+        if "untuned" in settings.preferences:
+            work += self._written(round(sides / 2 / len(settings.preferences)))
+        return work
 
     def eval_report(self) -> Workload:
         settings = self.settings.evaluation
@@ -283,8 +286,8 @@ class _Plan:
         read += tokens + 2 * instruction if NEEDS_INSTRUCTIONS & asked else 0.0
         return Workload(read_tokens=pairs * (read + TEMPLATE_TOKENS))
 
-    def _written(self, seeds: int) -> Workload:
-        asked = round(seeds * self.settings.evaluator.written_share)
+    def _written(self, responses: float) -> Workload:
+        asked = round(responses)
         return Workload(
             read_tokens=asked * (self.material.instructions.tokens + TEMPLATE_TOKENS),
             written_tokens=asked * WRITTEN.maximum_new_tokens,

@@ -50,9 +50,9 @@ class Prompt:
     turn: str = ""
 
     def render(self, **values: str) -> Rendered:
-        """The prompt with its values set in. Section marks in a value are defused where there are sections."""
+        """The prompt with its values set in. Section marks in a value are defused, in a turn as well: row keys know the text."""
         defused = {name: _defused(value) for name, value in values.items()}
-        return Rendered(_set_in(self.text, defused), _set_in(self.turn, values))
+        return Rendered(_set_in(self.text, defused), _set_in(self.turn, defused))
 
 
 def _set_in(template: str, values: Mapping[str, str]) -> str:

@@ -59,7 +59,7 @@ class TunedModel:
             if found.fingerprint == self.figures.base_model_fingerprint:
                 return found
         raise InputError(
-            f"base model {self.figures.base_model!r} has changed since {self.language.tag} was tuned on it: "
+            f"base model {self.figures.base_model!r}, or how it is asked, has changed since {self.language.tag} was tuned on it: "
             f"xinstr build {self.language.tag} tunes what it is now"
         )
 

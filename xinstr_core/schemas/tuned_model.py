@@ -84,7 +84,11 @@ class TunedFrom(Declared):
 class MarginFigures(Declared):
     """What held-out triples say of a preference training."""
 
-    held_out_triples: int = figure("held-out triples", "those of pairs that it has not learned from", unit=ROWS)
+    held_out_triples: int = figure(
+        "held-out triples",
+        "those of pairs that are in no triple that it learned from; tuning before has learned their responses",
+        unit=ROWS,
+    )
     chosen_likelier_before: float | None = figure(
         "chosen side likelier before",
         "held-out triples whose chosen side had the higher log-probability a token before; null without any",

@@ -62,7 +62,10 @@ def _transfer_files(workspace: Workspace, language: Language) -> dict[str, Path 
     wanted = workspace.settings(language).evaluation.arms
     english = {"English pairs": workspace.english_pairs_file(language)} if {*TRANSFER_ARMS} & {*wanted} else {}
     others = workspace.pinch_seeds_files(language) if PINCH in wanted else []
-    return english | {f"seeds of {other.tag}, {other.name}": path for other, path in others}
+    return english | {
+        f"seeds {place} of {other.tag}, {other.name}, {other.identification_label}": path
+        for place, (other, path) in enumerate(others)
+    }
 
 
 @stage(

@@ -47,13 +47,15 @@ def replacement(workspace: Workspace, tag: str, stages: Collection[str]) -> Repl
         return None
     chosen, model = workspace.chosen(language), workspace.model(language)
     stored = found[0].built
-    before = _shown(stored.get("preset"), stored.get("base_model"), stored.get("precision"))
-    now = _shown(chosen.preset, chosen.settings.base_model, model.precision)
+    before = _shown(
+        stored.get("preset"), stored.get("base_model"), stored.get("precision"), stored.get("prompt_format")
+    )
+    now = _shown(chosen.preset, chosen.settings.base_model, model.precision, model.prompt_format)
     return Replacement(
         tag,
         tuple(partition.asset for partition in found),
         stored=before,
-        now=now if now != before else "other files of that model",
+        now=now if now != before else "other files or another system text of that model",
     )
 
 
@@ -68,7 +70,9 @@ def _has_another_preset(workspace: Workspace, language: Language, stage: Stage, 
     return fingerprint(partition.made_of.get("settings", {})) != fingerprint(now)
 
 
-def _shown(preset: str | None, base_model: str | None, precision: str | None) -> str:
+def _shown(preset: str | None, base_model: str | None, precision: str | None, prompt_format: str | None) -> str:
     said = [f"preset {preset}"] if preset else []
     said.append(f"base model {base_model}" if base_model else "another base model")
-    return ", ".join(said) + (f" ({precision.partition(' ')[0]})" if precision else "")
+    held = [precision.partition(" ")[0]] if precision else []
+    asked = ["asked in chat turns"] if prompt_format == "chat" else []
+    return ", ".join(said) + (f" ({', '.join(held + asked)})" if held or asked else "")

@@ -187,9 +187,9 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
 
 
 def settings_of(workspace: Workspace, stage: Stage, language: Language) -> dict[str, Any]:
-    """What the settings that matter to a stage are for a language."""
+    """What the settings that matter to a stage are for a language. By how many processes it trains changes rounding alone."""
     settings = workspace.settings(language)
-    return {section: getattr(settings, section).model_dump() for section in stage.settings}
+    return {section: getattr(settings, section).model_dump(exclude={"processes"}) for section in stage.settings}
 
 
 def is_current(workspace: Workspace, stage: Stage, tag: str) -> bool:

@@ -79,7 +79,7 @@ def tune(run: StageRun) -> StageOutput:
         folders[BEFORE_PREFERENCES.name], identities[BEFORE_PREFERENCES.name] = trained.folder, trained.identity
     return StageOutput(
         tables={
-            TRAINING_ROWS.name: _provenance(rows, seeds, trained),
+            TRAINING_ROWS.name: _provenance(rows, seeds, trained, triples),
             PREFERENCES.name: _as_table(triples, run.language.tag),
             UNTUNED.name: untuned,
         },
@@ -125,11 +125,14 @@ def _prompt(pair: TaughtPair, language: str) -> str:
     return prompt(template_of(pair.source_tag)).render(instruction=pair.instruction, language=language)
 
 
-def _provenance(rows: pl.DataFrame, seeds: pl.DataFrame, trained: TrainedAdapter) -> pl.DataFrame:
+def _provenance(
+    rows: pl.DataFrame, seeds: pl.DataFrame, trained: TrainedAdapter, triples: Sequence[Triple]
+) -> pl.DataFrame:
     """Where every row that was trained on comes from: `origin` is "web", or how its seed pair came about."""
     web = rows.select("pair_id", "source_tag", origin=pl.lit(WEB))
     given = seeds.select("pair_id", "origin", source_tag=pl.lit(SEED)).select(web.columns)
-    left_out = [*(key for key, *_ in trained.rejected), *trained.held_out]
+    preferred = {one.pair.key for one in triples if not one.held_out}
+    left_out = [*(key for key, *_ in trained.rejected), *(key for key in trained.held_out if key not in preferred)]
     return pl.concat([web, given]).filter(~pl.col("pair_id").is_in(left_out)).sort("source_tag", "pair_id")
 
 

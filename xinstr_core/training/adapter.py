@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.engines.device import device
 from xinstr_core.engines.encoding import maximum_positions
+from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.models import (
     ModelReference,
     adapter_hash,
@@ -98,6 +100,8 @@ def train_adapter(
         copy_whole(earlier.folder, folder)
     if not folder.exists() and settings.processes > 1:
         engines.release()
+        copies = settings.processes if device() == "cpu" else 1
+        check_fits(engines.base, "float32" if settings.method == "full" else engines.base.precision, copies)
         last: dict[str, float] = {}
 
         def tell(done: int, total: int, **figures: float) -> None:
@@ -177,7 +181,7 @@ def _train(
     rejected += [RejectedRow(key, "out_of_memory", tokens) for key, (_, tokens) in training.budget.too_large.items()]
     summary: dict[str, Any] = {
         "losses": state.losses,
-        "rows": len(rows) - len(training.budget.too_large),
+        "rows": sum(row.key not in training.budget.too_large for row in rows),
         "tokens_seen": sum(len(row.input_ids) for row in kept),
         "rejected": [[row.key, row.reason, row.tokens] for row in rejected],
     }

@@ -118,6 +118,8 @@ class Training:
     def mean_loss(self, rows: Sequence[TrainingRow]) -> float:
         """A label's, of those rows that fit into memory; nothing is learned from them here."""
         scores = self.score(rows)
+        if not scores:
+            raise StageError("no held-out row fits into memory: lower maximum_tokens, or set early_stop_patience = 0")
         return -sum(scores.values()) / labels_of([row for row in rows if row.key in scores])
 
     def _step(self, number: int, steps: int, rows: Sequence[TrainingRow]) -> list[float]:
@@ -237,13 +239,15 @@ class Training:
 
         learns, found = self._model.training, dict[str, float]()
         self._model.eval()
-        for batch in micro_batches(rows, self.budget.at(number)):
-            made = unless_out_of_memory(sums, batch)
-            if made is None:
-                self._lower(number, batch)
-                return None
-            found |= dict(zip((row.key for row in batch), made, strict=True))
-        self._model.train(learns)
+        try:
+            for batch in micro_batches(rows, self.budget.at(number)):
+                made = unless_out_of_memory(sums, batch)
+                if made is None:
+                    self._lower(number, batch)
+                    return None
+                found |= dict(zip((row.key for row in batch), made, strict=True))
+        finally:
+            self._model.train(learns)
         return found
 
     def _checkpointed(self, batch: Sequence[TrainingRow], tokens: int) -> bool:

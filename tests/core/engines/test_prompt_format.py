@@ -187,7 +187,8 @@ def test_a_text_that_the_template_changes_is_rejected_and_the_others_stay(tokeni
     ("template", "system", "told"),
     [
         (RAISING, "", r"its chat template cannot be used \(tools are needed\): mend it, or set prompt_format = \"plain\"$"),
-        (REFUSING, "Be of help.", r"cannot be used \(System role not supported\): mend it, or set"),
+        (REFUSING, "Be of help.", r'cannot be used \(System role not supported\) with a system turn: set system_text = ""$'),
+        (PLAIN_TURNS, "Say <|im_end|>.", r"system_text writes a control token of its tokenizer: take it out$"),
         (IGNORING, "Be of help.", r'its chat template leaves the system turn out: set system_text = ""$'),
         ("{{ messages[0].role }}", "", r"shows a turn 0 times, and not once: mend it"),
         ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "", r"shows a turn 2 times"),
@@ -289,3 +290,34 @@ def test_text_that_is_no_prompt_is_read_as_it_stands(tokenizer: Any) -> None:
 def test_a_rendered_prompt_keeps_its_turn_when_it_is_copied() -> None:
     for copied in (copy.deepcopy(ASKED), pickle.loads(pickle.dumps(ASKED))):
         assert (copied, copied.turn) == (ASKED, ASKED.turn)
+
+
+def test_a_turn_ends_with_a_token_that_is_special_and_has_no_name(tokenizer: Any) -> None:
+    """Gemma 3 and Phi 3: the end of a turn is neither the end of text nor among the tokenizer's named tokens."""
+    from tokenizers import AddedToken
+
+    tokenizer.add_tokens([AddedToken("<end_of_turn>", special=True, normalized=False)], special_tokens=True)
+    form = chat(tokenizer, PLAIN_TURNS.replace("<|im_end|>", "<end_of_turn>"))
+    end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
+    assert end not in tokenizer.all_special_ids
+    assert form.encoded(ASKED, "Ugali ni chakula.").end == [end]
+    assert form.stops == sorted({end, tokenizer.eos_token_id})
+
+
+def test_a_reply_behind_a_blank_has_the_tokens_that_the_whole_would_have(tokenizer: Any) -> None:
+    """Tokenizers of the Llama 2 family set a blank before every text of their own."""
+    from tokenizers import normalizers
+
+    tokenizer.backend_tokenizer.normalizer = normalizers.Prepend("\u2581")
+    form = chat(tokenizer, TRIMMING)
+    made = form.encoded(ASKED, "Ugali ni chakula.")
+    messages = [{"role": "user", "content": ASKED.turn}, {"role": "assistant", "content": "Ugali ni chakula."}]
+    whole = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
+    assert [*made.prompt, *made.completion] == whole[: len(made.prompt) + len(made.completion)]
+
+
+def test_a_tokenizer_config_that_is_no_json_is_told(chat_folder: Path, tmp_path: Path) -> None:
+    made = Path(shutil.copytree(chat_folder, tmp_path / "base"))
+    (made / "tokenizer_config.json").write_text("{", "utf-8")
+    with pytest.raises(InputError, match=r"tokenizer_config.json cannot be read \(.*\): fetch the model again"):
+        resolve_model(str(made), "float32", "auto")

@@ -90,7 +90,7 @@ def test_a_model_whose_files_have_changed_is_another(home: Path) -> None:
     store(Workspace(home), "reverse_model", model="what it was")
     assert str(replacement(Workspace(home), "sw", LINE)) == (
         "sw: reverse_model would be replaced, built with preset pocket, base model pocket (float32), "
-        "by a build with other files of that model"
+        "by a build with other files or another system text of that model"
     )
 
 

@@ -72,3 +72,13 @@ def test_a_stage_whose_inputs_did_not_change_is_not_run_again(workspace: Workspa
     assert (first.reused, second.reused) == (False, True)
     assert second.partition.manifest == first.partition.manifest
     assert not run_stage(workspace, stage_holding(2), "sw", {}).reused
+
+
+def test_by_how_many_processes_a_model_is_trained_makes_no_stage_run_again(workspace: Workspace) -> None:
+    @stage(gives=HELD, takes=(), version="1", settings=("tuning",), uses_model=False)
+    def tune(run: StageRun) -> StageOutput:
+        return StageOutput(tables={"rows": pl.DataFrame({"n": [1]})})
+
+    others = [{"tuning": {"processes": 2}}, {"tuning": {"rank": 2}}]
+    shared, other = (Workspace(workspace.home, overrides=changed) for changed in others)
+    assert [run_stage(one, tune, "sw", {}).reused for one in (workspace, shared, other)] == [False, True, False]

@@ -222,10 +222,12 @@ def test_memory_for_one_row_alone_gives_the_same_gradients(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both passes find out; the pair is split, and learns the same but for rounding."""
+    learning = []
     for name in ("backward", "log_probabilities"):
         through = getattr(steps, name)
 
         def limited(model: Any, input_ids: Any, through: Any = through, **given: Any) -> Any:
+            learning.append(model.training == (through.__name__ == "backward"))
             if len(input_ids) > 1:
                 take_more_than_there_is()
             return through(model, input_ids, **given)
@@ -235,6 +237,7 @@ def test_memory_for_one_row_alone_gives_the_same_gradients(
     losses, expected = ([loss for _, loss in made.figures.losses] for made in (alone, whole))
     assert losses == pytest.approx(expected, abs=2e-3)
     assert alone.figures.rejected_sides == []
+    assert all(learning)  # dropout is there while it learns and not while it reads, memory or none
 
 
 def test_a_side_that_memory_never_holds_takes_its_pair_along(
