@@ -32,7 +32,20 @@ from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.progress_bar import progress_bar
 
 PROJECT = Path(__file__).parents[2]
-ORDER = ["demo", "build", "estimate", "status", "lineage", "ui", "chat", "model", "explain", "languages", "audit"]
+ORDER = [
+    "demo",
+    "build",
+    "estimate",
+    "sweep",
+    "status",
+    "lineage",
+    "ui",
+    "chat",
+    "model",
+    "explain",
+    "languages",
+    "audit",
+]
 
 
 def _commands(app: typer.Typer, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], CommandInfo]:

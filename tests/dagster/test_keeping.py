@@ -98,6 +98,7 @@ def test_the_schedule_builds_with_what_is_kept_and_the_page_says_so(
         "preset": ("faithful", "languages.toml [sw]"),
         "base_model": ("models/asking", "languages.toml [sw]"),
         "precision": ("float32", "languages.toml [sw]"),
+        "prompt_format": ("plain", "preset"),
         "corpus": ("pocket", "default"),
         "seeds": ("pocket", "default"),
         "reverse_model.epochs": ("0.300", "languages.toml [sw]"),

@@ -25,7 +25,7 @@ BAD_ARGUMENTS = {
     "a good key and a bad one": (["sw", "xx"], ["unknown language 'xx'"]),
     "an unknown setting": (
         ["sw", "--set", "tuning.epoch=2"],
-        ["unknown setting 'tuning.epoch'; known here: method, epochs, learning_rate, rank,", "include_seeds"],
+        ["unknown setting 'tuning.epoch'; known here: method, epochs, learning_rate, schedule,", "include_seeds"],
     ),
     "an unknown section": (
         ["sw", "--set", "tunning.epochs=2"],

@@ -21,8 +21,15 @@ PATIENCE = 120.0  # seconds until something must have happened
 
 def _builders(command: subprocess.Popen[bytes], count: int) -> list[psutil.Process]:
     """The processes of the languages in the order of their start, once there are `count` of them."""
-    children = [c for c in psutil.Process(command.pid).children() if any("spawn_main" in part for part in c.cmdline())]
+    children = [child for child in psutil.Process(command.pid).children() if _is_builder(child)]
     return sorted(children, key=psutil.Process.create_time) if len(children) == count else []
+
+
+def _is_builder(child: psutil.Process) -> bool:
+    try:
+        return any("spawn_main" in part for part in child.cmdline())
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return False
 
 
 def _versions(home: Path) -> dict[str, str]:

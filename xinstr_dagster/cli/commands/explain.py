@@ -79,6 +79,6 @@ def _written(value: Any) -> str:
     """A value as a person reads it: without quotes, a list by its commas."""
     if isinstance(value, bool):
         return str(value).lower()
-    if value is None or value == ():
+    if value is None or value in ((), ""):
         return "none"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
