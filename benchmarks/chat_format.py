@@ -8,6 +8,7 @@ A finished training is kept in data/benchmarks/chat_format, so the command can b
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,6 +81,9 @@ def measure(
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=[*TASKS], help=f"of {', '.join(TASKS)}")
+    tasks = parser.parse_args().tasks
     FOLDER.mkdir(parents=True, exist_ok=True)
     rows = sorted(records(DATA / "seed_en.jsonl"), key=lambda row: content_key("chat format", row["id"]))
     short = [row for row in rows if len(row["response"]) <= LONGEST]
@@ -88,7 +92,7 @@ def main() -> None:
         EvaluationSettings(),
         ["# Chat turns against plain prompts", "", *(__doc__ or "").splitlines()[2:], ""],
     )
-    for task in TASKS:
+    for task in tasks:
         found = {form: measure(task, form, learned, held_out) for form in FORMATS}
         told = []
         for form, measured in found.items():
