@@ -35,7 +35,7 @@ test: $(VENV)/.installed-dev ## the default suite
 	$(TEST_ENVIRONMENT) $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser and not real"
 
 test-slow: $(VENV)/.installed-dev ## kills, byte-for-byte repeats, real data where it is present
-	$(TEST_ENVIRONMENT) $(BIN)/pytest -m "slow and not real"
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -n 2 --dist loadfile -m "slow and not real"
 
 test-browser: $(VENV)/.installed-dev ## the UI in headless Chromium; needs chromium and chromium-driver
 	$(BIN)/pytest -m browser

@@ -138,6 +138,7 @@ def test_a_row_that_is_too_large_for_one_process_is_left_out_by_all(
     settings = SMOOTH.model_copy(update={"epochs": 1, "maximum_tokens": 512, "batch_rows": batch_rows})
     given = (tiny_engines.base, [large, *examples], settings)
     monkeypatch.setattr(steps, "backward", steps.backward)  # what follows changes it in this process, too
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])  # where the other process finds this module
     with_little_memory(*given, tmp_path / "one", Team(), silent)
     train_together(partial(with_little_memory, *given, tmp_path / "two"), 2, silent)
     one, two = (json.loads((tmp_path / name / SUMMARY).read_text("utf-8")) for name in ("one", "two"))
