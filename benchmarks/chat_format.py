@@ -42,15 +42,15 @@ FORMATS: tuple[FormatName, ...] = ("plain", "chat")
 Row = dict[str, str]
 
 
-def answered(row: Row) -> tuple[Rendered, str]:
+def answer_of(row: Row) -> tuple[Rendered, str]:
     return prompt("response_seed").render(instruction=row["instruction"], language="English"), row["response"]
 
 
-def reversed_(row: Row) -> tuple[Rendered, str]:
+def instruction_of(row: Row) -> tuple[Rendered, str]:
     return prompt("reverse").render(text=row["response"]), row["instruction"]
 
 
-TASKS: dict[str, Callable[[Row], tuple[Rendered, str]]] = {"answers": answered, "instructions": reversed_}
+TASKS: dict[str, Callable[[Row], tuple[Rendered, str]]] = {"answers": answer_of, "instructions": instruction_of}
 
 
 def measure(

@@ -26,7 +26,7 @@ _SHOWN: tuple[Callable[[str], str], ...] = (str, str.strip, str.rstrip, str.lstr
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids of a prompt, of the completion after it, and of what ends the completion, which are never none."""
+    """Ids of a prompt, of the completion after it, and of what ends the completion, one at least."""
 
     prompt: list[int]
     completion: list[int]
@@ -64,22 +64,17 @@ class ChatFormat(PlainFormat):
         self._system = ""
         try:
             self._read_template()
+            if system:
+                self._check_system(system, what)
+                self._system = system
+                self._read_template()
         except ValueError as error:
             raise InputError(f'{what}: {error}: mend it, or set prompt_format = "plain"') from error
-        if system:
-            self._check_system(system, what)
-            self._system = system
-            self._read_template()
         ids = self._frame_ids(self._closing)
         control = control_ids(tokenizer)
         places = [place for place, token in enumerate(ids) if token in control]
         self._end = ids[: places[0] + 1] if places else [tokenizer.eos_token_id]
         super().__init__(tokenizer, [*stops, self._end[-1]])
-
-    @property
-    def leads_on(self) -> bool:
-        """Whether a prompt ends with more than the template asks with, such as an empty thought."""
-        return self._leads != self._asks
 
     def encoded(self, prompt: str, completion: str = "") -> Encoded:
         """Raises ValueError for a text that the template shows otherwise than as it is, blank ends aside."""

@@ -33,7 +33,8 @@ from xinstr_core.training.budget import kept_budget
 from xinstr_core.training.loss import check_head, check_packing
 from xinstr_core.training.processes import ALONE, Team, train_together
 from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
-from xinstr_core.training.steps import Training, best_step
+from xinstr_core.training.schedule import best_step
+from xinstr_core.training.steps import Training
 
 SUMMARY = "training.json"
 _VERSION = "3"  # of this module: raised by hand when the same rows train another model
@@ -77,6 +78,16 @@ class TrainedAdapter:
         )
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be trained: the arguments of train_adapter(), as every process of a training gets them."""
+
+    examples: Sequence[Example]
+    settings: TrainingSettings
+    folder: Path
+    start_from: Path | None
+
+
 def train_adapter(
     engines: Engines,
     examples: Sequence[Example],
@@ -98,51 +109,41 @@ def train_adapter(
     identity = training_identity(engines.base, examples, settings, start_from)
     if earlier is not None and earlier.identity == identity and not folder.exists():
         copy_whole(earlier.folder, folder)
+    lesson = Lesson(examples, settings, folder, start_from)
     if not folder.exists() and settings.processes > 1:
-        engines.release()
-        copies = settings.processes if device() == "cpu" else 1
-        check_fits(engines.base, "float32" if settings.method == "full" else engines.base.precision, copies)
-        last: dict[str, float] = {}
-
-        def tell(done: int, total: int, **figures: float) -> None:
-            last.update(figures)
-            progress(done, total, **figures)
-
-        work = partial(_train_in_team, engines.base, list(examples), settings, folder, start_from)
-        train_together(work, settings.processes, tell)
-        if speed := {name: last[name] for name in TrainingSpeed.model_fields if name in last}:
-            engines.trainings[folder.name] = TrainingSpeed(**speed)
+        _train_by_several(engines, lesson, progress)
     elif not folder.exists():
-        _train(engines, examples, settings, folder, start_from, ALONE, progress)
+        _train(engines, lesson, ALONE, progress)
     return TrainedAdapter(folder, **json.loads((folder / SUMMARY).read_text("utf-8")), identity=identity)
 
 
-def _train_in_team(
-    base: ModelReference,
-    examples: Sequence[Example],
-    settings: TrainingSettings,
-    folder: Path,
-    start_from: Path | None,
-    team: Team,
-    progress: Progress,
-) -> None:
+def _train_by_several(engines: Engines, lesson: Lesson, progress: Progress) -> None:
+    """Let as many processes train and write as the settings say, and keep what they told last of their speed."""
+    engines.release()
+    settings, last = lesson.settings, dict[str, float]()
+    copies = settings.processes if device() == "cpu" else 1
+    check_fits(engines.base, "float32" if settings.method == "full" else engines.base.precision, copies)
+
+    def tell(done: int, total: int, **figures: float) -> None:
+        last.update(figures)
+        progress(done, total, **figures)
+
+    train_together(partial(_train_in_team, engines.base, lesson), settings.processes, tell)
+    if speed := {name: last[name] for name in TrainingSpeed.model_fields if name in last}:
+        engines.trainings[lesson.folder.name] = TrainingSpeed(**speed)
+
+
+def _train_in_team(base: ModelReference, lesson: Lesson, team: Team, progress: Progress) -> None:
     """What one of the processes of a training does, with engines of its own."""
     with Engines(Settings(), base) as engines:
-        _train(engines, examples, settings, folder, start_from, team, progress)
+        _train(engines, lesson, team, progress)
 
 
-def _train(
-    engines: Engines,
-    examples: Sequence[Example],
-    settings: TrainingSettings,
-    folder: Path,
-    start_from: Path | None,
-    team: Team,
-    progress: Progress,
-) -> None:
-    """Train and write `folder`, or of a team that does so its own part."""
+def _train(engines: Engines, lesson: Lesson, team: Team, progress: Progress) -> None:
+    """Train and write the lesson's folder, or of a team that does so its own part."""
     import torch
 
+    examples, settings, folder = lesson.examples, lesson.settings, lesson.folder
     tokenizer = engines.tokenizer
     positions = maximum_positions(read_config(engines.base))
     rows, rejected = trainable_rows(engines, examples, settings)
@@ -157,7 +158,7 @@ def _train(
     if settings.early_stop_patience:
         rows, held_out = hold_out(rows, settings.early_stop_share)
     torch.manual_seed(settings.seed)
-    model = trainable_model(engines, settings, start_from)
+    model = trainable_model(engines, settings, lesson.start_from)
     check_head(model, rows[0].input_ids[:_CHECKED_TOKENS])
     if settings.packing:
         check_packing(model, rows[0].input_ids[:_CHECKED_TOKENS])

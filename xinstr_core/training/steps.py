@@ -24,6 +24,7 @@ from xinstr_core.training.objective import Likelihood, Objective, Weighed
 from xinstr_core.training.pace import Pace, Work
 from xinstr_core.training.processes import ALONE, Team
 from xinstr_core.training.rows import TrainingRow
+from xinstr_core.training.schedule import best_step, has_stopped, learning_rate_share
 from xinstr_core.training.snapshots import keep_snapshot, load_mean, save_snapshot, spread_steps
 
 _CLIPPED_NORM = 1.0  # of all gradients together, as in the recipes we follow
@@ -267,35 +268,6 @@ class Training:
     def _keep_budget(self) -> None:
         if self._team.leads:
             self.budget.write(self._checkpoints)
-
-
-def best_step(held_out_losses: Sequence[Sequence[float]]) -> int:
-    """Of [step, loss] that of the lowest loss, of equal ones the first."""
-    return int(min(held_out_losses, key=lambda entry: entry[1])[0])
-
-
-def has_stopped(held_out_losses: Sequence[Sequence[float]], patience: int) -> bool:
-    """Whether so many losses in a row were no better than the lowest one before them."""
-    return bool(held_out_losses) and best_step(held_out_losses) not in [step for step, _ in held_out_losses[-patience:]]
-
-
-def learning_rate_share(step: int, steps: int, settings: TrainingSettings) -> float:
-    """Of the peak, in a step from 1 on: from nothing over the warm-up, then by `settings.schedule`.
-
-    The schedules of transformers (optimization.py); where there is a warm-up at all, it is one step at least.
-    """
-    done = step - 1
-    warmup = max(1, round(settings.warmup_share * steps)) if settings.warmup_share else 0
-    if done < warmup:
-        return done / warmup
-    progress = (done - warmup) / max(1, steps - warmup)
-    match settings.schedule:
-        case "cosine":
-            return 0.5 * (1 + math.cos(math.pi * progress))
-        case "linear":
-            return 1 - progress
-        case "constant":
-            return 1.0
 
 
 def checkpoint_activations(model: Any, switched_on: bool) -> None:

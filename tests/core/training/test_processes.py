@@ -19,7 +19,14 @@ from xinstr_core.errors import InputError, StageError
 from xinstr_core.progress import Progress, silent
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.training import processes, steps
-from xinstr_core.training.adapter import SUMMARY, TrainedAdapter, _train_in_team, train_adapter, training_identity
+from xinstr_core.training.adapter import (
+    SUMMARY,
+    Lesson,
+    TrainedAdapter,
+    _train_in_team,
+    train_adapter,
+    training_identity,
+)
 from xinstr_core.training.budget import Budget
 from xinstr_core.training.processes import Team, train_together
 from xinstr_core.training.rows import Example, TrainingRow
@@ -126,7 +133,7 @@ def with_little_memory(
         return through(model, input_ids, **given)
 
     steps.backward = limited  # in a process that ends with this training
-    _train_in_team(base, examples, settings, folder, None, team, tell)
+    _train_in_team(base, Lesson(examples, settings, folder, None), team, tell)
 
 
 @pytest.mark.slow

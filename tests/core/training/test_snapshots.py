@@ -17,8 +17,8 @@ from xinstr_core.training import steps
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.batches import hold_out
 from xinstr_core.training.rows import Example, TrainingRow
+from xinstr_core.training.schedule import best_step, has_stopped
 from xinstr_core.training.snapshots import spread_steps
-from xinstr_core.training.steps import best_step, has_stopped
 
 # A rate that does not depend on the length, so that a shorter training has the weights that a longer one had on its way.
 EVEN = {"schedule": "constant", "warmup_share": 0.0}

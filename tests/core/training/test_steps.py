@@ -21,7 +21,7 @@ from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.training import budget, steps
 from xinstr_core.training.adapter import TrainedAdapter, train_adapter
 from xinstr_core.training.rows import Example
-from xinstr_core.training.steps import learning_rate_share
+from xinstr_core.training.schedule import learning_rate_share
 
 
 def weights(trained: TrainedAdapter) -> dict[str, Any]:
