@@ -2,7 +2,8 @@
 
 SmolLM2 135M Instruct (`make real-models`) learns English pairs of people, once with prompts in plain text and once in the
 turns of its own chat template, on the same rows in the same steps: to answer, and to write the instruction of a text. What
-counts is the loss of held-out completions, and how many of its replies to 100 held-out instructions end by themselves.
+counts is the loss of held-out completions, and how many of its replies to 100 held-out instructions end by themselves, the
+likeliest and those under a repetition penalty.
 A finished training is kept in data/benchmarks/chat_format, so the command can be stopped and goes on.
 """
 
@@ -38,6 +39,7 @@ LONGEST = 450  # characters of a response: a training then takes minutes
 LEARNED, HELD_OUT = 320, 100
 TRAINING = TrainingSettings(learning_rate=3e-4, rank=16, batch_rows=8, epochs=2, maximum_tokens=1024)
 NEW_TOKENS = 256  # the longest response has 150
+PENALTIES = (1.0, 1.1)
 FORMATS: tuple[FormatName, ...] = ("plain", "chat")
 Row = dict[str, str]
 
@@ -53,10 +55,14 @@ def instruction_of(row: Row) -> tuple[Rendered, str]:
 TASKS: dict[str, Callable[[Row], tuple[Rendered, str]]] = {"answers": answer_of, "instructions": instruction_of}
 
 
+def ended(penalty: float) -> str:
+    return "replies that end" if penalty == 1 else f"with a penalty of {penalty}"
+
+
 def measure(
     task: str, form: FormatName, learned: Sequence[Row], held_out: Sequence[Row]
 ) -> dict[str, dict[str, float]]:
-    """Loss of each held-out completion in nats a token, before and after the training, and whether its reply ends."""
+    """Log-likelihood of each held-out completion a token, before and after the training, and whether its replies end."""
     kept = FOLDER / f"{task}-{form}.json"
     if kept.exists():
         found: dict[str, dict[str, float]] = json.loads(kept.read_text("utf-8"))
@@ -69,13 +75,16 @@ def measure(
         folder = train_adapter(engines, examples, TRAINING, FOLDER / f"{task}-{form}").folder
         tuned = engines.tuned(folder)
         after = likelihoods(tuned, requests)
+        measured = {"before": before, "after": after}
         asked = [Request(one.key, one.prompt) for one in requests]
-        replies = [
-            reply
-            for start in range(0, len(asked), 25)
-            for reply in tuned().generate(asked[start : start + 25], Decoding(NEW_TOKENS))
-        ]
-    measured = {"before": before, "after": after, "ends": {one.key: float(one.finished) for one in replies}}
+        for penalty in PENALTIES:
+            decoding = Decoding(NEW_TOKENS, repetition_penalty=penalty)
+            replies = [
+                reply
+                for start in range(0, len(asked), 25)
+                for reply in tuned().generate(asked[start : start + 25], decoding)
+            ]
+            measured[ended(penalty)] = {one.key: float(one.finished) for one in replies}
     write_text(kept, json.dumps(measured))
     return measured
 
@@ -96,13 +105,14 @@ def main() -> None:
         found = {form: measure(task, form, learned, held_out) for form in FORMATS}
         told = []
         for form, measured in found.items():
-            ends = mean_with_interval([*measured["ends"].values()], settings)
+            ends = [mean_with_interval([*measured[ended(penalty)].values()], settings) for penalty in PENALTIES]
             loss = {when: -sum(measured[when].values()) / len(measured[when]) for when in ("before", "after")}
-            told.append([form, loss["before"], loss["after"], f"{ends.value:.2f} ({ends.low:.2f} to {ends.high:.2f})"])
+            shares = [f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" for one in ends]
+            told.append([form, loss["before"], loss["after"], *shares])
         lines += [
             f"## {task.capitalize()}",
             "",
-            *table(told, ["prompts", "loss before", "loss after", "replies that end"]),
+            *table(told, ["prompts", "loss before", "loss after", *map(ended, PENALTIES)]),
         ]
         for when in ("before", "after"):
             keys = sorted(found["chat"][when])

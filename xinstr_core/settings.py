@@ -520,6 +520,12 @@ Arm = Literal["selected", "seed_only", "uncurated", "random", "top_half", "botto
 class EvaluationSettings(Section):
     maximum_prompts: int = Field(default=96, ge=1, description="prompts per kind; 96 give about +-0.05 at 0.95")
     maximum_new_tokens: int = Field(default=512, ge=1, description="per reply")
+    repetition_penalty: float = Field(
+        default=1.0,
+        ge=1,
+        le=2,
+        description="what the score of a token that a reply has already is divided by; 1: replies tell what the model does by itself, in loops too, in which small ones end; 1.1 ended all of SmolLM2's (benchmarks/chat_format.md)",
+    )
     bootstrap_samples: int = Field(default=1000, ge=100, description="resamples of a 95 % percentile interval")
     minimum_cases: int = Field(
         default=20,

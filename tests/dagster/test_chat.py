@@ -95,6 +95,14 @@ def test_temperature_and_length_are_the_users(engine: Replies, run: Chat, capsys
     assert run(b"what?", "--temperature", "-1") == 2
 
 
+def test_the_penalty_is_that_of_the_evaluation_unless_another_is_said(engine: Replies, run: Chat, home: Path) -> None:
+    (home / "xinstr.toml").write_text("[evaluation]\nmaximum_new_tokens = 5\nrepetition_penalty = 1.1\n", "utf-8")
+    assert run(b"what?") == 0
+    assert run(b"what?", "--repetition-penalty", "1.3") == 0
+    assert [decoding for *_, decoding in engine.asked] == [Decoding(5, repetition_penalty=p) for p in (1.1, 1.3)]
+    assert run(b"what?", "--repetition-penalty", "0.9") == 2
+
+
 def test_a_reply_is_text_and_nothing_else(engine: Replies, run: Chat, capsys: pytest.CaptureFixture[str]) -> None:
     engine.reply = lambda prompt: "\n[red]one[/] :smile:\x1b[31m\x07\r\ntwo\u202e\x00 \u200d\n"
     assert run(b"what?") == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -24,7 +24,7 @@ def decoding_of(settings: GenerationSettings) -> Decoding:
 
 def written_by(settings: GenerationSettings) -> dict[str, object]:
     """What decides how one instruction is written and what passes for one: for fingerprints of those that write few."""
-    return {**asdict(decoding_of(settings)), "maximum_characters": settings.maximum_instruction_characters}
+    return {**decoding_of(settings).identity(), "maximum_characters": settings.maximum_instruction_characters}
 
 
 def reverse_request(key: str, text: str, opening: str = "") -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -31,6 +31,9 @@ class Decoding:
     With `guidance` g a token's score is log p(token | prompt) + g (log p(token | prompt) - log p(token | against)), as in
     classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806, section 2.2), among tokens that are not much less
     likely than the likeliest.
+
+    With a `repetition_penalty` p the score of a token that the row has written already is divided by p, or multiplied where
+    it is negative (Keskar et al. 2019, arXiv 1909.05858, section 4.1), prompt and opening not counted.
     """
 
     maximum_new_tokens: int
@@ -38,6 +41,15 @@ class Decoding:
     top_p: float = 1.0
     seed: int = 0
     guidance: float = 0.0
+    # Keys of tried instructions hold a decoding as it is written out, and there is no penalty for them.
+    repetition_penalty: float = field(default=1.0, repr=False)
+
+    def identity(self) -> dict[str, float]:
+        """What keys and fingerprints of what it writes hold: all of it, a penalty only where there is one."""
+        named = asdict(self)
+        if self.repetition_penalty == 1:
+            del named["repetition_penalty"]
+        return named
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,11 @@ def token_chooser(requests: Sequence[Request], decoding: Decoding, openings: Seq
             step, self._step = self._step, self._step + 1
             if not scores.amax(-1).isfinite().all():  # it is NaN where any score is
                 raise ValueError("the model's scores of a next token are no numbers")
+            if decoding.repetition_penalty != 1:
+                scores = scores.clone()
+                for row, opening in enumerate(given):
+                    written = input_ids[row, input_ids.shape[1] - step + len(opening) :] if step > len(opening) else []
+                    scores[row, written] = _penalised(scores[row, written], decoding.repetition_penalty)
             if decoding.temperature == 0 and not openings and not decoding.guidance:
                 return scores
             places = [min(max(step - len(opening), 0), decoding.maximum_new_tokens - 1) for opening in given]
@@ -62,6 +67,11 @@ def _chosen(decoding: Decoding, drawn: Any, scores: Any, against: Any = None) ->
     """Tokens (rows, 1): the likeliest, or those at the numbers `drawn` (rows, 1)."""
     led = scores if against is None else _guided(scores, against, decoding.guidance)
     return led.argmax(-1, keepdim=True) if decoding.temperature == 0 else _sampled(led, drawn, decoding)
+
+
+def _penalised(scores: Any, penalty: float) -> Any:
+    """Scores of tokens that were written already: see Decoding."""
+    return scores.where(scores < 0, scores / penalty).where(scores > 0, scores * penalty)
 
 
 def _guided(scores: Any, against: Any, guidance: float) -> Any:

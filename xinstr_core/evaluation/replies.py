@@ -70,15 +70,16 @@ def answer(
     log: RowLog,
     progress: Progress,
 ) -> pl.DataFrame:
-    """Greedy replies of one model to all prompts, by prompt: REPLY_SCHEMA and `prompt_id`.
+    """Replies of one model to all prompts, the likeliest under the settings' penalty, by prompt: REPLY_SCHEMA and `prompt_id`.
 
     `model` is what identifies it. A prompt on which it fails has an empty reply, which counts as a wrong one.
     """
-    decoding = Decoding(settings.maximum_new_tokens)
+    decoding = Decoding(settings.maximum_new_tokens, repetition_penalty=settings.repetition_penalty)
+    named = json.dumps(decoding.identity())
     asked = {}
     for one in prompts:
         text = template.render(instruction=one.instruction, language=language.name)
-        asked[one.prompt_id] = Request(content_key("reply", model, str(decoding.maximum_new_tokens), text), text)
+        asked[one.prompt_id] = Request(content_key("reply", model, named, text), text)
 
     def reply(engine: Engine, batch: list[Request]) -> pl.DataFrame:
         rows = [(c.key, c.text.strip(), c.completion_tokens, c.finished) for c in engine.generate(batch, decoding)]

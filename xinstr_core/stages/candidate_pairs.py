@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -125,7 +125,7 @@ def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) ->
     """The instructions that are tried for a text: sampled freely, then from each opening of seeds and of the settings."""
     settings = run.settings.generation
     asked = prompt("reverse").render(text=text.text)
-    decoding = json.dumps(asdict(decoding_of(settings)))
+    decoding = json.dumps(decoding_of(settings).identity())
     for sample, opening in enumerate([*[""] * settings.candidates, *openings, *settings.openings]):
         key = content_key("generation", model, decoding, asked, opening, str(sample))
         yield Attempt(text, sample, opening, reverse_request(key, text.text, opening))

@@ -20,24 +20,37 @@ def requests(count: int) -> list[Request]:
 
 
 def drawn(asked: list[Request], decoding: Decoding, scores: Any, steps: int = 1) -> list[list[int]]:
-    """The tokens of every row, one a step, for the same scores (rows, vocabulary) at each step."""
+    """The tokens of every row, one a step, for the same scores (rows, vocabulary) at each step, after a prompt of 0."""
     import torch
 
     sampler = token_chooser(asked, decoding)
-    chosen = []
+    ids = torch.zeros((len(asked), 1), dtype=torch.long)
     for _ in range(steps):
-        left = sampler(torch.zeros((len(asked), 1), dtype=torch.long), scores.clone())
+        left = sampler(ids, scores.clone())
         assert (left.shape, left.dtype) == (scores.shape, scores.dtype)
         assert bool(((left == 0).sum(-1) == 1).all())  # one token a row is left
         assert bool(((left == -torch.inf).sum(-1) == scores.shape[-1] - 1).all())
-        chosen.append(left.argmax(-1))
-    return [list(map(int, row)) for row in torch.stack(chosen, dim=1)]
+        ids = torch.cat([ids, left.argmax(-1, keepdim=True)], dim=1)
+    rows: list[list[int]] = ids[:, 1:].tolist()
+    return rows
 
 
 def alike(count: int, logits: tuple[float, ...] = LOGITS) -> Any:
     import torch
 
     return torch.tensor([logits]).repeat(count, 1)
+
+
+def written(logits: tuple[float, ...], decoding: Decoding, opening: tuple[int, ...] = ()) -> list[int]:
+    """What one row writes where every next token has the same scores."""
+    openings = [opening] if opening else []
+    import torch
+
+    chooser, ids = token_chooser(requests(1), decoding, openings), torch.zeros((1, 1), dtype=torch.long)
+    for _ in range(decoding.maximum_new_tokens + len(opening)):
+        ids = torch.cat([ids, chooser(ids, alike(1, logits)).argmax(-1, keepdim=True)], dim=1)
+    row: list[int] = ids[0, 1:].tolist()
+    return row
 
 
 def nucleus(logits: tuple[float, ...], temperature: float, top_p: float) -> list[float]:
@@ -159,3 +172,29 @@ def test_in_a_large_vocabulary_the_token_is_that_of_all_of_it_sorted(spread: flo
         kept = cumulated[: int((cumulated - shares < 0.9).sum())]
         expected.append([int(indices[int((kept < float(_numbers(request.key, decoding)[0]) * kept[-1]).sum())])])
     assert drawn(asked, decoding, scores) == expected
+
+
+def test_a_token_that_a_row_has_written_is_made_less_likely_by_the_penalty() -> None:
+    """Scores 4, 3 and -1: 4 / 1.5 < 3, then 3 / 1.5 < 4 / 1.5, which is the likeliest for ever: one penalty a token."""
+    assert written((4.0, 3.0, -1.0), Decoding(5, repetition_penalty=1.5)) == [0, 1, 0, 0, 0]
+    assert written((4.0, 3.0, -1.0), Decoding(3)) == [0, 0, 0]
+
+
+def test_a_penalty_makes_negative_scores_smaller_too() -> None:
+    assert written((-2.0, -2.5, -4.5), Decoding(4, repetition_penalty=2.0)) == [0, 1, 0, 0]
+
+
+def test_neither_prompt_nor_opening_have_a_penalty() -> None:
+    """Token 0 stands in the prompt and twice in the opening; written once by the row, it is less likely than 1."""
+    decoding = Decoding(3, repetition_penalty=1.5)
+    assert written((4.0, 3.0, -1.0), decoding, opening=(0, 0)) == [0, 0, 0, 1, 0]
+
+
+def test_a_penalty_changes_what_is_sampled_by_the_same_formula() -> None:
+    """Of scores 2 and 1 the first, written, has 2 / 2: as likely as the other."""
+    decoding = Decoding(2, 1.0, repetition_penalty=2.0)
+    rows = [tuple(row) for row in drawn(requests(ROWS), decoding, alike(ROWS, (2.0, 1.0)), steps=2)]
+    first = math.e / (1 + math.e)
+    after_other = 1 / (1 + math.exp(2 - 0.5))
+    shares = [first / 2, first / 2, (1 - first) * (1 - after_other), (1 - first) * after_other]
+    assert chi_square([rows.count(pair) for pair in product(range(2), repeat=2)], shares) < 16.3  # 3 degrees of freedom

@@ -30,6 +30,7 @@ TEXTS = [
 REQUESTS = [Request(f"key-{i}", text[:120]) for i, text in enumerate(TEXTS)]
 GREEDY = Decoding(maximum_new_tokens=6)
 SAMPLED = Decoding(maximum_new_tokens=8, temperature=1.0, top_p=0.95, seed=1)
+PENALISED = Decoding(maximum_new_tokens=6, repetition_penalty=1.3)
 OPENINGS = ["", "Je, ni", " How do I  ", f"quoted {END} mark", "กี่ น้ำ", "\n", "Is it so ? I do n't"]
 OPENED = [Request(request.key, request.prompt, opening) for request, opening in zip(REQUESTS, OPENINGS, strict=True)]
 
@@ -68,34 +69,39 @@ def last_logits(model: Any, ids: list[int]) -> Any:
         return model(input_ids=torch.tensor([ids])).logits[0, -1]
 
 
-def greedy_ids(model: Any, ids: list[int], steps: int, end: int) -> list[int]:
+def greedy_ids(model: Any, ids: list[int], steps: int, end: int, penalty: float = 1.0) -> list[int]:
     """Greedy decoding by its definition: the most likely token, again and again, without cache."""
     written: list[int] = []
     for _ in range(steps):
-        token = int(last_logits(model, ids + written).argmax())
+        logits = last_logits(model, ids + written).clone()
+        for token in set(written):
+            logits[token] *= penalty if logits[token] < 0 else 1 / penalty
+        token = int(logits.argmax())
         if token == end:
             break
         written.append(token)
     return written
 
 
+@pytest.mark.parametrize("decoding", [GREEDY, PENALISED], ids=["greedy", "penalised"])
 @pytest.mark.parametrize("requests", [REQUESTS, OPENED], ids=["prompts", "openings"])
 def test_greedy_text_is_the_most_likely_token_again_and_again(
-    engine: TransformersEngine, bare: Any, tokenizer: Any, requests: list[Request]
+    engine: TransformersEngine, bare: Any, tokenizer: Any, requests: list[Request], decoding: Decoding
 ) -> None:
     """After prompt and opening; tokens are counted without the opening, which nobody wrote."""
-    for completion, request in zip(engine.generate(requests, GREEDY), requests, strict=True):
+    steps, penalty = decoding.maximum_new_tokens, decoding.repetition_penalty
+    for completion, request in zip(engine.generate(requests, decoding), requests, strict=True):
         prompt, opening = encode_prompt(tokenizer, request.prompt), encode(tokenizer, request.completion)
-        expected = greedy_ids(bare, prompt + opening, GREEDY.maximum_new_tokens, tokenizer.eos_token_id)
+        expected = greedy_ids(bare, prompt + opening, steps, tokenizer.eos_token_id, penalty)
         assert completion.text == tokenizer.decode(opening + expected, skip_special_tokens=True)
         assert completion.text.startswith(request.completion)
         assert completion.key == request.key
         assert completion.prompt_tokens == len(prompt)
         assert completion.completion_tokens == len(expected)
-        assert completion.finished == (len(expected) < GREEDY.maximum_new_tokens)
+        assert completion.finished == (len(expected) < steps)
 
 
-@pytest.mark.parametrize("decoding", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("decoding", [GREEDY, SAMPLED, PENALISED], ids=["greedy", "sampled", "penalised"])
 @pytest.mark.parametrize("requests", [REQUESTS, OPENED], ids=["prompts", "openings"])
 def test_text_does_not_depend_on_what_shares_the_batch(
     engine: TransformersEngine, requests: list[Request], decoding: Decoding

@@ -34,6 +34,10 @@ def chat(
     base: Annotated[bool, typer.Option("--base", help="ask the base model instead")] = False,
     both: Annotated[bool, typer.Option("--both", help="ask the base model and the tuned one")] = False,
     temperature: Annotated[float, typer.Option(min=0, help="of sampling; 0: the most probable reply")] = 0.0,
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option(min=1, max=2, help="1.1 ends most loops; default: as evaluation.repetition_penalty says"),
+    ] = None,
     tokens: Annotated[int, typer.Option(min=0, help="longest reply; 0: as evaluation.maximum_new_tokens says")] = 0,
 ) -> None:
     """Ask the tuned model of a language: a line, a reply; /exit or Ctrl-D ends. No line remembers another."""
@@ -45,7 +49,12 @@ def chat(
     asked = [BASE, TUNED] if both else [BASE if base else TUNED]
     check_fits(found.base, found.base.precision, copies=len(asked))
     settings = workspace.settings(workspace.language(tag))
-    decoding = Decoding(tokens or settings.evaluation.maximum_new_tokens, temperature)
+    evaluation = settings.evaluation
+    decoding = Decoding(
+        tokens or evaluation.maximum_new_tokens,
+        temperature,
+        repetition_penalty=repetition_penalty or evaluation.repetition_penalty,
+    )
     # Engines of their own, so that both models stay loaded.
     models = {name: Engines(settings, found.base).tuned(adapters[name]) for name in asked}
     for turn, line in enumerate(_lines()):
