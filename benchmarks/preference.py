@@ -32,7 +32,7 @@ from xinstr_core.evaluation.gold import judge_replies
 from xinstr_core.evaluation.intervals import Estimate, mean_with_interval, paired_difference
 from xinstr_core.evaluation.replies import ENGLISH, REPLY_SCHEMA, EvaluationPrompt, answer, is_wrong_language
 from xinstr_core.files import write_text
-from xinstr_core.languages import get_language
+from xinstr_core.languages import active_languages, get_language
 from xinstr_core.pocket.documents import draw_topics, write_document, write_instruction
 from xinstr_core.pocket.world import SEED_PAIRS, write_world
 from xinstr_core.presets import load_settings
@@ -219,22 +219,34 @@ def shown(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
+def compared(tag: str, before: dict[str, list[float]], after: dict[str, list[float]]) -> list[str]:
+    """Lines of the table: every measure of the same prompts, asked of both models."""
+    settings, lines = load_settings("pocket").evaluation, list[str]()
+    for name in MEASURES:
+        cells = [shown(mean_with_interval(made[name], settings)) for made in (before, after)]
+        difference = shown(paired_difference(after[name], before[name], settings))
+        lines.append(f"| {tag} | {name} | {cells[0]} | {cells[1]} | {difference} |")
+    return lines
+
+
 def report(tries: list[Try]) -> str:
-    settings = load_settings("pocket").evaluation
     replies, trainings = list[str](), list[str]()
+    every: tuple[dict[str, list[float]], ...] = ({name: [] for name in MEASURES}, {name: [] for name in MEASURES})
     for one in tries:
         tuned, _, preferred = one.step("tune"), one.step("write"), one.step("prefer")
-        before, after = one.step("reply tuned"), one.step("reply preferred")
-        for name in MEASURES:
-            cells = [shown(mean_with_interval(made[name], settings)) for made in (before, after)]
-            difference = shown(paired_difference(after[name], before[name], settings))
-            replies.append(f"| {one.tag} | {name} | {cells[0]} | {cells[1]} | {difference} |")
+        asked = one.step("reply tuned"), one.step("reply preferred")
+        for pooled, made in zip(every, asked, strict=True):
+            for name in MEASURES:
+                pooled[name].extend(made[name])
+        replies += compared(one.tag, *asked)
         trainings.append(
             f"| {one.tag} | {tuned['seconds']} | {preferred['seconds']} | {tuned['peak']} | {preferred['peak']} | "
             f"{preferred['peak'] / tuned['peak']:.2f} | {preferred['chosen_likelier_before']} | "
             f"{preferred['chosen_likelier']} | {preferred['margin_accuracy']} ({preferred['held_out_triples']}) |"
         )
     first = tries[0]
+    if len(tries) > 1:
+        replies += compared("all", *every)
     return "\n".join(
         [
             "# Preferences on the pocket world",
@@ -260,7 +272,7 @@ def report(tries: list[Try]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--languages", default="sw,fi")
+    parser.add_argument("--languages", default=",".join(sorted(active_languages(REGISTRY))))
     parser.add_argument("--kinds", default=KINDS)
     parser.add_argument("--learning-rate", type=float, default=load_settings("pocket").tuning.preference_learning_rate)
     parser.add_argument(
