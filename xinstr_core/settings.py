@@ -6,7 +6,8 @@ entry in `languages.toml`, and what is given for one run (`presets/`). Unknown k
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -560,6 +561,84 @@ class EvaluationSettings(Section):
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
+class EngineSettings(Section):
+    """What runs a model. Of a role only what it says itself differs from `engines.default`, unless its kind is another."""
+
+    kind: Literal["transformers", "openai"] = Field(
+        default="transformers",
+        description="transformers: in this process; openai: a server that speaks the OpenAI API and serves the base model (vLLM, SGLang), asked by token ids, so that rows are those of the base model's own tokenizer",
+    )
+    address: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="of a server's API, such as http://127.0.0.1:8000/v1; in no fingerprint, so that a server may move; a key does not belong in it",
+    )
+    model: str = Field(
+        default="",
+        description="the base model's name on the server; none: what base_model says, or the one that it serves",
+    )
+    key_variable: str = Field(
+        default="OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable with the server's key, from which alone it is taken; not set: no key is sent",
+    )
+    requests_at_once: int = Field(
+        default=64,
+        ge=1,
+        description="most requests under way; how many are follows from the server: one more while it keeps pace, half when it refuses or fails",
+    )
+    timeout_seconds: float = Field(
+        default=300.0, gt=0, description="a request without an answer for so long is sent again: a queue may be as long"
+    )
+    retry_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        description="a request is tried again, later each time, until so long after its first failure; ten minutes outlast the restart of a server",
+    )
+
+    def identity(self) -> dict[str, str]:
+        """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
+        return {} if self.kind == "transformers" else {"kind": self.kind, "model": self.model}
+
+    @model_validator(mode="after")
+    def _servers_have_an_address(self) -> Self:
+        if self.kind != "transformers" and not self.address:
+            raise ValueError(f"an engine of kind {self.kind} needs an address, such as http://127.0.0.1:8000/v1")
+        if self.kind == "transformers" and (self.address or self.model):
+            raise ValueError('address and model are a server\'s: say kind = "openai" too')
+        return self
+
+
+_AS_DEFAULT = Field(default=None, description="as engines.default, unless it is a table of the same keys")
+
+
+class EnginesSettings(Section):
+    """Which engine plays which role."""
+
+    default: EngineSettings = EngineSettings()
+    reader: EngineSettings | None = _AS_DEFAULT
+    reverse: EngineSettings | None = _AS_DEFAULT
+    rater: EngineSettings | None = _AS_DEFAULT
+    writer: EngineSettings | None = _AS_DEFAULT
+    tuned: EngineSettings | None = _AS_DEFAULT
+    encoder: EngineSettings | None = _AS_DEFAULT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _roles_begin_with_the_default(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not isinstance(default := values.get("default", {}), Mapping):
+            return values
+        kind = default.get("kind", EngineSettings().kind)
+        return {
+            role: {**default, **said} if isinstance(said, Mapping) and said.get("kind", kind) == kind else said
+            for role, said in values.items()
+        }
+
+    def of(self, role: str) -> EngineSettings:
+        found: EngineSettings = getattr(self, role) or self.default
+        return found
+
+
 class Settings(Section):
     """All settings of one build."""
 
@@ -578,6 +657,7 @@ class Settings(Section):
         default="",
         description="a system turn before every prompt of a chat model; empty: none, and a template's own default stands",
     )
+    engines: EnginesSettings = EnginesSettings()
     corpus: CorpusSettings = CorpusSettings()
     seeds: SeedSettings = SeedSettings()
     reverse_model: ReverseModelSettings = ReverseModelSettings()

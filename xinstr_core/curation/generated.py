@@ -59,7 +59,7 @@ def generated_instructions(
     written again.
     """
     drawn = settings.model_copy(update={"seed": settings.seed + _DRAWN, "candidates": SAMPLES, "openings": ()})
-    model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
+    model = engines.identity("reverse", f"{engines.base.fingerprint} {adapter_hash(adapter)}")
     asked = _asked_by_people(pairs)
     texts = {key: of_text[0].response for key, of_text in asked.items()}
     tried, raw = try_instructions(engines.reverse(adapter), model, texts, drawn, log, progress)

@@ -86,7 +86,7 @@ def parallel_seeds(
     reverse = prompt("reverse")
     examples = [Example(pair.key, reverse.render(text=pair.response), pair.instruction) for pair in english]
     adapter = train_adapter(engines, examples, training, folder / "adapter", progress=progress).folder
-    model = f"{engines.base.fingerprint} {adapter_hash(adapter)}"
+    model = engines.identity("reverse", f"{engines.base.fingerprint} {adapter_hash(adapter)}")
     load = engines.reverse(adapter)
     by_key = {document.key: document for document in documents}
     texts = {key: document.english for key, document in by_key.items()}

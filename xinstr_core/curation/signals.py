@@ -213,28 +213,29 @@ def _scores(read: Sequence[Any]) -> TokenScores:
 
 
 def _readings(readers: Readers) -> list[Reading]:
-    engines, base, found = readers.engines, readers.engines.base, list[Reading]()
+    engines, base, found = readers.engines, readers.engines.base.fingerprint, list[Reading]()
+    reader = engines.identity("reader", base)
     if "surprise" in readers.groups:
-        found.append(Reading("response", base.fingerprint, engines.reader()))
+        found.append(Reading("response", reader, engines.reader()))
     if "gain" in readers.groups:
-        found.append(Reading("answer", base.fingerprint, engines.reader(), language=readers.language))
+        found.append(Reading("answer", reader, engines.reader(), language=readers.language))
     if readers.reads_halves:
-        found += [Reading(name, base.fingerprint, engines.reader()) for name in ("order", "ending")]
+        found += [Reading(name, reader, engines.reader()) for name in ("order", "ending")]
     if NEEDS_INSTRUCTIONS & {*readers.groups}:
         adapter = readers.adapters["instruction"]
-        told = f"{base.fingerprint} {adapter_hash(adapter)}"
+        told = engines.identity("rater", f"{base} {adapter_hash(adapter)}")
         load = engines.rater(adapter)
         found += [Reading("given", told, load), Reading("alone", told, load)]
     if "neighbours" in readers.groups:
         seeds = readers.neighbours.table
         identity = content_key(
-            base.fingerprint, *(text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
+            reader, *(text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
         )
         found.append(Reading("neighbours", identity, engines.reader(), readers.neighbours))
     if "level" in readers.groups:
-        rater = readers.adapters["level"]
-        identity = f"{base.fingerprint} {adapter_hash(rater)}"
-        found.append(Reading("level", identity, engines.rater(rater)))
+        adapter = readers.adapters["level"]
+        told = engines.identity("rater", f"{base} {adapter_hash(adapter)}")
+        found.append(Reading("level", told, engines.rater(adapter)))
     return found
 
 

@@ -66,7 +66,7 @@ def written_responses(
         started = time.monotonic()
         written["base_response"], _ = answers(
             engines.writer(),
-            engines.base.fingerprint,
+            engines.identity("writer", engines.base.fingerprint),
             [pair for pair in pairs if pair.key in asked],
             language,
             log,
@@ -83,7 +83,7 @@ def written_responses(
             adapter = train_adapter(engines, examples, settings, folder / f"weaker-{number}", progress=progress).folder
             found, _ = answers(
                 engines.writer(adapter),
-                adapter_hash(adapter),
+                engines.identity("writer", adapter_hash(adapter)),
                 [pair for pair in half if pair.key in asked],
                 language,
                 log,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 # Rows that are scored between two shards: what a kill can cost.
 SCORED_ROWS = 8
@@ -81,17 +81,22 @@ class TokenScores:
 
 
 class Capability(StrEnum):
-    """What an engine may be able to do; ADAPTERS: to load what was trained on its base."""
+    """What an engine may be able to do; ADAPTERS: to load what was trained on its base.
+
+    GUIDANCE and REPETITION_PENALTY are of its decoding, as Decoding means them.
+    """
 
     GENERATE = "generate"
     SCORE_COMPLETIONS = "score completions"
     SCORE_LABELS = "score labels"
     EMBED = "embed"
     ADAPTERS = "adapters"
+    GUIDANCE = "guidance"
+    REPETITION_PENALTY = "repetition penalty"
 
 
 class Engine(Protocol):
-    """A loaded model. `fingerprint` tells weights and adapter apart from all others; `capabilities` are its class's.
+    """A loaded model. `capabilities` are its class's.
 
     Requests of one call whose `prompt` is equal share that beginning: the candidates of a text, the openings that are
     tried for it, the instructions that are scored after it. An engine may read it once. How many of them it reads at
@@ -99,7 +104,6 @@ class Engine(Protocol):
     """
 
     capabilities: frozenset[Capability]
-    fingerprint: str
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         """Completions, each beginning with its request's own `completion`."""
@@ -112,3 +116,13 @@ class Engine(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Unit vectors (texts, dimensions) in float32, in the order of the texts."""
+
+
+@runtime_checkable
+class TakesMany(Protocol):
+    """An engine that has use for several batches at once, given to it by as many threads; in all `rows_at_once` rows."""
+
+    rows_at_once: int
+
+    def give_up(self) -> None:
+        """Let what is under way come to nothing: calls that wait for it end with an error."""

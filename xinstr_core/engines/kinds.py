@@ -8,9 +8,11 @@ from typing import Protocol
 from xinstr_core.engines.base import Capability, Engine
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.server_engine import ServerEngine
 from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.settings import EngineSettings
 
-TRANSFORMERS = "transformers"
+TRANSFORMERS = EngineSettings().kind
 
 
 class Kind(Protocol):
@@ -18,8 +20,11 @@ class Kind(Protocol):
 
     capabilities: frozenset[Capability]
 
-    def __call__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> Engine:
-        """The base model, or what train_adapter() left in `adapter`, loaded; `budget` says how much it reads at once."""
+    def load(self, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Engine:
+        """The base model, or what train_adapter() left in `adapter`; `budget` says how much is read at once.
+
+        InputError where it cannot be had.
+        """
 
 
-KINDS: dict[str, Kind] = {TRANSFORMERS: TransformersEngine}
+KINDS: dict[str, Kind] = {TRANSFORMERS: TransformersEngine, "openai": ServerEngine}

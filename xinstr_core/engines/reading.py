@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xinstr_core.engines.encoding import maximum_positions, padded_length, positions
+from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.errors import InputError
 
 # Numbers in one piece of logits, 128 MiB in float32: 128 positions of a vocabulary of 262,144.
@@ -30,6 +31,26 @@ class Row:
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.following)
+
+
+def row_of(prompt_format: PlainFormat, prompt: str, completion: str = "") -> Row:
+    """Ids of what is read first, never none: where nothing stands, the end of another text does, as in training."""
+    made = prompt_format.encoded(prompt, completion)
+    return Row(tuple(made.prompt or made.end), tuple(made.completion), made.end[0])
+
+
+def first_tokens(rows: Sequence[Row], labels: Sequence[str]) -> tuple[Row, list[int]]:
+    """Of a prompt's labels: the row up to where they part, a blank before them included, and the token of each there.
+
+    Raises ValueError for labels that one position could not tell apart.
+    """
+    common = 0
+    while all(len(row.following) > common + 1 for row in rows) and len({row.following[common] for row in rows}) == 1:
+        common += 1
+    first = [row.following[common] for row in rows]
+    if len(set(first)) < len(first):
+        raise ValueError(f"labels {list(labels)} do not differ in their first token")
+    return replace(rows[0], following=rows[0].following[:common]), first
 
 
 @dataclass(frozen=True)

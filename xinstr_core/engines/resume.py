@@ -6,13 +6,15 @@ after a kill, and a later run with other settings, which finds in the partition 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.engines.base import Engine, Request
+from xinstr_core.engines.base import Engine, Request, TakesMany
 from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.errors import StageError
@@ -25,6 +27,7 @@ from xinstr_core.store import Partition
 KEY = ROW_KEY.name
 Load = Callable[[], Engine]
 Work = Callable[[Engine, list[Request]], pl.DataFrame]
+Batch = tuple[list[Request], pl.DataFrame, dict[str, str]]  # with its rows, and the faults of others
 
 
 @dataclass(frozen=True)
@@ -82,26 +85,58 @@ def run_rows(
     shards = ShardLog(log.folder)
     found = _finished(shards, log.schema).join(keys, on=KEY, how="semi")
     finished, failed, frames = held | set(found[KEY]), dict[str, str](), [earlier, found]
-    engine: Engine | None = None
-    for number, batch in enumerate(batches, start=1):
-        missing = [request for request in batch if request.key not in finished]
-        if missing:
-            engine = engine or load()
-            rows, faults = _made(engine, missing, work, log.schema)
-            if rows.is_empty():
-                good = next((request for key, request in wanted.items() if key in finished), None)
-                _check_engine(engine, missing, faults, work, good)
-            shards.put(content_key(*(request.key for request in missing)), rows)
-            frames.append(rows)
-            finished |= set(rows[KEY])
-            failed |= faults
-            if len(failed) > maximum_failed_share * len(wanted):
-                raise StageError(
-                    f"the engine failed on {len(failed)} of {len(wanted)} rows, and {maximum_failed_share:.1%} may fail; "
-                    f"the first: {_first(failed)}"
-                )
+    left = [missing for batch in batches if (missing := [r for r in batch if r.key not in finished])]
+    ready = len(batches) - len(left)
+    if ready:
+        progress(ready, len(batches))
+    if not left:
+        return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY))
+    engine = load()
+
+    def made(batch: list[Request]) -> Batch:
+        rows, faults = _made(engine, batch, work, log.schema)
+        if not rows.is_empty():
+            shards.put(content_key(*(request.key for request in batch)), rows)
+        return batch, rows, faults
+
+    for number, (batch, rows, faults) in enumerate(_several(engine, left, made, batch_rows), start=ready + 1):
+        if rows.is_empty():
+            good = next((request for key, request in wanted.items() if key in finished), None)
+            _check_engine(engine, batch, faults, work, good)
+        frames.append(rows)
+        finished |= set(rows[KEY])
+        failed |= faults
+        if len(failed) > maximum_failed_share * len(wanted):
+            raise StageError(
+                f"the engine failed on {len(failed)} of {len(wanted)} rows, and {maximum_failed_share:.1%} may fail; "
+                f"the first: {_first(failed)}"
+            )
         progress(number, len(batches))
     return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY), failed)
+
+
+def _several(
+    engine: Engine, batches: Sequence[list[Request]], made: Callable[[list[Request]], Batch], batch_rows: int
+) -> Iterator[Batch]:
+    """What is made of the batches, one after the other, or several at once and in any order by an engine that takes many."""
+    if not isinstance(engine, TakesMany):
+        yield from map(made, batches)
+        return
+    at_once = -(-2 * engine.rows_at_once // batch_rows)  # twice: while the last rows of a batch are waited for
+    following = iter(batches)
+    with ThreadPoolExecutor(at_once) as threads:
+        under_way = {threads.submit(made, batch) for batch in islice(following, at_once)}
+        try:
+            while under_way:
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                under_way |= {threads.submit(made, batch) for batch in islice(following, len(done))}
+                for one in done:
+                    yield one.result()
+        except BaseException:
+            for one in under_way:
+                one.cancel()
+            engine.give_up()
+            raise
 
 
 def _finished(shards: ShardLog, schema: pl.Schema) -> pl.DataFrame:

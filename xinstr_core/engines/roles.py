@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from xinstr_core.engines.base import Capability, Engine
+from xinstr_core.engines.base import Capability
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.fit import check_fits
-from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
+from xinstr_core.engines.kinds import KINDS
 from xinstr_core.engines.memory import TokenBudget, give_back_freed
 from xinstr_core.engines.models import ModelReference, load_prompt_format, load_tokenizer, load_trainable_model
 from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.resume import Load
 from xinstr_core.engines.translators import Translator, load_translator
 from xinstr_core.errors import SettingsError
+from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.shared import TrainingSpeed
 from xinstr_core.settings import Settings
@@ -39,8 +40,9 @@ class Engines:
 
     A model is loaded when its handle is called, and not at all where no row is missing. One is held at a time: roles
     with the same base and adapter share it, and before another is loaded it is let go. So a room calls the handle
-    where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of this `kind`
-    cannot play. `base` is None for a stage that does not use the base model. `budget` is how much they read at once.
+    where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of the kind that
+    the settings choose for it cannot play. `base` is None for a stage that does not use the base model, and
+    `roles` are those that it declares. `budget` is how much they read at once.
     `trainings` is what trainings with them told of their speed, by folder.
     """
 
@@ -48,13 +50,13 @@ class Engines:
         self,
         settings: Settings,
         base: ModelReference | None,
-        kind: str = TRANSFORMERS,
         budget: TokenBudget | None = None,
+        roles: Collection[str] = tuple(NEEDS),
     ) -> None:
         self._settings = settings
         self._base = base
-        self._kind = kind
         self._budget = budget or TokenBudget()
+        self._roles = roles
         self._held: tuple[Hashable, Any] | None = None
         self._lent: Callable[[], Any] = lambda: None
         self.trainings: dict[str, TrainingSpeed] = {}
@@ -131,21 +133,36 @@ class Engines:
     def __exit__(self, *_: object) -> None:
         self.release()
 
+    def identity(self, role: str, model: str) -> str:
+        """What row keys name of a role's model: `model`, which says what its weights are, and the engine where another runs them.
+
+        Two kinds of engines differ by rounding at least.
+        """
+        engine = self._settings.engines.of(role).identity()
+        return fingerprint({"model": model, "engine": engine}) if engine else model
+
     def _engine(self, role: str, adapter: Path | None = None) -> Load:
-        needed = NEEDS[role] if adapter is None else NEEDS[role] | {Capability.ADAPTERS}
-        kind = KINDS[self._kind]
+        assert role in self._roles, f"a stage that asks for the {role} has to declare it"
+        chosen = self._settings.engines.of(role)
+        needed, kind = self._needs(role, adapter), KINDS[chosen.kind]
         if missing := needed - kind.capabilities:
             able = [name for name, other in KINDS.items() if needed <= other.capabilities]
             raise SettingsError(
-                f"the {role} cannot be an engine of kind {self._kind!r}, which lacks: {', '.join(sorted(missing))}; "
+                f"the {role} cannot be an engine of kind {chosen.kind!r}, which lacks: {', '.join(sorted(missing))}; "
                 f"kinds that can: {', '.join(able) or 'none'}"
             )
+        load = partial(kind.load, self.base, adapter, self._budget, chosen)
+        return partial(self._model, ("engine", chosen, adapter), load)
 
-        def load() -> Engine:
-            check_fits(self.base, self.base.precision)
-            return kind(self.base, adapter, self._budget)
-
-        return partial(self._model, ("engine", adapter), load)
+    def _needs(self, role: str, adapter: Path | None) -> set[Capability]:
+        needed = set(NEEDS[role])
+        if adapter is not None:
+            needed.add(Capability.ADAPTERS)
+        if role == "reverse" and self._settings.generation.guidance:
+            needed.add(Capability.GUIDANCE)
+        if role == "tuned" and self._settings.evaluation.repetition_penalty != 1:
+            needed.add(Capability.REPETITION_PENALTY)
+        return needed
 
     def _model(self, key: Hashable, load: Callable[[], Any]) -> Any:
         if self._held is None or self._held[0] != key:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
 from xinstr_core.engines.batches import packed
 from xinstr_core.engines.encoding import encode, maximum_positions, padded_length
+from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.memory import TokenBudget, unless_out_of_memory
 from xinstr_core.engines.models import (
     ModelReference,
-    adapter_hash,
     check_ends,
     load_causal_model,
     load_prompt_format,
@@ -23,15 +23,17 @@ from xinstr_core.engines.models import (
 from xinstr_core.engines.reading import (
     Row,
     can_share,
+    first_tokens,
     has_room,
     last_states,
     left_padded,
     log_probabilities,
     read_shared,
+    row_of,
     worth_sharing,
 )
 from xinstr_core.engines.sampling import token_chooser
-from xinstr_core.identity import fingerprint
+from xinstr_core.settings import EngineSettings
 
 Made = TypeVar("Made")
 
@@ -59,8 +61,13 @@ class TransformersEngine:
         self._embedded: int = model.get_input_embeddings().weight.shape[0]
         self._places = maximum_positions(model.config)
         self._budget = budget or TokenBudget()
-        self.fingerprint = fingerprint({"base": base.fingerprint, "adapter": adapter and adapter_hash(adapter)})
         check_ends(base, self._tokenizer, self._embedded)
+
+    @classmethod
+    def load(cls, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Self:
+        """`settings` say nothing to it yet. InputError where its weights do not fit into memory."""
+        check_fits(base, base.precision)
+        return cls(base, adapter, budget)
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         rows = [self._row(request.prompt, request.completion) for request in requests]
@@ -133,7 +140,7 @@ class TransformersEngine:
         """Raises ValueError for labels that begin with the same token: one position could not tell them apart."""
         rows, asked_for = list[Row](), list[list[int]]()
         for request in requests:
-            shared, first = _first_tokens([self._row(request.prompt, label) for label in labels], labels)
+            shared, first = first_tokens([self._row(request.prompt, label) for label in labels], labels)
             rows.append(shared)
             asked_for.append(first)
 
@@ -164,9 +171,7 @@ class TransformersEngine:
         return len(encode(self._tokenizer, text))
 
     def _row(self, prompt: str, completion: str = "") -> Row:
-        """Ids of what is read first, never none: where nothing stands, the end of another text does, as in training."""
-        made = self._format.encoded(prompt, completion)
-        return Row(tuple(made.prompt or made.end), tuple(made.completion), made.end[0])
+        return row_of(self._format, prompt, completion)
 
     def _in_pieces(
         self, rows: Sequence[Row], work: Callable[[Sequence[int]], list[Made]], *, written: int = 0, copies: int = 1
@@ -215,17 +220,3 @@ class TransformersEngine:
         written = ids[:end]
         text = self._format.text([*row.following, *written])
         return Completion(request.key, text, len(row.prompt), len(written), end is not None)
-
-
-def _first_tokens(rows: Sequence[Row], labels: Sequence[str]) -> tuple[Row, list[int]]:
-    """Of a prompt's labels: the row up to where they part, a blank before them included, and the token of each there.
-
-    Raises ValueError for labels that one position could not tell apart.
-    """
-    common = 0
-    while all(len(row.following) > common + 1 for row in rows) and len({row.following[common] for row in rows}) == 1:
-        common += 1
-    first = [row.following[common] for row in rows]
-    if len(set(first)) < len(first):
-        raise ValueError(f"labels {list(labels)} do not differ in their first token")
-    return replace(rows[0], following=rows[0].following[:common]), first

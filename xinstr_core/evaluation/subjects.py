@@ -77,7 +77,8 @@ class Examination:
     ) -> pl.DataFrame:
         """Measure one model and return its replies, with its name and the language beside them."""
         engine = engines.tuned(subject.adapter)
-        model = content_key(engines.base.fingerprint, adapter_hash(subject.adapter) if subject.adapter else "")
+        weights = content_key(engines.base.fingerprint, adapter_hash(subject.adapter) if subject.adapter else "")
+        model = engines.identity("tuned", weights)
         template = prompt(subject.template)
         replies = answer(engine, model, self.prompts, template, self.language, self.settings, log, progress)
         self._judge(subject, replies, measures)

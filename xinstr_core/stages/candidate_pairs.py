@@ -62,10 +62,12 @@ class Attempt:
     version="6",
     settings=("generation",),
     prompts=("reverse",),
+    roles=("reverse",),
 )
 def write_instructions(run: StageRun) -> StageOutput:
     settings = run.settings.generation
-    model = fingerprint({"base": run.model.fingerprint, "adapter": run.inputs[REVERSE_MODEL.asset].version})
+    weights = fingerprint({"base": run.model.fingerprint, "adapter": run.inputs[REVERSE_MODEL.asset].version})
+    model = run.engines.identity("reverse", weights)
     documents = run.scan(DOCUMENTS).select("doc_id", "text").sort("doc_id")
     texts = [
         Text(doc_id, text, opening_flaw(text, run.language.tag) if settings.require_self_contained else "")

@@ -45,7 +45,9 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
     }
 
 
-@stage(gives=DIVERSIFIED_SET, takes=(REFINED_PAIRS,), version="5", settings=("diversity",), files=files)
+@stage(
+    gives=DIVERSIFIED_SET, takes=(REFINED_PAIRS,), version="5", settings=("diversity",), roles=("encoder",), files=files
+)
 def select(run: StageRun) -> StageOutput:
     settings = run.settings.diversity
     encoder = encoder_identity(settings.encoder, run.model)

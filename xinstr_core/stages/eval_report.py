@@ -83,6 +83,7 @@ def _transfer_files(workspace: Workspace, language: Language) -> dict[str, Path 
     version="8",
     settings=("evaluation", "generation", "tuning", "curation"),
     prompts=("response_web", "response_seed", "reverse"),
+    roles=("reverse", "tuned"),
     files=files,
 )
 def evaluate(run: StageRun) -> StageOutput:

@@ -74,6 +74,7 @@ def files(workspace: Workspace, language: Language) -> dict[str, str | None]:
     version="13",
     settings=("evaluator",),
     prompts=("reverse", "rating", "response_seed"),
+    roles=("reader", "reverse", "rater", "writer", "encoder"),
     files=files,
 )
 def train_and_validate(run: StageRun) -> StageOutput:

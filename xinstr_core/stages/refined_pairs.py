@@ -88,6 +88,7 @@ class Round:
     version="13",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
+    roles=("reader", "reverse", "rater", "writer", "encoder"),
     files=lambda workspace, language: {"audit": identity(audited_levels(workspace.home, language.tag))},
 )
 def curate(run: StageRun) -> StageOutput:

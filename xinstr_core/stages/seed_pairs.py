@@ -60,6 +60,7 @@ def has_parallel(workspace: Workspace, language: Language) -> bool:
     version="7",
     settings=("seeds",),
     prompts=("reverse",),
+    roles=("reverse",),
     files=files,
     uses_model=has_parallel,
 )

@@ -96,7 +96,7 @@ class Stage:
     """One asset of the line: what it takes and gives, and everything else that its output depends on.
 
     `version` is raised by hand when the code's output changes. `settings` names the sections that matter, `prompts`
-    the templates, `files` the inputs from outside, as paths or by an identity of their own. Everything declared here enters the fingerprint: what is left out
+    the templates, `roles` those that engines play in it, `files` the inputs from outside, as paths or by an identity of their own. Everything declared here enters the fingerprint: what is left out
     (progress, paths) only describes.
     """
 
@@ -106,6 +106,7 @@ class Stage:
     version: str
     settings: tuple[str, ...]
     prompts: tuple[str, ...]
+    roles: tuple[str, ...]
     files: Callable[[Workspace, Language], Mapping[str, Path | str | None]]
     uses_model: bool | Callable[[Workspace, Language], bool]
 
@@ -134,11 +135,12 @@ def stage(
     version: str,
     settings: tuple[str, ...] = (),
     prompts: tuple[str, ...] = (),
+    roles: tuple[str, ...] = (),
     files: Callable[[Workspace, Language], Mapping[str, Path | str | None]] = lambda workspace, language: {},
     uses_model: bool | Callable[[Workspace, Language], bool] = True,
 ) -> Callable[[Callable[[StageRun], StageOutput]], Stage]:
     """Make a stage of the function below: its page begins with what goes in and what comes out. See Stage."""
-    return lambda run: Stage(run, takes, gives, version, settings, prompts, files, uses_model)
+    return lambda run: Stage(run, takes, gives, version, settings, prompts, roles, files, uses_model)
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
     """What the fingerprint is made of, readable. Upstream partitions enter by content, so equal content stays equal."""
     language = workspace.language(tag)
     model = stage.model_of(workspace, language)
+    engines = engines_of(workspace, stage, language)
     return {
         "stage": stage.name,
         "version": stage.version,
@@ -176,6 +179,7 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
         "settings": settings_of(workspace, stage, language),
         "prompts": {name: prompt(name).version for name in stage.prompts},
         "model": model.fingerprint if model else None,
+        **({"engines": engines} if engines else {}),
         "files": {
             name: file_identity(found) if isinstance(found, Path) else found
             for name, found in stage.files(workspace, language).items()
@@ -190,6 +194,13 @@ def settings_of(workspace: Workspace, stage: Stage, language: Language) -> dict[
     """What the settings that matter to a stage are for a language. By how many processes it trains changes rounding alone."""
     settings = workspace.settings(language)
     return {section: getattr(settings, section).model_dump(exclude={"processes"}) for section in stage.settings}
+
+
+def engines_of(workspace: Workspace, stage: Stage, language: Language) -> dict[str, dict[str, str]]:
+    """The engines of a stage's roles that run elsewhere than in its process, by role."""
+    chosen = workspace.settings(language).engines
+    found = {role: chosen.of(role).identity() for role in stage.roles}
+    return {role: identity for role, identity in found.items() if identity}
 
 
 def is_current(workspace: Workspace, stage: Stage, tag: str) -> bool:
@@ -239,7 +250,7 @@ def _run(
         started = time.monotonic()
         model = stage.model_of(workspace, language)
         budget = TokenBudget(begun / "token_budget.json")
-        with Engines(workspace.settings(language), model, budget=budget) as engines:
+        with Engines(workspace.settings(language), model, budget, stage.roles) as engines:
             output = stage.run(
                 StageRun(
                     workspace,

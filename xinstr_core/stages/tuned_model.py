@@ -54,6 +54,7 @@ IS_TRANSLATED = pl.col("origin").is_in(["response_translated", "parallel"])
     version="5",
     settings=("tuning",),
     prompts=("response_web", "response_seed"),
+    roles=("writer",),
 )
 def tune(run: StageRun) -> StageOutput:
     settings = run.settings.tuning
@@ -145,7 +146,14 @@ def _triples(run: StageRun, pairs: Sequence[TaughtPair]) -> tuple[list[Triple], 
 
     def untuned(asked: Sequence[TaughtPair]) -> Mapping[str, str]:
         nonlocal made
-        found, rows = answers(run.engines.writer(), run.model.fingerprint, asked, run.language, log, run.progress)
+        found, rows = answers(
+            run.engines.writer(),
+            run.engines.identity("writer", run.model.fingerprint),
+            asked,
+            run.language,
+            log,
+            run.progress,
+        )
         made = pl.concat([made, rows]).unique(KEY)
         return found
 

@@ -63,6 +63,9 @@ class StandIn:
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
 
+    def identity(self, role: str, model: str) -> str:
+        return f"{role} {model}"
+
     def reverse(self, adapter: Path) -> Any:
         return lambda: self.writer
 

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 import pytest
@@ -24,7 +24,7 @@ from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import Language
 from xinstr_core.progress import silent
 from xinstr_core.schemas.declaration import Contract, Figures
-from xinstr_core.settings import SeedSettings, Settings, TrainingSettings
+from xinstr_core.settings import EngineSettings, EnginesSettings, SeedSettings, Settings, TrainingSettings
 from xinstr_core.stages.stage import StageRun, run_stage, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.training.adapter import train_adapter
@@ -40,14 +40,16 @@ class Fake:
     """An engine's stand-in that can everything; remembers what was loaded, and what was held at that time."""
 
     capabilities = frozenset(Capability)
-    fingerprint = "fake"
     loaded: list[Path | None] = []  # noqa: RUF012
     alive: weakref.WeakSet[Fake] = weakref.WeakSet()  # noqa: RUF012
 
-    def __init__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> None:
-        assert not self.alive, "another model is still held"
-        self.loaded.append(adapter)
-        self.alive.add(self)
+    @classmethod
+    def load(cls, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Self:
+        assert not cls.alive, "another model is still held"
+        cls.loaded.append(adapter)
+        made = cls()
+        cls.alive.add(made)
+        return made
 
     def embed(self, texts: Sequence[str]) -> Any:
         raise AssertionError
@@ -155,12 +157,13 @@ def test_a_kind_of_engine_that_cannot_play_a_role_is_refused_when_it_is_asked_fo
     role: str,
     lacks: str,
 ) -> None:
-    monkeypatch.setitem(KINDS, "deaf", Deaf)
-    deaf = Engines(Settings(), tiny_model, "deaf")
+    monkeypatch.setitem(KINDS, "openai", Deaf)
+    settings = Settings(engines=EnginesSettings(default=EngineSettings(kind="openai", address="http://localhost")))
+    deaf = Engines(settings, tiny_model)
     with pytest.raises(SettingsError) as refused:
         ask(deaf)
     assert str(refused.value) == (
-        f"the {role} cannot be an engine of kind 'deaf', which lacks: {lacks}; kinds that can: transformers"
+        f"the {role} cannot be an engine of kind 'openai', which lacks: {lacks}; kinds that can: transformers"
     )
     deaf.writer()()
     assert Fake.loaded == [None]
@@ -179,7 +182,7 @@ def test_a_stage_releases_its_models_at_its_end_and_when_it_fails(
             raise Killed
         return StageOutput()
 
-    one = stage(gives=Contract("one", "Nothing.", Figures), takes=(), version="1")(run)
+    one = stage(gives=Contract("one", "Nothing.", Figures), takes=(), version="1", roles=("reader",))(run)
     run_stage(workspace, one, "sw", {})
     assert not Fake.alive
     with pytest.raises(Killed):
@@ -219,7 +222,7 @@ def test_a_model_that_memory_cannot_hold_is_refused_before_it_is_loaded(
 ) -> None:
     monkeypatch.setattr(fit, "free_memory", lambda: 1000)
     monkeypatch.setattr("xinstr_core.engines.roles.load_trainable_model", None)
-    monkeypatch.setattr("xinstr_core.engines.transformers_engine.load_causal_model", None, raising=False)
+    monkeypatch.setattr("xinstr_core.engines.transformers_engine.load_causal_model", None)
     with pytest.raises(
         InputError, match=r"takes 0\.0 GiB, and 0\.0 GiB are free: close what else runs, take a smaller"
     ):

@@ -38,8 +38,6 @@ def fault(name: str) -> Exception:
 class Worker:
     """An engine's stand-in and its work; counts loads, remembers batches, fails at the keys that it is told to."""
 
-    fingerprint = "worker"
-
     def __init__(self, fails: dict[str, BaseException] | None = None) -> None:
         self.fails = fails or {}
         self.loads = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 import pytest
@@ -19,6 +19,7 @@ from xinstr_core.errors import StageError
 from xinstr_core.identity import pair_key
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import PAIRS, RAW
+from xinstr_core.settings import EngineSettings
 from xinstr_core.stages import candidate_pairs as module
 from xinstr_core.stages.candidate_pairs import write_instructions
 from xinstr_core.stages.stage import run_stage
@@ -39,7 +40,6 @@ class Writer:
     """An engine's stand-in: writes "<nth> What is this text about?" for each prompt, or what it was told to."""
 
     capabilities = frozenset({Capability.GENERATE, Capability.SCORE_COMPLETIONS, Capability.ADAPTERS})
-    fingerprint = "writer"
     loads = 0
     generated: list[Request] = []  # noqa: RUF012
     scored: list[Request] = []  # noqa: RUF012
@@ -47,10 +47,12 @@ class Writer:
     answer: Callable[[Request, int], str] = staticmethod(lambda request, nth: "")
     die_after = -1
 
-    def __init__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> None:
+    @classmethod
+    def load(cls, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Self:
         assert adapter is not None
         assert (adapter / "weights").read_text("utf-8") == "adapter"
         Writer.loads += 1
+        return cls()
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         self.decodings.add(decoding)

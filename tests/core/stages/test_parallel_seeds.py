@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -16,6 +16,7 @@ from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.errors import InputError
 from xinstr_core.schemas.seed_pairs import REJECTED, SEED_PAIRS, SEEDS
+from xinstr_core.settings import EngineSettings
 from xinstr_core.stages.seed_pairs import read_seed_pairs
 from xinstr_core.stages.stage import fingerprint_parts, run_stage
 from xinstr_core.store import Partition
@@ -41,13 +42,14 @@ class Writer:
     """An engine's stand-in: of every English side a poor, a good and an unusable instruction, the good one gaining most."""
 
     capabilities = frozenset({Capability.GENERATE, Capability.SCORE_COMPLETIONS, Capability.ADAPTERS})
-    fingerprint = "writer"
     answers = ("What is this text about?", "What did they do in the morning?", "Mahindi")
     generated: list[Request] = []  # noqa: RUF012
     die_after = -1
 
-    def __init__(self, base: ModelReference, adapter: Path | None, budget: TokenBudget) -> None:
+    @classmethod
+    def load(cls, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Self:
         assert adapter is not None
+        return cls()
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         written = []
