@@ -11,7 +11,7 @@ import pytest
 from xinstr_core.errors import SettingsError
 from xinstr_core.presets import THIS_RUN, Layer, choose, load_settings, preset_names, preset_text
 from xinstr_core.presets.explain import DECLARED, LEVELS, OUR_LEVELS, ExplainedSetting, explain
-from xinstr_core.settings import Settings
+from xinstr_core.settings import EngineSettings, Settings
 
 METHOD = ("seeds", "reverse_model", "generation", "evaluator", "curation", "diversity", "tuning", "evaluation")
 
@@ -119,7 +119,9 @@ def test_an_explanation_has_every_setting_with_the_value_that_a_build_has(preset
     sections = {name: hint for name, hint in get_type_hints(Settings).items() if name in Settings.model_fields}
     outside = ["base_model", "precision", "prompt_format", "system_text"]
     inside = [name for name in sections if name not in outside]
-    expected = outside + [f"{name}.{key}" for name in inside for key in sections[name].model_fields]
+    named = (f"{name}.{key}" for name in inside for key in sections[name].model_fields)
+    engine = [f"engines.default.{key}" for key in EngineSettings.model_fields]
+    expected = outside + [key for name in named for key in (engine if name == "engines.default" else [name])]
     assert [setting.key for setting in explain(preset)] == expected
     for setting in explain(preset):
         assert setting.value == reduce(getattr, setting.key.split("."), settings), setting.key
@@ -135,7 +137,7 @@ def test_every_value_has_a_level_and_a_reason(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", ["faithful", "modern"])
 def test_a_preset_of_the_method_leaves_no_value_to_the_declarations(preset: str) -> None:
-    left = [s.key for s in explain(preset) if s.level == DECLARED]
+    left = [s.key for s in explain(preset) if s.level == DECLARED and not s.key.startswith("engines.")]
     assert [key for key in left if key.partition(".")[0] in METHOD or key == "base_model"] == []
     assert left == ["corpus.identification_model"]  # none is named, and TOML has no word for none
 

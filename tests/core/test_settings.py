@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.presets import THIS_RUN, Layer, choose, load_settings
+from xinstr_core.settings import EngineSettings, EnginesSettings
 
 
 def user_file(folder: Path, text: str) -> Path:
@@ -31,7 +32,7 @@ def test_an_unknown_section_lists_the_sections() -> None:
         choose(Layer(THIS_RUN, {"Corpus": {}}))
     message = str(caught.value)
     assert message.startswith(
-        "unknown setting 'Corpus'; known here: preset, base_model, precision, prompt_format, system_text, corpus, seeds, reverse_model, "
+        "unknown setting 'Corpus'; known here: preset, base_model, precision, prompt_format, system_text, engines, corpus, seeds, reverse_model, "
     )
 
 
@@ -108,3 +109,45 @@ def test_a_word_where_a_list_is_wanted_is_told_how_a_list_looks() -> None:
     with pytest.raises(SettingsError) as caught:
         choose(Layer(THIS_RUN, {"evaluator": {"signals": "level"}}))
     assert str(caught.value) == "setting evaluator.signals: a list is wanted, such as ['level']"
+
+
+ADDRESS = "http://127.0.0.1:8000/v1"
+
+
+def engines(**said: object) -> EnginesSettings:
+    return choose(Layer(THIS_RUN, {"engines": said})).settings.engines
+
+
+def test_a_role_has_the_default_engine_but_for_what_it_says_itself() -> None:
+    found = engines(
+        default={"kind": "openai", "address": ADDRESS, "requests_at_once": 8},
+        writer={"model": "other"},
+        rater={"kind": "transformers"},
+    )
+    assert found.of("tuned") == found.default
+    assert found.of("writer") == found.default.model_copy(update={"model": "other"})
+    assert found.of("rater") == EngineSettings()
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"default": {"kind": "vlm"}}, r"setting engines.default.kind: .*'transformers'.*'openai'.*got 'vlm'"),
+        (
+            {"judge": {}},
+            r"unknown setting 'engines.judge'; known here: default, reader, reverse, rater, writer, tuned, encoder",
+        ),
+        (
+            {"writer": {"url": ADDRESS}},
+            r"unknown setting 'engines.writer.url'; known here: kind, address, model, key_var",
+        ),
+        ({"default": {"kind": "openai"}}, "an engine of kind openai needs an address, such as http://"),
+        ({"default": {"address": ADDRESS}}, 'address and model are a server\'s: say kind = "openai" too'),
+        ({"default": {"kind": "openai", "address": "127.0.0.1:8000"}}, "engines.default.address: String should match"),
+        ({"default": {"kind": "openai", "address": "http://me:key@host/v1"}}, "engines.default.address: String should"),
+        ({"default": {"kind": "openai", "address": ADDRESS, "key_variable": "sk-123"}}, "key_variable: String should"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_told_with_what_is_known(said: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        engines(**said)

@@ -203,10 +203,10 @@ def train_evaluator(
 
 def seed_neighbours(engines: Engines, pairs: Sequence[Pair]) -> Neighbours:
     """The pairs with the base model's vectors of their texts."""
-    reader = engines.reader()
+    embedder = engines.embedder()
     ordered = sorted(pairs, key=lambda pair: (len(pair.response), pair.key))
     batches = [ordered[start : start + SCORED_ROWS] for start in range(0, len(ordered), SCORED_ROWS)]
-    vectors = [vector for batch in batches for vector in reader().embed([pair.response for pair in batch])]
+    vectors = [vector for batch in batches for vector in embedder().embed([pair.response for pair in batch])]
     return Neighbours.of([(pair.key, pair.instruction, pair.response) for pair in ordered], vectors)
 
 

@@ -228,10 +228,9 @@ def _readings(readers: Readers) -> list[Reading]:
         found += [Reading("given", told, load), Reading("alone", told, load)]
     if "neighbours" in readers.groups:
         seeds = readers.neighbours.table
-        identity = content_key(
-            reader, *(text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
-        )
-        found.append(Reading("neighbours", identity, engines.reader(), readers.neighbours))
+        texts = (text for row in seeds.select("pair_id", "response").iter_rows() for text in row)
+        identity = engines.identity("encoder", content_key(base, *texts))
+        found.append(Reading("neighbours", identity, engines.embedder(), readers.neighbours))
     if "level" in readers.groups:
         adapter = readers.adapters["level"]
         told = engines.identity("rater", f"{base} {adapter_hash(adapter)}")

@@ -11,6 +11,9 @@ _START = 4
 _WORTH = 1.05
 _STEP = 8  # once something has failed, a round may ask for an eighth more
 _TRIED_AGAIN = 8  # rounds without growth after which one more is tried: a server may have become faster
+# Of a round's requests, those that may come to nothing before it is halved, two at least: now and then a connection breaks,
+# and to halve for each of one in twenty would leave four under way.
+_BORNE = 0.1
 
 
 class Pace:
@@ -18,8 +21,8 @@ class Pace:
 
     A round is as many answers as the limit allows at once. While every round brings more answers a second than any
     before, that is while requests take no longer than they are more, the limit doubles (after a first failure: grows by
-    an eighth); it halves, once a round, where the server refuses or fails (additive increase and multiplicative
-    decrease, Chiu and Jain 1989).
+    an eighth); it halves where the server refuses or fails more than a few of a round (additive increase and
+    multiplicative decrease, Chiu and Jain 1989).
     """
 
     def __init__(self, most: int) -> None:
@@ -30,7 +33,7 @@ class Pace:
         self._doubling = True
         self._best = 0.0
         self._still = 0
-        self._answers, self._began, self._may_halve = 0, time.monotonic(), True
+        self._answers, self._refusals, self._began = 0, 0, time.monotonic()
 
     async def __aenter__(self) -> None:
         while self._under_way >= self.limit:
@@ -60,15 +63,14 @@ class Pace:
 
     def refused(self) -> None:
         """One request was refused, or came to nothing."""
-        self._doubling = False
-        if self._may_halve:
+        self._refusals += 1
+        if self._refusals > max(2, _BORNE * self.limit):
             self.limit = max(1, self.limit // 2)
-            self._best, self._still = 0.0, 0
+            self._doubling, self._best, self._still = False, 0.0, 0
             self._begin()
-            self._may_halve = False
 
     def _begin(self) -> None:
-        self._answers, self._began, self._may_halve = 0, time.monotonic(), True
+        self._answers, self._refusals, self._began = 0, 0, time.monotonic()
 
     def _let_in(self) -> None:
         for _ in range(self.limit - self._under_way):

@@ -26,7 +26,7 @@ from xinstr_core.settings import Settings
 
 # What an engine must be able to do in each role; where it is given an adapter, Capability.ADAPTERS too.
 NEEDS = {
-    "reader": {Capability.SCORE_COMPLETIONS, Capability.EMBED},
+    "reader": {Capability.SCORE_COMPLETIONS},
     "reverse": {Capability.GENERATE, Capability.SCORE_COMPLETIONS},
     "rater": {Capability.SCORE_COMPLETIONS, Capability.SCORE_LABELS},
     "writer": {Capability.GENERATE},
@@ -67,8 +67,12 @@ class Engines:
         return self._base
 
     def reader(self) -> Load:
-        """The untouched base model, which scores and embeds."""
+        """The untouched base model, which scores."""
         return self._engine("reader")
+
+    def embedder(self) -> Load:
+        """The untouched base model, which turns texts of any language into vectors: an encoder, whatever diversity.encoder is."""
+        return self._engine("encoder")
 
     def reverse(self, adapter: Path) -> Load:
         """What writes the instruction that a text would answer."""
@@ -90,7 +94,7 @@ class Engines:
         """What turns instructions into vectors: the base model, or the sentence encoder of diversity.encoder."""
         name = self._settings.diversity.encoder
         if name == BASE_MODEL:
-            engine = self._engine("encoder")
+            engine = self.embedder()
             return lambda: partial(encode_in_batches, engine().embed)
         return partial(self._model, ("encoder", name), partial(load_encoder, name))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import importlib.util
 import json
 import os
 import random
@@ -57,6 +58,8 @@ class Server:
     """
 
     def __init__(self, settings: EngineSettings) -> None:
+        if importlib.util.find_spec("aiohttp") is None:
+            raise InputError("a server is asked with aiohttp, which is not installed: pip install 'xinstr[server]'")
         self.address = settings.address.rstrip("/")
         self.traffic = Traffic()
         self._settings = settings
@@ -142,21 +145,17 @@ class Server:
                     self._pace.answered()
             except _LaterError as error:
                 self._pace.refused()
-                tries += 1
                 self.traffic.retries += 1
-                now = time.monotonic()
+                tries += 1
                 if tries == 1:
-                    first_failure, answers_then = now, self._answers
-                if tries >= _TRIES and not error.declines and path != _MODELS:
-                    if self._answers > answers_then or await self._is_there():
-                        raise ValueError(self.told(f"{error}, {tries} times, while it answers others")) from None
+                    first_failure, answers_then = time.monotonic(), self._answers
+                others = self._answers > answers_then
+                if tries >= _TRIES and not error.declines and (others or (path != _MODELS and await self._is_there())):
+                    raise ValueError(self.told(f"{error}, {tries} times, while it answers others")) from None
                 wait = max(error.wait, random.uniform(0.5, 1) * min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries - 1)))
-                if now + wait > first_failure + self._settings.retry_seconds:
-                    raise StageError(
-                        self.told(
-                            f"{error}; tried {tries} times: see that it runs, and start the build again, which goes on"
-                        )
-                    ) from None
+                if time.monotonic() + wait > first_failure + self._settings.retry_seconds:
+                    told = f"{error}; tried {tries} times: see that it runs, and start the build again, which goes on"
+                    raise StageError(self.told(told)) from None
                 await asyncio.sleep(wait)
             else:
                 self._answers += 1

@@ -141,7 +141,7 @@ def test_nothing_is_loaded_before_the_first_row_is_missing(engines: Engines, tmp
 @pytest.mark.parametrize(
     ("ask", "role", "lacks"),
     [
-        (lambda e: e.reader(), "reader", "embed, score completions"),
+        (lambda e: e.reader(), "reader", "score completions"),
         (lambda e: e.encoder(), "encoder", "embed"),
         (lambda e: e.reverse(ONE), "reverse", "adapters, score completions"),
         (lambda e: e.rater(ONE), "rater", "adapters, score completions, score labels"),

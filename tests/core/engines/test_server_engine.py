@@ -31,6 +31,7 @@ OPENINGS = ["", "Je, ni", " How", f"{END}", "กี่", "\n", "Is it", ""]
 REQUESTS = [Request(f"key-{n}", *asked) for n, asked in enumerate(zip(TEXTS, OPENINGS, strict=True))]
 SCHEMA = pl.Schema({KEY: pl.String, "text": pl.String})
 GREEDY = Decoding(6)
+CALLED = {"embedder": "encoder"}
 KEY_VALUE = "sk-secret-of-the-server"
 
 
@@ -123,7 +124,7 @@ def test_the_settings_choose_the_engine_of_a_role(server: CompletionServer, tiny
 @pytest.mark.parametrize(
     ("role", "settings", "lacks"),
     [
-        ("reader", Settings(), "embed"),
+        ("embedder", Settings(), "embed"),
         ("reverse", Settings(generation=GenerationSettings(guidance=1.0)), "guidance"),
         ("tuned", Settings(evaluation=EvaluationSettings(repetition_penalty=1.1)), "repetition penalty"),
     ],
@@ -133,7 +134,10 @@ def test_what_no_server_can_is_refused_before_anything_is_asked(
 ) -> None:
     chosen = settings.model_copy(update={"engines": EnginesSettings(default=said(server))})
     asked = (Path("adapter"),) if role == "reverse" else ()
-    with pytest.raises(SettingsError, match=f"the {role} cannot be an engine of kind 'openai', which lacks: {lacks}; "):
+    with pytest.raises(
+        SettingsError,
+        match=f"the {CALLED.get(role, role)} cannot be an engine of kind 'openai', which lacks: {lacks}; ",
+    ):
         getattr(Engines(chosen, tiny_model), role)(*asked)
     assert not server.asked
 
