@@ -131,3 +131,4 @@ def serving(server: CompletionServer) -> Iterator[CompletionServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+        server.loaded.clear()  # threads of connections that are still open know the server
