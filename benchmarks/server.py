@@ -125,7 +125,7 @@ def measure(fault_share: float) -> dict[str, float]:
         "rows": found.done.height,
         "texts": found.done["text"].n_unique(),
         "failed": len(found.failed),
-        "retries": engine.traffic.retries,
+        "retries": engine.usage.retries,
     }
 
 

@@ -600,6 +600,17 @@ class EngineSettings(Section):
         """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
         return {} if self.kind == "transformers" else {"kind": self.kind, "model": self.model}
 
+    price_prompt: float = Field(default=0.0, ge=0, description="of a million prompt tokens, in any currency")
+    price_cached: float | None = Field(
+        default=None,
+        ge=0,
+        description="of a million prompt tokens that the server had read before; none: as price_prompt",
+    )
+    price_completion: float = Field(default=0.0, ge=0, description="of a million tokens that are written")
+    price_hour: float = Field(
+        default=0.0, ge=0, description="of an hour in which it has something to do, as of a rented GPU"
+    )
+
     @model_validator(mode="after")
     def _servers_have_an_address(self) -> Self:
         if self.kind != "transformers" and not self.address:

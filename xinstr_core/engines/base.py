@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 # Rows that are scored between two shards: what a kill can cost.
 SCORED_ROWS = 8
@@ -80,6 +80,27 @@ class TokenScores:
     end: float
 
 
+@dataclass
+class Usage:
+    """What an engine has done since it was loaded: rows, tokens, tries that came to nothing, busy seconds."""
+
+    rows: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(*(mine - its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+    def __iadd__(self, other: Usage) -> Self:
+        for name, more in asdict(other).items():
+            setattr(self, name, getattr(self, name) + more)
+        return self
+
+
 class Capability(StrEnum):
     """What an engine may be able to do; ADAPTERS: to load what was trained on its base.
 
@@ -96,7 +117,7 @@ class Capability(StrEnum):
 
 
 class Engine(Protocol):
-    """A loaded model. `capabilities` are its class's.
+    """A loaded model. `capabilities` are its class's; `usage` grows with what it does.
 
     Requests of one call whose `prompt` is equal share that beginning: the candidates of a text, the openings that are
     tried for it, the instructions that are scored after it. An engine may read it once. How many of them it reads at
@@ -104,6 +125,7 @@ class Engine(Protocol):
     """
 
     capabilities: frozenset[Capability]
+    usage: Usage
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         """Completions, each beginning with its request's own `completion`."""

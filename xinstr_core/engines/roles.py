@@ -9,10 +9,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from xinstr_core.engines.base import Capability
+from xinstr_core.engines.base import Capability, Engine
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.kinds import KINDS
+from xinstr_core.engines.ledger import Ledger
 from xinstr_core.engines.memory import TokenBudget, give_back_freed
 from xinstr_core.engines.models import ModelReference, load_prompt_format, load_tokenizer, load_trainable_model
 from xinstr_core.engines.prompt_format import PlainFormat
@@ -43,7 +44,7 @@ class Engines:
     where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of the kind that
     the settings choose for it cannot play. `base` is None for a stage that does not use the base model, and
     `roles` are those that it declares. `budget` is how much they read at once.
-    `trainings` is what trainings with them told of their speed, by folder.
+    `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Engines:
         base: ModelReference | None,
         budget: TokenBudget | None = None,
         roles: Collection[str] = tuple(NEEDS),
+        ledger: Ledger | None = None,
     ) -> None:
         self._settings = settings
         self._base = base
         self._budget = budget or TokenBudget()
         self._roles = roles
+        self.ledger = ledger or Ledger()
         self._held: tuple[Hashable, Any] | None = None
         self._lent: Callable[[], Any] = lambda: None
         self.trainings: dict[str, TrainingSpeed] = {}
@@ -135,6 +138,7 @@ class Engines:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.ledger.close()
         self.release()
 
     def identity(self, role: str, model: str) -> str:
@@ -155,8 +159,14 @@ class Engines:
                 f"the {role} cannot be an engine of kind {chosen.kind!r}, which lacks: {', '.join(sorted(missing))}; "
                 f"kinds that can: {', '.join(able) or 'none'}"
             )
-        load = partial(kind.load, self.base, adapter, self._budget, chosen)
-        return partial(self._model, ("engine", chosen, adapter), load)
+
+        def play() -> Engine:
+            load = partial(kind.load, self.base, adapter, self._budget, chosen)
+            engine: Engine = self._model(("engine", chosen, adapter), load)
+            self.ledger.play(role, f"{chosen.kind} {chosen.model or self.base.name}", chosen, engine.usage)
+            return engine
+
+        return play
 
     def _needs(self, role: str, adapter: Path | None) -> set[Capability]:
         needed = set(NEEDS[role])

@@ -12,9 +12,9 @@ import threading
 import time
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from xinstr_core.engines.base import Usage
 from xinstr_core.engines.pace import Pace
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.settings import EngineSettings
@@ -42,14 +42,6 @@ class _LaterError(Exception):
         self.declines = declines
 
 
-@dataclass
-class Traffic:
-    """What went over the line: requests with an answer, and tries that came to nothing."""
-
-    requests: int = 0
-    retries: int = 0
-
-
 class Server:
     """One server's API. What is asked is answered once; an answer that is kept back by another's error is not asked for again.
 
@@ -61,7 +53,9 @@ class Server:
         if importlib.util.find_spec("aiohttp") is None:
             raise InputError("a server is asked with aiohttp, which is not installed: pip install 'xinstr[server]'")
         self.address = settings.address.rstrip("/")
-        self.traffic = Traffic()
+        self.usage = Usage()
+        self._busy, self._busy_since = 0, 0.0
+        self._counts = threading.Lock()
         self._settings = settings
         self._key = os.environ.get(settings.key_variable, "")
         self._pace = Pace(settings.requests_at_once)
@@ -79,7 +73,18 @@ class Server:
         kept for a call that asks for them again. InputError for what the user has to mend (key, address, model), StageError
         for a server that does not answer at all.
         """
-        return self._run(self._ask(path, [json.dumps(body, ensure_ascii=False) for body in bodies], holds))
+        with self._counts:
+            if not self._busy:
+                self._busy_since = time.monotonic()
+            self._busy += 1
+        try:
+            answers = self._run(self._ask(path, [json.dumps(body, ensure_ascii=False) for body in bodies], holds))
+        finally:
+            with self._counts:
+                self._busy -= 1
+                if not self._busy:
+                    self.usage.seconds += time.monotonic() - self._busy_since
+        return answers
 
     def models(self) -> list[dict[str, Any]]:
         """What it says of each model that it serves, its `id` at least. Errors as of ask()."""
@@ -145,7 +150,7 @@ class Server:
                     self._pace.answered()
             except _LaterError as error:
                 self._pace.refused()
-                self.traffic.retries += 1
+                self.usage.retries += 1
                 tries += 1
                 if tries == 1:
                     first_failure, answers_then = time.monotonic(), self._answers
@@ -159,8 +164,19 @@ class Server:
                 await asyncio.sleep(wait)
             else:
                 self._answers += 1
-                self.traffic.requests += 1
+                self._count(found)
                 return found
+
+    def _count(self, answer: Mapping[str, Any]) -> None:
+        """What the server says that the answer took; nothing where it says nothing."""
+        said = answer.get("usage")
+        if not isinstance(said, Mapping):
+            return
+        cached = said.get("prompt_tokens_details")
+        self.usage.rows += 1
+        self.usage.prompt_tokens += _whole(said.get("prompt_tokens"))
+        self.usage.cached_tokens += _whole(cached.get("cached_tokens")) if isinstance(cached, Mapping) else 0
+        self.usage.completion_tokens += _whole(said.get("completion_tokens"))
 
     async def _is_there(self) -> bool:
         try:
@@ -227,6 +243,10 @@ def _hang_up(loop: asyncio.AbstractEventLoop, sessions: Sequence[Any]) -> None:
         loop.stop()
 
     asyncio.run_coroutine_threadsafe(close(), loop)
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _message(text: str) -> str:

@@ -46,7 +46,7 @@ class ServerEngine:
         self._server = server
         self._model = model
         self.rows_at_once = rows_at_once
-        self.traffic = server.traffic
+        self.usage = server.usage
 
     @classmethod
     def load(cls, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Self:

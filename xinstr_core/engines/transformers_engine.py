@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
+from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores, Usage
 from xinstr_core.engines.batches import packed
 from xinstr_core.engines.encoding import encode, maximum_positions, padded_length
 from xinstr_core.engines.fit import check_fits
@@ -61,6 +62,7 @@ class TransformersEngine:
         self._embedded: int = model.get_input_embeddings().weight.shape[0]
         self._places = maximum_positions(model.config)
         self._budget = budget or TokenBudget()
+        self.usage = Usage()
         check_ends(base, self._tokenizer, self._embedded)
 
     @classmethod
@@ -71,12 +73,14 @@ class TransformersEngine:
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
         rows = [self._row(request.prompt, request.completion) for request in requests]
-        return self._in_pieces(
+        found = self._in_pieces(
             rows,
             lambda part: self._generated([requests[i] for i in part], [rows[i] for i in part], decoding),
             written=decoding.maximum_new_tokens,
             copies=2 if decoding.guidance else 1,
         )
+        self.usage.completion_tokens += sum(one.completion_tokens for one in found)
+        return found
 
     def _generated(self, requests: Sequence[Request], asked: Sequence[Row], decoding: Decoding) -> list[Completion]:
         """Completions of rows that fit, followed by those that guidance leads away from.
@@ -184,6 +188,17 @@ class TransformersEngine:
         """
         for row in rows:
             self._check(row, written)
+        started = time.monotonic()
+        try:
+            return self._made(rows, work, written, copies)
+        finally:
+            seconds = time.monotonic() - started
+            on_gpu = seconds if self.model.device.type == "cuda" else 0.0
+            self.usage += Usage(len(rows), sum(map(len, rows)), seconds=seconds, gpu_seconds=on_gpu)
+
+    def _made(
+        self, rows: Sequence[Row], work: Callable[[Sequence[int]], list[Made]], written: int, copies: int
+    ) -> list[Made]:
         while True:
             pieces = self._pieces(rows, written, copies)
             made = dict[int, Made]()

@@ -168,6 +168,26 @@ class TrainingSpeed(Declared):
     )
 
 
+class EngineUse(Declared):
+    """What one role of a stage had its engine do. Rows that were there before cost nothing and are not in it."""
+
+    engine: str = figure("engine", "its kind and the base model")
+    rows: int = figure(
+        "rows", "requests that it answered; a label that is scored by a request of its own is one", unit=ROWS
+    )
+    prompt_tokens: int = figure(
+        "tokens read", "of prompts and what was given after them", unit="tokens", better="lower"
+    )
+    cached_tokens: int = figure(
+        "tokens read before", "of these, the ones that a server says it had read before", unit="tokens"
+    )
+    completion_tokens: int = figure("tokens written", "by it", unit="tokens", better="lower")
+    retries: int = figure("retries", "tries of requests that came to nothing", better="lower")
+    seconds: float = figure("seconds", "wall time in which it had something to do", unit="s", better="lower")
+    gpu_seconds: float = figure("GPU seconds", "of these, on a GPU of this machine", unit="s", better="lower")
+    money: float = figure("money", "by the prices that the settings give", better="lower")
+
+
 class Cost(Declared):
     """What the run of a stage took. It describes: neither fingerprint nor version know it."""
 
@@ -177,6 +197,9 @@ class Cost(Declared):
     )
     trainings: dict[str, TrainingSpeed] = figure(
         "speed of trainings", "of those that this run ended, by their folder", default={}
+    )
+    engines: dict[str, EngineUse] = figure(
+        "use of engines", "by role, since the stage was first begun, with runs that were stopped", default={}
     )
 
 

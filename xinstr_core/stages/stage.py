@@ -17,6 +17,7 @@ import polars as pl
 
 from xinstr_core.corpus.sources import file_identity
 from xinstr_core.disk import full_disk_told
+from xinstr_core.engines.ledger import Ledger
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import RowLog
@@ -249,8 +250,8 @@ def _run(
         _forget_peak_memory()
         started = time.monotonic()
         model = stage.model_of(workspace, language)
-        budget = TokenBudget(begun / "token_budget.json")
-        with Engines(workspace.settings(language), model, budget, stage.roles) as engines:
+        budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json")
+        with Engines(workspace.settings(language), model, budget, stage.roles, ledger) as engines:
             output = stage.run(
                 StageRun(
                     workspace,
@@ -264,7 +265,9 @@ def _run(
                 )
             )
         seconds = round(time.monotonic() - started, 1)
-        cost = Cost(seconds=seconds, peak_memory=_peak_memory(), trainings=engines.trainings)
+        cost = Cost(
+            seconds=seconds, peak_memory=_peak_memory(), trainings=engines.trainings, engines=engines.ledger.close()
+        )
         _check(stage, output)
         output = replace(output, cost=cost, built=_surroundings(workspace, stage, language))
         partition = workspace.store.commit(stage.name, tag, current, parts, output)

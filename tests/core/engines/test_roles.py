@@ -14,7 +14,7 @@ import pytest
 
 from tests.core.conftest import Killed
 from xinstr_core.engines import fit, roles
-from xinstr_core.engines.base import Capability, Engine, Request
+from xinstr_core.engines.base import Capability, Engine, Request, Usage
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
@@ -40,6 +40,7 @@ class Fake:
     """An engine's stand-in that can everything; remembers what was loaded, and what was held at that time."""
 
     capabilities = frozenset(Capability)
+    usage = Usage()
     loaded: list[Path | None] = []  # noqa: RUF012
     alive: weakref.WeakSet[Fake] = weakref.WeakSet()  # noqa: RUF012
 

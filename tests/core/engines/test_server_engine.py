@@ -272,7 +272,7 @@ def test_what_came_to_nothing_is_asked_again_and_every_row_has_its_one_answer(
     expected = [(one.key, one.text) for one in TransformersEngine(tiny_model).generate(REQUESTS, GREEDY)]
     assert found.done.rows() == sorted(expected)
     assert not found.failed
-    assert there.traffic.retries == len(REQUESTS)
+    assert there.usage.retries == len(REQUESTS)
     if name not in ("no JSON", "no choices"):  # these are answers too
         assert server.answered.total() - before == len(REQUESTS)
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
+from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores, Usage
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
@@ -40,6 +40,7 @@ class Writer:
     """An engine's stand-in: writes "<nth> What is this text about?" for each prompt, or what it was told to."""
 
     capabilities = frozenset({Capability.GENERATE, Capability.SCORE_COMPLETIONS, Capability.ADAPTERS})
+    usage = Usage()
     loads = 0
     generated: list[Request] = []  # noqa: RUF012
     scored: list[Request] = []  # noqa: RUF012

@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 
 from tests.core.conftest import Killed
-from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores
+from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores, Usage
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
@@ -42,6 +42,7 @@ class Writer:
     """An engine's stand-in: of every English side a poor, a good and an unusable instruction, the good one gaining most."""
 
     capabilities = frozenset({Capability.GENERATE, Capability.SCORE_COMPLETIONS, Capability.ADAPTERS})
+    usage = Usage()
     answers = ("What is this text about?", "What did they do in the morning?", "Mahindi")
     generated: list[Request] = []  # noqa: RUF012
     die_after = -1
