@@ -197,7 +197,12 @@ class Workspace:
         """
         registered = replace(self, seeds=None)  # what is given for this run is the language's own
         if named := self.settings(language).evaluation.pinch_languages:
-            others = [self.language(tag) for tag in named if tag != language.tag][:_MOST_OTHERS]
+            others = [self.language(tag) for tag in dict.fromkeys(named) if tag != language.tag]
+            if len(others) > _MOST_OTHERS:
+                raise InputError(
+                    f"evaluation.pinch_languages names {len(others)} beside {language.tag}, and {_MOST_OTHERS} are the most: "
+                    "take one out"
+                )
         else:
             of_pocket = self._has_pocket_seeds(language)
             others = [

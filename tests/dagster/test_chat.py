@@ -103,6 +103,12 @@ def test_the_penalty_is_that_of_the_evaluation_unless_another_is_said(engine: Re
     assert run(b"what?", "--repetition-penalty", "0.9") == 2
 
 
+@pytest.mark.parametrize("option", ["--temperature", "--repetition-penalty"])
+def test_what_is_no_number_is_told(engine: Replies, run: Chat, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert run(b"what?", option, "nan") == 1
+    assert f"{option} nan: a number is wanted" in capsys.readouterr().err
+
+
 def test_a_reply_is_text_and_nothing_else(engine: Replies, run: Chat, capsys: pytest.CaptureFixture[str]) -> None:
     engine.reply = lambda prompt: "\n[red]one[/] :smile:\x1b[31m\x07\r\ntwo\u202e\x00 \u200d\n"
     assert run(b"what?") == 0

@@ -13,6 +13,7 @@ from xinstr_core.settings import PreferenceKind
 from xinstr_core.text import is_storable
 
 _MEASURING_SHARE = 0.1  # of the pairs, chosen by key: 2,000 triples leave 200, which tell a share to +-0.07
+_COSTLY: PreferenceKind = "untuned"
 _MENDING: dict[PreferenceKind, str] = {
     "other_text": "it needs pairs of different instructions",
     "wrong_language": "give some seed pairs in English, too",
@@ -63,15 +64,15 @@ def choose_triples(pairs: Sequence[TaughtPair], makers: Mapping[PreferenceKind, 
         kind: sorted(pairs, key=lambda pair: content_key("preference", kind, pair.key)) for kind in makers
     }
     while (missing := wanted - sum(map(len, taken.values()))) and (going := [kind for kind in makers if rest[kind]]):
-        for number, kind in enumerate(going):
-            share = missing // len(going) + (number < missing % len(going))
-            found, rest[kind] = _first_triples(rest[kind], kind, makers[kind], share)
+        shares = {kind: missing // len(going) + (number < missing % len(going)) for number, kind in enumerate(going)}
+        # What a model has to write comes last: another kind that no pair has is told before that is paid for.
+        for kind in sorted(going, key=lambda kind: kind == _COSTLY):
+            found, rest[kind] = _first_triples(rest[kind], kind, makers[kind], shares[kind])
             taken[kind] += found
-    for kind, found in taken.items():
-        if not found and not rest[kind]:
-            raise InputError(
-                f"tuning.preferences names {kind}, and no pair has such a response: {_MENDING[kind]}, or take it out"
-            )
+            if not taken[kind] and not rest[kind]:
+                raise InputError(
+                    f"tuning.preferences names {kind}, and no pair has such a response: {_MENDING[kind]}, or take it out"
+                )
     return sorted((triple for found in taken.values() for triple in found), key=lambda triple: triple.key)
 
 

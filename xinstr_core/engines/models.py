@@ -137,6 +137,11 @@ def check_ends(reference: ModelReference, tokenizer: Any, embedded: int) -> None
             f"base model {reference.name!r}: its tokenizer ends or pads texts with a token that is not among the "
             f"{embedded} of its weights: tokenizer and weights are of different models"
         )
+    if beyond := [token for token in stop_tokens(reference.path) if token >= embedded]:
+        raise InputError(
+            f"base model {reference.name!r}: {GENERATION_CONFIG} names {beyond[0]} as an end, and its weights have "
+            f"{embedded} tokens: correct it"
+        )
 
 
 def read_config(reference: ModelReference) -> Any:
@@ -161,7 +166,10 @@ def load_tokenizer(reference: ModelReference) -> Any:
             f"base model {reference.name!r}: its tokenizer cannot be read ({_first_line(error)}): fetch it again"
         ) from error
     if tokenizer.eos_token_id is None:
-        raise InputError(f"base model {reference.name!r}: its tokenizer has no end token, so no reply could end")
+        raise InputError(
+            f"base model {reference.name!r}: its tokenizer has no end token, so no reply could end: "
+            "name its eos_token in tokenizer_config.json, or take another base"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     make_control_tokens_special(tokenizer)
@@ -188,7 +196,10 @@ def stop_tokens(folder: Path) -> list[int]:
         named = json.loads(path.read_text("utf-8")).get("eos_token_id")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({_first_line(error)}): fetch the model again") from error
-    return [named] if isinstance(named, int) else list(named or [])
+    found = named if isinstance(named, list) else [] if named is None else [named]
+    if wrong := [one for one in found if type(one) is not int or one < 0]:
+        raise InputError(f"{path}: eos_token_id names {wrong[0]!r}, which is no token: correct it")
+    return found
 
 
 def load_causal_model(reference: ModelReference) -> Any:

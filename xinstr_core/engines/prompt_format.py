@@ -18,9 +18,11 @@ from xinstr_core.prompts.render import Rendered
 
 FormatName = Literal["plain", "chat"]
 # They stand for texts while a template is read.
-_SYSTEM, _USER, _REPLY = "xinstr-system", "xinstr-user", "xinstr-reply"
+_SYSTEM, _USER, _REPLY = "xinstr-stand-in-system", "xinstr-stand-in-user", "xinstr-stand-in-reply"
 # Some templates tell the day (Llama 3): with today's, no prompt would be the same tomorrow.
 _ONE_DAY = "{%- macro strftime_now(format) -%}01 Jan 2025{%- endmacro -%}"
+# What an expression of a template can raise beside jinja's own errors.
+_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _SHOWN: tuple[Callable[[str], str], ...] = (str, str.strip, str.rstrip, str.lstrip)
 
 
@@ -111,6 +113,11 @@ class ChatFormat(PlainFormat):
             raise InputError(f'{what}: {error} with a system turn: set system_text = ""') from error
         if _SYSTEM not in found:
             raise InputError(f'{what}: its chat template leaves the system turn out: set system_text = ""')
+        shown = self._rendered([{"role": "system", "content": system}, {"role": "user", "content": _USER}])
+        if not any(how(system) in shown for how in _SHOWN):
+            raise InputError(
+                f"{what}: its chat template shows system_text otherwise than it is: shorten or simplify it"
+            )
         if self._frame_ids(system) != encode(self._tokenizer, system):
             raise InputError(f"{what}: system_text writes a control token of its tokenizer: take it out")
 
@@ -150,8 +157,8 @@ class ChatFormat(PlainFormat):
                 add_generation_prompt=messages[-1]["role"] == "user",
                 chat_template=_ONE_DAY + self._tokenizer.get_chat_template(),
             )
-        except (TemplateError, TypeError, ValueError) as error:
-            raise ValueError(f"its chat template cannot be used ({error})") from error
+        except (TemplateError, *_OF_A_TEMPLATE) as error:
+            raise ValueError(f"its chat template cannot be used ({error or type(error).__name__})") from error
         return found
 
 

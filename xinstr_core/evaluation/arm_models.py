@@ -101,12 +101,12 @@ class ArmTraining:
     earlier: Callable[[str], Earlier | None]
     progress: Progress
 
-    def train(self, wanted: Sequence[Arm], material: ArmMaterial, tuned: ArmModel) -> list[ArmModel]:
+    def train(self, wanted: Sequence[Arm], material: ArmMaterial, tuned: ArmModel | None) -> list[ArmModel]:
         """Every wanted arm, and before them the selected one: the others are compared with it.
 
         All have the same number of training rows, and so of steps. Rows that are too long for the model make room for
-        repetitions of others. `tuned` is the tuned model, which serves where the selected arm would be trained on the
-        same rows and no preferences came after. Raises StageError when no pair was selected, InputError for an arm that
+        repetitions of others. `tuned` is the tuned model where it was made by these settings, which serves if the selected
+        arm would be trained on the same rows and no preferences came after. Raises StageError when no pair was selected, InputError for an arm that
         lacks what it is made of, both before anything is trained.
         """
         size, mix_seeds = arm_size(material.pairs, material.selected), self.settings.include_seeds
@@ -118,7 +118,8 @@ class ArmTraining:
             )
         count = size + (len(material.seeds) if mix_seeds else 0)
         material.transfer.check(wanted, count, self.evaluation)
-        arms = [] if size < len(material.selected) or self.settings.preferences else [tuned]
+        serves = tuned is not None and size == len(material.selected) and not self.settings.preferences
+        arms = [tuned] if tuned is not None and serves else []
         return arms + [
             self._train(arm, self._rows(arm, material, size), count)
             for arm in dict.fromkeys((SELECTED, *wanted))
@@ -163,7 +164,7 @@ class ArmTraining:
             earlier=self.earlier(name),
             progress=self.progress,
         )
-        used = rows.all.filter(~pl.col("pair_id").is_in(list(rejected)))
+        used = rows.all.filter(pl.col("pair_id").is_in({one.key for one in taught}))
         seeds = int((used["source_tag"] == SEED).sum())
         answered_in = dict(used.select("pair_id", "answered_in").iter_rows())
         return ArmModel(

@@ -39,8 +39,8 @@ class TransferMaterial:
         asked = [arm for arm in TRANSFER_ARMS if arm in wanted]
         if asked and self.english.is_empty():
             raise InputError(
-                f"arm {asked[0]} needs English pairs: name a file of them in evaluation.english_pairs, or take it out of "
-                "evaluation.arms"
+                f"arm {asked[0]} needs English pairs, and there is none whose instruction and response are English: name a "
+                "file of some in evaluation.english_pairs, or take it out of evaluation.arms"
             )
         if PINCH not in wanted:
             return

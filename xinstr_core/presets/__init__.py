@@ -136,7 +136,8 @@ def _complaint(error: Any) -> str:
         return f"setting {'.'.join(location)}: a list is wanted, such as [{error['input']!r}]"
     if error["type"] != "extra_forbidden":
         said = error["msg"].removeprefix("Value error, ")
-        return f"setting {'.'.join(location)}: {said} (got {error['input']!r})"
+        got = "" if isinstance(error["input"], Mapping) else f" (got {error['input']!r})"
+        return f"setting {'.'.join(location)}: {said}{got}"
     section: Any = Settings
     for part in location[:-1]:
         annotation = section.model_fields[part].annotation

@@ -26,6 +26,7 @@ from xinstr_core.evaluation.measures import Measures, compare
 from xinstr_core.evaluation.replies import ENGLISH, REPLY_SCHEMA, EvaluationPrompt, read_prompts
 from xinstr_core.evaluation.subjects import Examination, Subject
 from xinstr_core.evaluation.transfer import PAIR_SCHEMA, TransferMaterial, read_pairs
+from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.reporting.page import Findings, write_page
 from xinstr_core.schemas import diversified_set, refined_pairs
@@ -175,7 +176,13 @@ def _arms(run: StageRun, tuned: ArmModel) -> list[ArmModel]:
         run.earlier,
         run.progress,
     )
-    return training.train(wanted, material, tuned)
+    return training.train(wanted, material, tuned if _tuned_as_set(run) else None)
+
+
+def _tuned_as_set(run: StageRun) -> bool:
+    """Whether the tuned model was made by the settings that the arms are: a report can be asked for alone."""
+    told = run.inputs[TUNED_MODEL.asset].made_of.get("settings", {}).get("tuning")
+    return told is None or fingerprint(told) == fingerprint(run.settings.tuning.model_dump(exclude={"processes"}))
 
 
 def _transfer_material(run: StageRun) -> TransferMaterial:

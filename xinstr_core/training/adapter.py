@@ -32,7 +32,7 @@ from xinstr_core.training.batches import hold_out, training_steps
 from xinstr_core.training.budget import kept_budget
 from xinstr_core.training.loss import check_head, check_packing
 from xinstr_core.training.processes import ALONE, Team, train_together
-from xinstr_core.training.rows import Example, RejectedRow, TrainingRow, build_rows
+from xinstr_core.training.rows import CHANGED_BY_TEMPLATE, Example, RejectedRow, TrainingRow, build_rows
 from xinstr_core.training.schedule import best_step
 from xinstr_core.training.steps import Training
 
@@ -148,11 +148,8 @@ def _train(engines: Engines, lesson: Lesson, team: Team, progress: Progress) -> 
     positions = maximum_positions(read_config(engines.base))
     rows, rejected = trainable_rows(engines, examples, settings)
     if not rows:
-        advice = (
-            f"the base model has positions for {positions} tokens alone: take another one, or shorter texts"
-            if positions and positions < settings.maximum_tokens
-            else "raise maximum_tokens or check the data"
-        )
+        few = f"the base model has positions for {positions} tokens alone: take another one, or shorter texts"
+        advice = few if positions and positions < settings.maximum_tokens else mending(rejected)
         raise StageError(f"none of {len(examples)} training rows can be used ({told_reasons(rejected)}): {advice}")
     held_out: list[TrainingRow] = []
     if settings.early_stop_patience:
@@ -295,6 +292,13 @@ def _save_adapter(model: Any, base: ModelReference, folder: Path) -> None:
     configuration = json.loads(path.read_text("utf-8"))
     configuration["target_modules"] = sorted(configuration["target_modules"])
     write_text(path, json.dumps(configuration, indent=1, sort_keys=True))
+
+
+def mending(rejected: Sequence[RejectedRow]) -> str:
+    """What to do about rows of which none is left."""
+    if {row.reason for row in rejected} == {CHANGED_BY_TEMPLATE}:
+        return 'mend the chat template of the base model, which changes texts, or set prompt_format = "plain"'
+    return "raise maximum_tokens or check the data"
 
 
 def told_reasons(rejected: Sequence[RejectedRow]) -> str:

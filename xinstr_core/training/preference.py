@@ -26,6 +26,7 @@ from xinstr_core.training.adapter import (
     SUMMARY,
     Earlier,
     copy_whole,
+    mending,
     save_trained,
     told_reasons,
     trainable_model,
@@ -143,7 +144,8 @@ def train_preferences(
     if not learned:
         raise StageError(
             f"none of {len(preferences)} preference pairs can be learned from ({told_reasons(rejected) or 'all are held out'}): "
-            "each needs two different responses that maximum_tokens holds; set tuning.preferences to [] to tune without"
+            f"each needs two different responses that can be trained on: {mending(rejected)}, or set tuning.preferences "
+            "to [] to tune without"
         )
     torch.manual_seed(settings.seed)
     model = trainable_model(engines, settings, start_from)
@@ -159,6 +161,8 @@ def train_preferences(
     by_chosen = {pair.chosen.key: pair for pair in learned.values()}
     steps = [[side for row in step for side in (row, by_chosen[row.key].rejected)] for step in order]
     losses = training.run(steps, progress).losses
+    if (speed := training.speed()) is not None:
+        engines.trainings[folder.name] = speed
     kept = [row for number, step in enumerate(steps, 1) for row in step if training.budget.takes(number, row.key)]
     rejected += [RejectedRow(key, "out_of_memory", tokens) for key, (_, tokens) in training.budget.too_large.items()]
     figures = PreferenceTrainingFigures(

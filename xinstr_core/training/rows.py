@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.text import is_storable
 
+CHANGED_BY_TEMPLATE = "changed_by_chat_template"
+
 IGNORED = -100  # the label that torch's cross entropy leaves out of the loss
 
 
@@ -55,7 +57,7 @@ def build_rows(
         try:
             made = prompt_format.encoded(example.prompt, example.completion)
         except ValueError:
-            rejected.append(RejectedRow(example.key, "changed_by_chat_template", 0))
+            rejected.append(RejectedRow(example.key, CHANGED_BY_TEMPLATE, 0))
             continue
         total = len(made.prompt) + len(made.completion) + len(made.end)
         if not made.completion:

@@ -136,8 +136,10 @@ class Training:
             advice = (
                 "nothing was learned yet, so the base model itself gives no numbers: fetch it again, or take these rows out"
                 if number == 1
-                else "lower learning_rate, or take these rows out; the last checkpoint is kept"
+                else "lower learning_rate, or take these rows out"
             )
+            if any(self._checkpoints.glob("checkpoint-*")):
+                advice += "; the last checkpoint is kept"
             raise StageError(
                 f"the loss of step {number} of {steps} is {loss:.4g}, of its gradients {norm:.4g}, rows {keys}: {advice}"
             )

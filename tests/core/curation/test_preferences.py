@@ -142,3 +142,11 @@ def test_no_more_is_written_than_is_taken() -> None:
     found = choose(5, untuned=written(write))
     assert len(found) == 5
     assert len(asked) == 5 + ("04" in asked)
+
+
+def test_what_no_pair_has_is_told_before_a_model_writes() -> None:
+    def write(pairs: Sequence[TaughtPair]) -> dict[str, str]:
+        raise AssertionError
+
+    with pytest.raises(InputError, match=r"tuning\.preferences names wrong_language, and no pair has"):
+        choose_triples(PAIRS, {"untuned": written(write), "wrong_language": wrong_language({}, []), "cut_off": cut}, 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -193,6 +194,11 @@ def test_a_text_that_the_template_changes_is_rejected_and_the_others_stay(tokeni
         ("{{ messages[0].role }}", "", r"shows a turn 0 times, and not once: mend it"),
         ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "", r"shows a turn 2 times"),
         ("{% if x", "", r"its chat template cannot be used"),
+        ("{{ 1 / 0 }}", "", r"its chat template cannot be used \(division by zero\)"),
+        ("{{ '%(x)s' % {} }}", "", r"its chat template cannot be used \('x'\)"),
+        ("{{ '{1}'.format(1) }}", "", r"its chat template cannot be used \(tuple index out of range"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "", r"its chat template cannot be used \(maximum recursion"),
+        (PLAIN_TURNS.replace("m.content", "m.content[:24]"), "Answer in the language that you are asked in.", r"its chat template shows system_text otherwise than it is: shorten"),
     ],
 )  # fmt: skip
 def test_a_template_that_cannot_be_used_is_told_in_one_line(
@@ -227,8 +233,6 @@ def test_auto_asks_by_a_template_where_there_is_one(chat_folder: Path, tmp_path:
 def test_every_stop_token_of_the_generation_config_ends_a_reply(
     chat_folder: Path, tmp_path: Path, named: object, expected: list[int]
 ) -> None:
-    import json
-
     made = with_template(chat_folder, PLAIN_TURNS, tmp_path)
     (made / "generation_config.json").write_text(json.dumps({"eos_token_id": named}), "utf-8")
     assert stop_tokens(made) == expected
@@ -237,6 +241,25 @@ def test_every_stop_token_of_the_generation_config_ends_a_reply(
     turn_end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert load_prompt_format(base, tokenizer).stops == sorted({*expected, turn_end, tokenizer.eos_token_id})
     assert load_prompt_format(resolve_model(str(made)), tokenizer).stops == sorted({*expected, tokenizer.eos_token_id})
+
+
+@pytest.mark.parametrize("named", ["0", 1.5, [[0]], [0, "x"], True, -1])
+def test_a_stop_token_that_is_none_is_told(chat_folder: Path, tmp_path: Path, named: object) -> None:
+    made = with_template(chat_folder, PLAIN_TURNS, tmp_path)
+    (made / "generation_config.json").write_text(json.dumps({"eos_token_id": named}), "utf-8")
+    with pytest.raises(
+        InputError, match=r"generation_config.json: eos_token_id names .*, which is no token: correct it"
+    ):
+        stop_tokens(made)
+
+
+def test_a_stop_token_that_the_weights_do_not_have_is_told(chat_folder: Path, tmp_path: Path) -> None:
+    made = with_template(chat_folder, PLAIN_TURNS, tmp_path)
+    (made / "generation_config.json").write_text('{"eos_token_id": [0, 99999]}', "utf-8")
+    with pytest.raises(
+        InputError, match=r"generation_config.json names 99999 as an end, and its weights have \d+ tokens"
+    ):
+        check_model(resolve_model(str(made), "float32", "chat"))
 
 
 def test_a_generation_config_that_is_no_json_is_told(chat_folder: Path, tmp_path: Path) -> None:

@@ -79,7 +79,11 @@ def test_a_pinch_takes_the_languages_in_turn_beginning_with_its_own() -> None:
 @pytest.mark.parametrize(
     ("material", "arms", "said"),
     [
-        (TransferMaterial(pairs(), {}), ["english_only"], "arm english_only needs English pairs: name a file of them"),
+        (
+            TransferMaterial(pairs(), {}),
+            ["english_only"],
+            "arm english_only needs English pairs, and there is none whose instruction and response are English: name a file",
+        ),
         (TransferMaterial(pairs(), {}), ["pinch"], "arm pinch needs English pairs"),
         (
             TransferMaterial(pairs("e1"), {"Swahili": pairs("s1"), "Finnish": pairs()}),
@@ -142,7 +146,9 @@ def test_the_first_two_others_of_the_registry_make_a_pinch_and_generated_text_go
 
 def test_named_languages_are_taken_whatever_their_text_is_and_three_at_most(home: Path) -> None:
     assert others(home, "eu", "ta", "eu", "de") == ["ta", "de"]
-    assert others(home, "eu", "ta", "de", "fi", "ur") == ["ta", "de", "fi"]
+    assert others(home, "eu", "ta", "de", "fi", "eu") == ["ta", "de", "fi"]
+    with pytest.raises(InputError, match="names 4 beside eu, and 3 are the most: take one out"):
+        others(home, "eu", "ta", "de", "fi", "ur")
     with pytest.raises(SettingsError, match="unknown language 'xx'"):
         others(home, "eu", "xx")
     with pytest.raises(InputError, match=r"lb has no seeds: take it out of evaluation\.pinch_languages"):

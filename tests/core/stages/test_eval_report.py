@@ -429,6 +429,18 @@ def test_arms_of_transfer_have_as_many_rows_and_steps_and_each_row_asks_for_its_
     assert {"english_only", "pinch"} < set(partition.read("gaps").filter(reference="selected")["arm"])
 
 
+def test_an_arm_counts_what_it_was_trained_on_and_no_row_beyond(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [
+        {"instruction": f"What is it, {n}?", "response": f"It is house number {n} of the old town."} for n in range(9)
+    ]
+    monkeypatch.setitem(globals(), "ENGLISH_PAIRS", more)
+    arms = evaluate(["english_only", "pinch"], evaluation=TRANSFER).figures["arms"]
+    assert (arms["english_only"]["seeds"], arms["english_only"]["rows"]) == (6, 6)
+    assert (arms["pinch"]["seeds"], arms["pinch"]["languages"]) == (6, {"English": 3, "Swahili": 2, "Finnish": 1})
+
+
 def test_the_report_runs_again_when_what_a_pinch_takes_changes_and_only_the_pinch_is_trained_again(
     evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -281,7 +281,7 @@ def test_pairs_of_one_side_alone_are_refused_in_one_line(
         trained(tiny_engines, settings, taught, tmp_path / "adapter", preferences)
     assert str(raised.value) == (
         f"none of {len(preferences)} preference pairs can be learned from ({reason}): each needs two different responses "
-        "that maximum_tokens holds; set tuning.preferences to [] to tune without"
+        "that can be trained on: raise maximum_tokens or check the data, or set tuning.preferences to [] to tune without"
     )
     assert list(tmp_path.iterdir()) == []
 

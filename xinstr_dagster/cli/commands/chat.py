@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 from collections.abc import Iterator
 from typing import Annotated
@@ -43,6 +44,9 @@ def chat(
     """Ask the tuned model of a language: a line, a reply; /exit or Ctrl-D ends. No line remembers another."""
     if base and both:
         raise SettingsError("--base asks the base model alone, --both asks both: say one of them")
+    for name, value in {"temperature": temperature, "repetition-penalty": repetition_penalty or 1.0}.items():
+        if not math.isfinite(value):
+            raise SettingsError(f"--{name} {value}: a number is wanted")
     workspace = Workspace(home_folder())
     found = TunedModel.find(workspace, tag)
     adapters = {BASE: None, TUNED: found.trained}
