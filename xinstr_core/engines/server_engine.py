@@ -26,6 +26,7 @@ from xinstr_core.errors import InputError
 from xinstr_core.settings import EngineSettings
 
 _COMPLETIONS = "/completions"
+_AT_START = 30.0  # seconds for which a server may be without an answer when it is first asked
 _ADAPTERS = "to load adapters (vLLM: --enable-lora, and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its environment)"
 _PROBE = "Which river flows here? Mto, नदी, แม่น้ำ, نہر"
 
@@ -54,18 +55,19 @@ class ServerEngine:
 
         InputError where the server does not serve the base model, load the adapter, take token ids or score them.
         """
-        server = Server(settings)
+        # A server that is not there, or that its first scores end, is to be told at once, and not after its retry_seconds.
+        hasty = settings.model_copy(update={"retry_seconds": min(settings.retry_seconds, _AT_START)})
+        server = Server(hasty)
         model = _served(server, base, settings)
         if adapter is not None:
             model = _load_adapter(server, adapter)
-        engine = cls(base, server, model, settings.requests_at_once)
-        engine.probe()
-        return engine
+        cls(base, server, model, 1).probe()
+        return cls(base, Server(settings), model, settings.requests_at_once)
 
     def probe(self) -> None:
         """InputError where token ids or their scores do not bind: better now than wrong numbers for a night."""
         row = row_of(self._format, _PROBE)
-        [answer] = self._echoes([row.prompt])
+        answer, *_ = self._echoes([row.prompt, row.prompt[:-1], row.prompt[:-2]])  # some fail on several at once alone
         if (scored := len(self._token_log_probabilities(answer)) - 1) != len(row):
             raise InputError(
                 self._server.told(f"of {len(row)} token ids it scored {scored}: it has to take prompts as token ids")
