@@ -160,11 +160,10 @@ def test_a_fully_trained_model_scores_as_the_one_in_memory(
     assert loaded.score(requests(examples)) == engine.score(requests(examples)) != before
 
 
-def test_a_training_by_either_method_changes_scores_text_and_fingerprint(
+def test_a_training_by_either_method_changes_scores_and_text(
     tiny_engines: Engines, examples: list[Example], whole: TrainedAdapter
 ) -> None:
     base, trained = TransformersEngine(tiny_engines.base), TransformersEngine(tiny_engines.base, whole.folder)
-    assert trained.fingerprint != base.fingerprint
     scores = [sum(s.end + sum(s.tokens) for s in engine.score(requests(examples))) for engine in (base, trained)]
     assert scores[1] > scores[0]
     prompts = [Request(example.key, example.prompt) for example in examples]
@@ -172,15 +171,12 @@ def test_a_training_by_either_method_changes_scores_text_and_fingerprint(
 
 
 @by_full
-def test_one_changed_byte_of_the_weights_makes_another_model(
-    tiny_engines: Engines, whole: TrainedAdapter, tmp_path: Path
-) -> None:
+def test_one_changed_byte_of_the_weights_makes_another_model(whole: TrainedAdapter, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(whole.folder, tmp_path / "copy"))
     assert adapter_hash(copied) == adapter_hash(whole.folder)
     weights = copied / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
-    prints = {TransformersEngine(tiny_engines.base, folder).fingerprint for folder in (copied, whole.folder)}
-    assert len(prints) == 2
+    assert adapter_hash(copied) != adapter_hash(whole.folder)
 
 
 @by_full
