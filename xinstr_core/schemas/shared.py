@@ -199,7 +199,9 @@ class Cost(Declared):
         "speed of trainings", "of those that this run ended, by their folder", default={}
     )
     engines: dict[str, EngineUse] = figure(
-        "use of engines", "by role, since the stage was first begun, with runs that were stopped", default={}
+        "use of engines",
+        "by role, since the stage was first begun; of a run that was killed, what its last role had done is not in it",
+        default={},
     )
 
 
