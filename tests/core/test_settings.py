@@ -151,3 +151,14 @@ def test_a_role_has_the_default_engine_but_for_what_it_says_itself() -> None:
 def test_an_engine_that_cannot_be_is_told_with_what_is_known(said: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         engines(**said)
+
+
+def test_the_engine_of_a_role_is_a_change_of_the_preset() -> None:
+    chosen = choose(Layer(THIS_RUN, {"engines": {"writer": {"kind": "openai", "address": ADDRESS}}}))
+    changed = chosen.changed()
+    assert {name: changed[name] for name in ("engines.writer.kind", "engines.writer.address")} == {
+        "engines.writer.kind": "openai",
+        "engines.writer.address": ADDRESS,
+    }
+    assert all(name.startswith("engines.writer.") for name in changed)
+    assert chosen.places["engines.writer.kind"] == THIS_RUN

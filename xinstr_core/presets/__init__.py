@@ -63,9 +63,10 @@ class Chosen:
     places: Mapping[str, str]
 
     def changed(self) -> dict[str, Any]:
-        """Every setting that is other than the preset says, by name."""
+        """Every setting that is other than the preset says, by name; one of a role's engine where the role has one."""
         preset = {name: value for name, _, value in declared_settings(load_settings(self.preset))}
-        return {name: value for name, _, value in declared_settings(self.settings) if value != preset[name]}
+        now = {name: value for name, _, value in declared_settings(self.settings)}
+        return {name: value for name, value in now.items() if name not in preset or value != preset[name]}
 
 
 def preset_names() -> list[str]:
