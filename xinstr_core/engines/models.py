@@ -137,11 +137,6 @@ def check_ends(reference: ModelReference, tokenizer: Any, embedded: int) -> None
             f"base model {reference.name!r}: its tokenizer ends or pads texts with a token that is not among the "
             f"{embedded} of its weights: tokenizer and weights are of different models"
         )
-    if beyond := [token for token in stop_tokens(reference.path) if token >= embedded]:
-        raise InputError(
-            f"base model {reference.name!r}: {GENERATION_CONFIG} names {beyond[0]} as an end, and its weights have "
-            f"{embedded} tokens: correct it"
-        )
 
 
 def read_config(reference: ModelReference) -> Any:
@@ -188,7 +183,10 @@ def load_prompt_format(reference: ModelReference, tokenizer: Any) -> PlainFormat
 
 
 def stop_tokens(folder: Path) -> list[int]:
-    """Those that a model's generation config names; none where there is no such file."""
+    """Those that a model's generation config names; none where there is no such file.
+
+    One that the weights do not have, as stands in configurations that came with a library's defaults, is never written.
+    """
     path = folder / GENERATION_CONFIG
     if not path.is_file():
         return []

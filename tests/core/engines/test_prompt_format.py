@@ -253,15 +253,6 @@ def test_a_stop_token_that_is_none_is_told(chat_folder: Path, tmp_path: Path, na
         stop_tokens(made)
 
 
-def test_a_stop_token_that_the_weights_do_not_have_is_told(chat_folder: Path, tmp_path: Path) -> None:
-    made = with_template(chat_folder, PLAIN_TURNS, tmp_path)
-    (made / "generation_config.json").write_text('{"eos_token_id": [0, 99999]}', "utf-8")
-    with pytest.raises(
-        InputError, match=r"generation_config.json names 99999 as an end, and its weights have \d+ tokens"
-    ):
-        check_model(resolve_model(str(made), "float32", "chat"))
-
-
 def test_a_generation_config_that_is_no_json_is_told(chat_folder: Path, tmp_path: Path) -> None:
     made = with_template(chat_folder, PLAIN_TURNS, tmp_path)
     (made / "generation_config.json").write_text("{", "utf-8")
