@@ -2,7 +2,7 @@
 
 A server on the loopback, in a process of its own, has 64 slots and answers in 50 ms: 1,280 requests a second, and no more.
 10,000 requests go to it through `run_rows`, as every room's do, in batches of 16. What counts is the rate after the first
-5 %, in shares of what the server can, and that every row has its one answer; again with a server that fails one request
+5 %, in shares of that, and of what the same server gives a loop that only asks, just before; and that every row has its one answer; again with a server that fails one request
 of twenty: refuses it, breaks, answers half, or hangs up. `--runs` says how often.
 """
 
@@ -93,13 +93,32 @@ def resolve_tokenizer() -> Any:
     return load_tokenizer(resolve_model("pocket"))
 
 
+async def bare(address: str) -> float:
+    """Requests a second that the server answers after the first 5 % to a loop that does nothing else and needs no answer."""
+    import aiohttp
+
+    under_way, times = asyncio.Semaphore(2 * SLOTS), list[float]()
+    body = json.dumps({"model": "pocket", "prompt": list(range(20)), "max_tokens": 8}).encode()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def ask() -> None:
+            async with under_way, session.post(f"{address}/completions", data=body) as response:
+                await response.read()
+            times.append(time.monotonic())
+
+        await asyncio.gather(*(ask() for _ in range(REQUESTS)))
+    first = REQUESTS // 20
+    return (REQUESTS - first) / (times[-1] - times[first])
+
+
 def measure(fault_share: float) -> dict[str, float]:
-    """Requests a second after the first 5 %, and what became of the rows."""
+    """Requests a second after the first 5 %, bare and through run_rows, and what became of the rows."""
     context = multiprocessing.get_context("spawn")
     told: Any = context.Queue()
     process = context.Process(target=serve, args=(fault_share, told), daemon=True)
     process.start()
     address = f"http://127.0.0.1:{told.get()}/v1"
+    reached = asyncio.run(bare(address)) if not fault_share else 0.0
     settings = EngineSettings(kind="openai", address=address, requests_at_once=2 * SLOTS)
     engine = ServerEngine.load(resolve_model("pocket"), None, TokenBudget(), settings)
     times = list[float]()
@@ -120,6 +139,7 @@ def measure(fault_share: float) -> dict[str, float]:
     first = REQUESTS // 20
     return {
         "rate": (len(times) - first) / (times[-1] - times[first]),
+        "bare": reached,
         "seconds": times[-1] - began,
         "processor ms": 1000 * spent / REQUESTS,
         "rows": found.done.height,
@@ -138,10 +158,12 @@ def main() -> None:
     for share in (0.0, 0.05):
         made = [measure(share) for _ in range(runs)]
         rates = sorted(one["rate"] / capacity for one in made)
+        bares = sorted(one["rate"] / one["bare"] for one in made if one["bare"])
         told.append(
             [
                 f"{share:.0%}",
                 f"{statistics.median(rates):.3f} ({rates[0]:.3f} to {rates[-1]:.3f})",
+                f"{statistics.median(bares):.3f} ({bares[0]:.3f} to {bares[-1]:.3f})" if bares else "",
                 f"{statistics.median(one['seconds'] for one in made):.1f}",
                 f"{statistics.median(one['processor ms'] for one in made):.2f}",
                 *("; ".join(sorted({f"{one[name]:.0f}" for one in made})) for name in ("rows", "texts", "failed")),
@@ -151,6 +173,7 @@ def main() -> None:
     head = [
         "faults",
         "share of capacity",
+        "of a bare client's rate",
         "seconds",
         "processor ms a request",
         "rows",
