@@ -566,7 +566,7 @@ class EngineSettings(Section):
 
     kind: Literal["transformers", "openai"] = Field(
         default="transformers",
-        description="transformers: in this process; openai: a server that speaks the OpenAI API and serves the base model (vLLM, SGLang), asked by token ids, so that rows are those of the base model's own tokenizer",
+        description="transformers: in this process; openai: a server that speaks the OpenAI API and serves the base model (tried with vLLM), asked by token ids, so that prompts are those of the base model's own tokenizer",
     )
     address: str = Field(
         default="",

@@ -167,16 +167,17 @@ class Server:
                 await asyncio.sleep(wait)
             else:
                 self._answers += 1
-                self._count(found)
+                if method == "POST" and holds:
+                    self._count(found)
                 return found
 
     def _count(self, answer: Mapping[str, Any]) -> None:
-        """What the server says that the answer took; nothing where it says nothing."""
+        """A row, and what tokens the server says that it took."""
+        self.usage.rows += 1
         said = answer.get("usage")
         if not isinstance(said, Mapping):
             return
         cached = said.get("prompt_tokens_details")
-        self.usage.rows += 1
         self.usage.prompt_tokens += _whole(said.get("prompt_tokens"))
         self.usage.cached_tokens += _whole(cached.get("cached_tokens")) if isinstance(cached, Mapping) else 0
         self.usage.completion_tokens += _whole(said.get("completion_tokens"))
@@ -249,7 +250,7 @@ def _hang_up(loop: asyncio.AbstractEventLoop, sessions: Sequence[Any]) -> None:
 
 
 def _proxy(address: str) -> str | None:
-    """That of the environment for an address. Once: to look for it with every request takes nearly half of a client's time."""
+    """That of the environment for an address. Once: it reads the environment, which with every request is felt."""
     parts = urllib.parse.urlsplit(address)
     if urllib.request.proxy_bypass(parts.hostname or ""):
         return None

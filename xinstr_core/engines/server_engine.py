@@ -1,4 +1,4 @@
-"""The base model behind a server of the OpenAI API: vLLM, SGLang and others that complete token ids.
+"""The base model behind a server of the OpenAI API that completes token ids, as vLLM does.
 
 What is asked are the ids that training and the engine in this process take, too, so nothing that a text writes can be
 taken for a control token, and no server renders a chat template of its own.
@@ -22,7 +22,7 @@ from xinstr_core.engines.models import (
 )
 from xinstr_core.engines.reading import Row, first_tokens, row_of
 from xinstr_core.engines.server import Server
-from xinstr_core.errors import InputError
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.settings import EngineSettings
 
 _COMPLETIONS = "/completions"
@@ -83,6 +83,9 @@ class ServerEngine:
         self._server.give_up()
 
     def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
+        """What is sampled is drawn by the server, from a seed of the row's key. SettingsError for what it cannot decode."""
+        if decoding.guidance or decoding.repetition_penalty != 1:
+            raise SettingsError(self._server.told("it decodes without guidance and without a repetition penalty"))
         rows = [row_of(self._format, request.prompt, request.completion) for request in requests]
         bodies = [
             {
@@ -144,8 +147,8 @@ class ServerEngine:
         if not isinstance(scores, list):
             raise InputError(
                 self._server.told(
-                    "it gives no log-probabilities of a prompt that it echoes: let a server that does (vLLM, SGLang) "
-                    "play this role, or transformers"
+                    "it gives no log-probabilities of a prompt that it echoes: let one that does (vLLM) play "
+                    "this role, or transformers"
                 )
             )
         return scores

@@ -106,8 +106,8 @@ class ArmTraining:
 
         All have the same number of training rows, and so of steps. Rows that are too long for the model make room for
         repetitions of others. `tuned` is the tuned model where it was made by these settings, which serves if the selected
-        arm would be trained on the same rows and no preferences came after. Raises StageError when no pair was selected, InputError for an arm that
-        lacks what it is made of, both before anything is trained.
+        arm would be trained on the same rows and no preferences came after. Raises StageError when no pair was selected,
+        InputError for an arm that lacks what it is made of, both before anything is trained.
         """
         size, mix_seeds = arm_size(material.pairs, material.selected), self.settings.include_seeds
         if size == 0:
@@ -118,7 +118,7 @@ class ArmTraining:
             )
         count = size + (len(material.seeds) if mix_seeds else 0)
         material.transfer.check(wanted, count, self.evaluation)
-        serves = tuned is not None and size == len(material.selected) and not self.settings.preferences
+        serves = size == len(material.selected) and not self.settings.preferences
         arms = [tuned] if tuned is not None and serves else []
         return arms + [
             self._train(arm, self._rows(arm, material, size), count)

@@ -86,7 +86,7 @@ def write_page(
         diversity=_figures(inputs, DIVERSIFIED_SET).diversity,
         tuned=_figures(inputs, TUNED_MODEL),
         # How it was tuned, which what is set now need not be.
-        tuning=settings.tuning.model_dump() | inputs[TUNED_MODEL.asset].made_of.get("settings", {}).get("tuning", {}),
+        tuning=inputs[TUNED_MODEL.asset].made_of["settings"]["tuning"],
         scores=_scores(_figures(inputs, EVALUATOR)),
         of_rounds=declarations(RoundFigures),
         of_arms=declarations(ArmFigures),

@@ -181,8 +181,8 @@ def _arms(run: StageRun, tuned: ArmModel) -> list[ArmModel]:
 
 def _tuned_as_set(run: StageRun) -> bool:
     """Whether the tuned model was made by the settings that the arms are: a report can be asked for alone."""
-    told = run.inputs[TUNED_MODEL.asset].made_of.get("settings", {}).get("tuning")
-    return told is None or fingerprint(told) == fingerprint(run.settings.tuning.model_dump(exclude={"processes"}))
+    told = run.inputs[TUNED_MODEL.asset].made_of["settings"]["tuning"]
+    return fingerprint(told) == fingerprint(run.settings.tuning.model_dump(exclude={"processes"}))
 
 
 def _transfer_material(run: StageRun) -> TransferMaterial:

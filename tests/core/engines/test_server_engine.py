@@ -142,6 +142,26 @@ def test_what_no_server_can_is_refused_before_anything_is_asked(
     assert not server.asked
 
 
+@pytest.mark.parametrize("decoding", [Decoding(2, guidance=1.0), Decoding(2, repetition_penalty=1.1)])
+def test_what_it_cannot_decode_is_told_and_not_left_out(
+    server: CompletionServer, tiny_model: ModelReference, decoding: Decoding
+) -> None:
+    there = engine(tiny_model, said(server))
+    with pytest.raises(SettingsError, match="it decodes without guidance and without a repetition penalty"):
+        there.generate(REQUESTS, decoding)
+
+
+def test_rows_and_tokens_are_counted_as_the_server_says(server: CompletionServer, tiny_model: ModelReference) -> None:
+    there = engine(tiny_model, said(server))
+    written = there.generate(REQUESTS, GREEDY)
+    asked = sum(len(body["prompt"]) for body in server.asked if "echo" not in body)
+    ends = sum(one.finished for one in written)
+    usage = there.usage
+    assert (usage.rows, usage.prompt_tokens, usage.retries) == (len(REQUESTS), asked, 0)
+    assert usage.completion_tokens == sum(one.completion_tokens for one in written) + ends
+    assert usage.seconds > 0
+
+
 # What is found before the first row
 
 
@@ -190,7 +210,7 @@ def test_a_server_without_scores_or_adapters_is_told(
     with pytest.raises(InputError, match=r"Not Found .*: it has to see /.*/adapter and to load adapters \(vLLM: --ena"):
         engine(tiny_model, said(server), adapter)
     server.gives_scores = False
-    with pytest.raises(InputError, match="it gives no log-probabilities of a prompt that it echoes: let a server that"):
+    with pytest.raises(InputError, match="it gives no log-probabilities of a prompt that it echoes: let one that does"):
         engine(tiny_model, said(server))
 
 

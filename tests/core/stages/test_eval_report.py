@@ -27,7 +27,7 @@ from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
 from xinstr_core.schemas.reverse_model import ReverseModelFigures
 from xinstr_core.schemas.seed_pairs import SeedFigures, SeedFunnel
-from xinstr_core.schemas.tuned_model import TunedFigures
+from xinstr_core.schemas.tuned_model import PreferenceFigures, TunedFigures
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.stages.eval_report import evaluate as evaluate_stage
 from xinstr_core.stages.stage import run_stage
@@ -182,7 +182,7 @@ def adapter(tiny_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
-    """Run the stage in a home of its own, with these arms and tables."""
+    """Run the stage in a home of its own, with these arms and tables; the tuned model may be of other settings than now."""
 
     def run(
         wanted: Sequence[str] = (),
@@ -191,6 +191,7 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
         home: Path | None = None,
         gold: str = "",
         evaluation: dict[str, Any] | None = None,
+        tuned_by: dict[str, Any] | None = None,
     ) -> Partition:
         home = home or tmp_path_factory.mktemp("home")
         (home / "languages.toml").write_text(
@@ -223,12 +224,14 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
             },
         }
         workspace = Workspace(home, overrides=settings, base_model=str(tiny_model_folder))
+        now = workspace.settings(workspace.language("sw")).tuning
+        tuning = now.model_copy(update=tuned_by or {}).model_dump(exclude={"processes"})
         inputs = {
             name: workspace.store.commit(
                 name,
                 "sw",
                 "f",
-                {},
+                {"settings": {"tuning": tuning}},
                 StageOutput(
                     tables={**TABLES.get(name, {}), **({"seeds": seeds} if name == "seed_pairs" else {})},
                     folders={"adapter": _copied(adapter, home / "adapter")} if name == "tuned_model" else {},
@@ -388,6 +391,50 @@ def test_rows_too_long_for_the_model_make_room_for_repetitions(
         ["s0", "s2", "s0", "s2", "s0", "s2"],
     ]
     assert partition.figures["arms"]["seed_only"] == {"pairs": 0, "seeds": 2, **SIX_ROWS}
+
+
+@pytest.mark.parametrize(
+    ("tuned_by", "trained"), [({}, ["arm-seed_only"]), ({"epochs": 2.5}, ["arm-selected", "arm-seed_only"])]
+)
+def test_the_tuned_model_is_the_selected_arm_where_it_was_made_by_the_same_settings(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, tuned_by: dict[str, Any], trained: list[str]
+) -> None:
+    """All that is selected for training is as much as an arm has; a report can be asked for alone, with other settings."""
+    monkeypatch.setitem(TABLES, "diversified_set", {"rows": SELECTION.filter(pl.col("pair_id") != "p5"), "map": MAP})
+    arms: list[str] = []
+
+    def recorded(*given: Any, **named: Any) -> TrainedAdapter:
+        adapter = train_adapter(*given, **named)
+        arms.append(adapter.folder.name)
+        return adapter
+
+    monkeypatch.setattr("xinstr_core.evaluation.arm_models.train_adapter", recorded)
+    evaluate(["seed_only"], tuned_by=tuned_by)
+    assert arms == trained
+
+
+@pytest.mark.parametrize(("gained", "warned"), [(0.25, True), (0.75, False)], ids=["worse than chance", "better"])
+def test_the_page_says_how_the_model_was_made_and_is_asked(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, gained: float, warned: bool
+) -> None:
+    preference = PreferenceFigures(
+        held_out_triples=4, chosen_likelier_before=1.0, chosen_likelier=1.0, margin_accuracy=gained, losses=LOSSES,
+        tokens_seen=9, rejected_sides=[], triples={"cut_off": 7, "untuned": 5},
+    )  # fmt: skip
+    told = {"prompt_format": "chat", "system_text": "Be <b>kind</b>.", "preference": preference}
+    monkeypatch.setitem(FIGURES, "tuned_model", FIGURES["tuned_model"].model_copy(update=told))
+    partition = evaluate(tuned_by={"averaged_checkpoints": 5, "schedule": "linear"})
+    page = (partition.folder("report") / "index.html").read_text("utf-8")
+    for part in (
+        "then on 12 preferences (cut_off 7, untuned 5)",
+        "in the turns of its chat template, with the system text “Be &lt;b&gt;kind&lt;/b&gt;.”",
+        "lora training, linear schedule, the mean of its weights at 5 points",
+    ):
+        assert part in page, part
+    line = next(line for line in page.splitlines() if "Of 4 preferences that were held out" in line)
+    assert f"in {gained:.2f} (0.5 by chance)" in line
+    assert ('class="warning"' in line) is warned
+    assert "(None is better)" not in page
 
 
 TRANSFER = {"english_pairs": "english.jsonl", "pinch_rows": 3}

@@ -89,6 +89,9 @@ def test_without_kinds_nothing_is_preferred(tuned: Tune) -> None:
 
 def test_triples_are_a_table_of_their_own(tuned: Tune) -> None:
     found = tuned(preferences=KINDS, preference_triples=12)
+    use = found.cost["engines"]["writer"]
+    assert use["rows"] == len(found.read("untuned")) > 0, "its cost tells what the base model wrote"
+    assert min(use["prompt_tokens"], use["completion_tokens"], use["seconds"]) > 0
     rows = found.read("preferences")
     assert Counter(rows["kind"]) == {"other_text": 4, "wrong_language": 3, "cut_off": 2, "weaker": 1, "untuned": 2}
     assert rows.columns == [column.name for column in PREFERENCES.columns]
