@@ -585,7 +585,7 @@ class EngineSettings(Section):
     requests_at_once: int = Field(
         default=64,
         ge=1,
-        description="most requests under way; how many are follows from the server: one more while it keeps pace, half when it refuses or fails",
+        description="most requests under way; how many there are follows the server: more while it keeps pace, half when it refuses or fails too often (docs/decisions/0023)",
     )
     timeout_seconds: float = Field(
         default=300.0, gt=0, description="a request without an answer for so long is sent again: a queue may be as long"
@@ -595,10 +595,6 @@ class EngineSettings(Section):
         ge=0,
         description="a request is tried again, later each time, until so long after its first failure; ten minutes outlast the restart of a server",
     )
-
-    def identity(self) -> dict[str, str]:
-        """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
-        return {} if self.kind == "transformers" else {"kind": self.kind, "model": self.model}
 
     price_prompt: float = Field(default=0.0, ge=0, description="of a million prompt tokens, in any currency")
     price_cached: float | None = Field(
@@ -618,6 +614,10 @@ class EngineSettings(Section):
         if self.kind == "transformers" and (self.address or self.model):
             raise ValueError('address and model are a server\'s: say kind = "openai" too')
         return self
+
+    def identity(self) -> dict[str, str]:
+        """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
+        return {} if self.kind == "transformers" else {"kind": self.kind, "model": self.model}
 
 
 _AS_DEFAULT = Field(default=None, description="as engines.default, unless it is a table of the same keys")
