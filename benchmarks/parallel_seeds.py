@@ -1,7 +1,7 @@
 """Seeds from parallel documents against English seeds alone: `python benchmarks/parallel_seeds.py id sw`.
 
 Builds seeds and evaluator of each language twice with Gemma 3 270M and preset `small`, once with the English pairs and 200
-parallel documents (`--documents`) and once with the English pairs alone. Both evaluators then read the same
+parallel documents and once with the English pairs alone. Both evaluators then read the same
 pairs in the language, which neither has learned from: how often is a text's own instruction the one that gains most, and
 how well does the rated fit tell a pair from a text under another's instruction? Writes benchmarks/parallel_seeds.md.
 """
@@ -26,7 +26,6 @@ from xinstr_core.curation.signals import SignalLog
 from xinstr_core.curation.splits import HEAD_DIGITS, split_pairs
 from xinstr_core.engines.roles import Engines
 from xinstr_core.files import write_text
-from xinstr_core.identity import content_key
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.seed_pairs import IS_IN_LANGUAGE, SEED_PAIRS, SEEDS
 from xinstr_core.settings import Settings
@@ -97,11 +96,8 @@ def measure(tag: str, homes: dict[str, Path]) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("languages", nargs="*", default=["id", "sw"])
-    parser.add_argument("--documents", type=int, default=200, help="parallel documents")
-    for tag in (arguments := parser.parse_args()).languages:
+    for tag in parser.parse_args().languages:
         homes = {PARALLEL: prepare(tag, CORPUS, f"{tag}-{PARALLEL}"), ENGLISH: prepare(tag, CORPUS, f"{tag}-{ENGLISH}")}
-        documents = sorted(records(homes[PARALLEL] / "parallel.jsonl"), key=lambda row: content_key(row["id"]))
-        write_lines(homes[PARALLEL] / "parallel.jsonl", documents[: arguments.documents])
         registry = homes[ENGLISH] / "languages.toml"
         entry = registry.read_text("utf-8").splitlines()
         entry = ['seeds = "seeds.jsonl"' if line.startswith("seeds") else line for line in entry]

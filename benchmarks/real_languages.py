@@ -35,6 +35,7 @@ LANGUAGES = {
     "id": ("Indonesian", "Latn", "seed_en.jsonl", True),
     "sw": ("Swahili", "Latn", "seed_en.jsonl", True),
 }
+TRANSLATED = 200  # parallel documents that make seeds: Swahili has 851, whose instructions alone would be written for hours
 BEGINNING = 120  # characters
 PROSE = {"news", "health", "news-window"}  # kinds of parallel documents with one sentence a line
 # To bring 45 minutes a language within reach: forty pairs for each arm, and no seeds beside them, so that an arm is its pairs alone.
@@ -82,7 +83,8 @@ def prepare(tag: str, documents: int, folder: str = "") -> Path:
     write_lines(home / "prompts.jsonl", [*open_prompts(), *map(as_prompt, native)])
     if parallel:
         write_lines(home / "seeds.jsonl", records(DATA / seeds))
-        write_lines(home / "parallel.jsonl", (row for row in translated if beginning(row["text"]) not in of_corpus))
+        others = [row for row in translated if beginning(row["text"]) not in of_corpus]
+        write_lines(home / "parallel.jsonl", sorted(others, key=lambda row: content_key(row["id"]))[:TRANSLATED])
         entry["seeds"] = '{ path = "seeds.jsonl", parallel = "parallel.jsonl" }'
         gold = native
     else:
