@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 from found_by_gain import own_found
 from real import table
-from real_languages import FOLDER, LANGUAGES, SET, build, built, gemma, prepare, records, write_lines
+from real_languages import FOLDER, LANGUAGES, SET, build, built, gemma, prepare
 from real_models import GEMMA, MODELS
 
 from xinstr_core.curation.constructions import OWN, Pair
