@@ -35,7 +35,9 @@ LANGUAGES = {
     "id": ("Indonesian", "Latn", "seed_en.jsonl", True),
     "sw": ("Swahili", "Latn", "seed_en.jsonl", True),
 }
-TRANSLATED = 200  # parallel documents that make seeds: Swahili has 851, whose instructions alone would be written for hours
+TRANSLATED = (
+    200  # parallel documents that make seeds: Swahili has 851, whose instructions alone would be written for hours
+)
 BEGINNING = 120  # characters
 PROSE = {"news", "health", "news-window"}  # kinds of parallel documents with one sentence a line
 # To bring 45 minutes a language within reach: forty pairs for each arm, and no seeds beside them, so that an arm is its pairs alone.

@@ -567,12 +567,39 @@ class EvaluationSettings(Section):
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
+# Settings of an engine that mean something for some kinds alone.
+_ONLY_OF = {
+    "precision": ("transformers", "vllm"),
+    "python": ("vllm",),
+    "memory_share": ("vllm",),
+    "tensor_parallel": ("vllm",),
+    "address": ("openai",),
+    "model": ("openai",),
+}
+
+
 class EngineSettings(Section):
     """What runs a model. Of a role only what it says itself differs from `engines.default`, unless its kind is another."""
 
-    kind: Literal["transformers", "openai"] = Field(
+    kind: Literal["transformers", "vllm", "openai"] = Field(
         default="transformers",
-        description="transformers: in this process; openai: a server that speaks the OpenAI API and serves the base model (tried with vLLM), asked by token ids, so that prompts are those of the base model's own tokenizer",
+        description="transformers: in this process; vllm: vLLM, in a process that is started for it; openai: a server that speaks the OpenAI API and serves the base model (tried with vLLM). Both are asked by token ids, so that prompts are those of the base model's own tokenizer",
+    )
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        default=None, description="in which transformers or vllm hold the weights; none: the base model's"
+    )
+    python: str = Field(
+        default="",
+        description="of vllm: the Python of an environment that has vLLM, since vLLM wants other versions than the rest; a path that begins with /, or a command",
+    )
+    memory_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="of vllm: part of the device's memory that it takes, for weights and what it keeps of prompts; none: what vLLM takes of a GPU by itself, and 0.3 of a processor's, where other things live",
+    )
+    tensor_parallel: int = Field(
+        default=1, ge=1, description="of vllm: GPUs that share every layer, for a model that does not fit one"
     )
     address: str = Field(
         default="",
@@ -588,10 +615,10 @@ class EngineSettings(Section):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="environment variable with the server's key, from which alone it is taken; not set: no key is sent",
     )
-    requests_at_once: int = Field(
-        default=64,
+    requests_at_once: int | None = Field(
+        default=None,
         ge=1,
-        description="most requests under way; how many there are follows the server: more while it keeps pace, half when it refuses or fails too often (docs/decisions/0023)",
+        description="most requests under way; none: 256 in vllm, as many as it works at by default, and 64 to a server, where how many there are follows it: more while it keeps pace, half when it refuses or fails too often (docs/decisions/0023)",
     )
     timeout_seconds: float = Field(
         default=300.0, gt=0, description="a request without an answer for so long is sent again: a queue may be as long"
@@ -613,17 +640,28 @@ class EngineSettings(Section):
         default=0.0, ge=0, description="of an hour in which it has something to do, as of a rented GPU"
     )
 
+    @property
+    def rows_at_once(self) -> int:
+        """Most requests under way."""
+        return self.requests_at_once or (256 if self.kind == "vllm" else 64)
+
     @model_validator(mode="after")
-    def _servers_have_an_address(self) -> Self:
-        if self.kind != "transformers" and not self.address:
+    def _each_kind_has_what_is_its_own(self) -> Self:
+        if self.kind == "openai" and not self.address:
             raise ValueError(f"an engine of kind {self.kind} needs an address, such as http://127.0.0.1:8000/v1")
-        if self.kind == "transformers" and (self.address or self.model):
-            raise ValueError('address and model are a server\'s: say kind = "openai" too')
+        if self.kind == "vllm" and not self.python:
+            raise ValueError(
+                "an engine of kind vllm needs python, of an environment with vLLM: /path/to/venv/bin/python"
+            )
+        for name, kinds in _ONLY_OF.items():
+            if self.kind not in kinds and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f'{name} is of {" and ".join(kinds)}: say kind = "{kinds[-1]}" too')
         return self
 
     def identity(self) -> dict[str, str]:
         """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
-        return {} if self.kind == "transformers" else {"kind": self.kind, "model": self.model}
+        held: dict[str, str] = {} if self.precision is None else {"precision": self.precision}
+        return held if self.kind == "transformers" else {"kind": self.kind, "model": self.model, **held}
 
 
 _AS_DEFAULT = Field(default=None, description="as engines.default, unless it is a table of the same keys")

@@ -139,10 +139,16 @@ def test_a_role_has_the_default_engine_but_for_what_it_says_itself() -> None:
         ),
         (
             {"writer": {"url": ADDRESS}},
-            r"unknown setting 'engines.writer.url'; known here: kind, address, model, key_var",
+            r"unknown setting 'engines.writer.url'; known here: kind, precision, python, memory_s",
         ),
         ({"default": {"kind": "openai"}}, "an engine of kind openai needs an address, such as http://"),
-        ({"default": {"address": ADDRESS}}, 'address and model are a server\'s: say kind = "openai" too'),
+        ({"default": {"address": ADDRESS}}, 'address is of openai: say kind = "openai" too'),
+        ({"default": {"kind": "vllm"}}, "an engine of kind vllm needs python, of an environment with vLLM: /path/to"),
+        ({"reader": {"memory_share": 0.5}}, 'memory_share is of vllm: say kind = "vllm" too'),
+        (
+            {"reader": {"kind": "openai", "address": ADDRESS, "precision": "float32"}},
+            "precision is of transformers and",
+        ),
         ({"default": {"kind": "openai", "address": "127.0.0.1:8000"}}, "engines.default.address: String should match"),
         ({"default": {"kind": "openai", "address": "http://me:key@host/v1"}}, "engines.default.address: String should"),
         ({"default": {"kind": "openai", "address": ADDRESS, "key_variable": "sk-123"}}, "key_variable: String should"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 # Rows that are scored between two shards: what a kill can cost.
@@ -148,3 +149,11 @@ class TakesMany(Protocol):
 
     def give_up(self) -> None:
         """Let what is under way come to nothing: calls that wait for it end with an error."""
+
+
+@runtime_checkable
+class TakesAdapters(Protocol):
+    """An engine whose weights serve other adapters as well, without being loaded again."""
+
+    def with_adapter(self, adapter: Path | None) -> Engine | None:
+        """The same weights with another adapter, or none; nothing where this one has to be loaded by itself."""

@@ -10,6 +10,7 @@ from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.server_engine import ServerEngine
 from xinstr_core.engines.transformers_engine import TransformersEngine
+from xinstr_core.engines.vllm_engine import VllmEngine
 from xinstr_core.settings import EngineSettings
 
 TRANSFORMERS = EngineSettings().kind
@@ -27,4 +28,4 @@ class Kind(Protocol):
         """
 
 
-KINDS: dict[str, Kind] = {TRANSFORMERS: TransformersEngine, "openai": ServerEngine}
+KINDS: dict[str, Kind] = {TRANSFORMERS: TransformersEngine, "openai": ServerEngine, "vllm": VllmEngine}

@@ -235,6 +235,14 @@ def adapter_hash(folder: Path) -> str:
     return files_hash(folder, sorted(p.name for p in folder.iterdir() if p.is_file()))
 
 
+def changes_nothing(folder: Path) -> bool:
+    """Whether the adapter in a folder is one that leaves its base as it was: it has learned nothing."""
+    from safetensors import safe_open
+
+    with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
+        return not any(weights.get_tensor(name).any() for name in weights.keys() if "lora_B" in name)  # noqa: SIM118
+
+
 def load_trained_model(base: ModelReference, folder: Path) -> Any:
     """What train_adapter() left in `folder`, loaded as a base is: an adapter on `base`, or all weights in its place.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from xinstr_core.engines.base import Capability, Engine
+from xinstr_core.engines.base import Capability, Engine, TakesAdapters
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.kinds import KINDS
@@ -23,7 +24,7 @@ from xinstr_core.errors import SettingsError
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.shared import TrainingSpeed
-from xinstr_core.settings import Settings
+from xinstr_core.settings import EngineSettings, Settings
 
 # What an engine must be able to do in each role; where it is given an adapter, Capability.ADAPTERS too.
 NEEDS = {
@@ -40,7 +41,8 @@ class Engines:
     """The models of one stage run. Each is asked for by its role, which gives a handle: a call of it gives the model.
 
     A model is loaded when its handle is called, and not at all where no row is missing. One is held at a time: roles
-    with the same base and adapter share it, and before another is loaded it is let go. So a room calls the handle
+    with the same base and adapter share it, those with another adapter too where an engine takes several, and before
+    another is loaded it is let go. So a room calls the handle
     where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of the kind that
     the settings choose for it cannot play. `base` is None for a stage that does not use the base model, and
     `roles` are those that it declares. `budget` is how much they read at once.
@@ -60,7 +62,7 @@ class Engines:
         self._budget = budget or TokenBudget()
         self._roles = roles
         self.ledger = ledger or Ledger()
-        self._held: tuple[Hashable, Any] | None = None
+        self._held: tuple[tuple[Any, ...], Any] | None = None
         self._lent: Callable[[], Any] = lambda: None
         self.trainings: dict[str, TrainingSpeed] = {}
 
@@ -161,12 +163,24 @@ class Engines:
             )
 
         def play() -> Engine:
-            load = partial(kind.load, self.base, adapter, self._budget, chosen)
+            base = replace(self.base, precision=chosen.precision or self.base.precision)
+            load = partial(kind.load, base, adapter, self._budget, chosen)
+            self._swap_adapter(chosen, adapter)
             engine: Engine = self._model(("engine", chosen, adapter), load)
             self.ledger.play(role, f"{chosen.kind} {chosen.model or self.base.name}", chosen, engine.usage)
             return engine
 
         return play
+
+    def _swap_adapter(self, chosen: EngineSettings, adapter: Path | None) -> None:
+        """Hold the held weights with this adapter, where they are the same engine's and can."""
+        if self._held is None:
+            return
+        (kind, *of), held = self._held
+        if kind == "engine" and of[0] == chosen and of[1] != adapter and isinstance(held, TakesAdapters):
+            swapped = held.with_adapter(adapter)
+            if swapped is not None:
+                self._held = ("engine", chosen, adapter), swapped
 
     def _needs(self, role: str, adapter: Path | None) -> set[Capability]:
         needed = set(NEEDS[role])
@@ -178,7 +192,7 @@ class Engines:
             needed.add(Capability.REPETITION_PENALTY)
         return needed
 
-    def _model(self, key: Hashable, load: Callable[[], Any]) -> Any:
+    def _model(self, key: tuple[Any, ...], load: Callable[[], Any]) -> Any:
         if self._held is None or self._held[0] != key:
             self.release()
             self._held = key, load()

@@ -61,7 +61,7 @@ class Server:
         self._counts = threading.Lock()
         self._settings = settings
         self._key = os.environ.get(settings.key_variable, "")
-        self._pace = Pace(settings.requests_at_once)
+        self._pace = Pace(settings.rows_at_once)
         self._sessions: list[Any] = []  # one, once it is open
         self._answers = 0  # of all requests, so that one can tell whether others are answered
         self._kept: dict[str, dict[str, Any]] = {}

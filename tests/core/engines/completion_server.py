@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.engines.models import ModelReference, load_causal_model, load_tokenizer, load_trained_model
+from xinstr_core.errors import InputError
 
 Fault = Callable[["Answering"], bool]  # says whether it has answered, in place of what follows
 
@@ -75,20 +76,29 @@ class Answering(BaseHTTPRequestHandler):
         if not self.server.loads_adapters:
             self.answer({"detail": "Not Found"}, 404)
             return
-        self.server.loaded[self.body["lora_name"]] = load_trained_model(self.server.base, Path(self.body["lora_path"]))
+        try:
+            loaded = load_trained_model(self.server.base, Path(self.body["lora_path"]))
+        except InputError as error:
+            self.answer({"error": {"message": str(error)}}, 400)
+            return
+        self.server.loaded[self.body["lora_name"]] = loaded
         self.server.models.append({"id": self.body["lora_name"], "parent": "base"})
         self.reply(b"Success: adapter added.", 200)
 
     def complete(self) -> None:
+        import torch
+
         ids, stops = list(self.body["prompt"]), set(self.body.get("stop_token_ids", ()))
         most = self.server.positions
         if len(ids) + self.body["max_tokens"] > most:
             self.answer({"error": {"message": f"This model's maximum context length is {most} tokens."}}, 400)
             return
         written, finished = list[int](), False
+        chance = torch.Generator().manual_seed(self.body.get("seed", 0))
         while len(written) < self.body["max_tokens"] and not finished:
             after = self.server.next_token(ids + written, self.body["model"])
-            written.append(int(after[-1].argmax()))
+            drawn = torch.multinomial(after[-1].exp(), 1, generator=chance)
+            written.append(int(drawn if self.body["temperature"] else after[-1].argmax()))
             finished = written[-1] in stops
         echo = self.body.get("echo", False)
         shown = ids + written if echo else written

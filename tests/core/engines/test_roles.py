@@ -158,6 +158,7 @@ def test_a_kind_of_engine_that_cannot_play_a_role_is_refused_when_it_is_asked_fo
     role: str,
     lacks: str,
 ) -> None:
+    monkeypatch.delitem(KINDS, "vllm")
     monkeypatch.setitem(KINDS, "openai", Deaf)
     settings = Settings(engines=EnginesSettings(default=EngineSettings(kind="openai", address="http://localhost")))
     deaf = Engines(settings, tiny_model)

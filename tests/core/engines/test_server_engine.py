@@ -103,9 +103,11 @@ def test_what_is_sampled_depends_on_seed_and_key_alone(server: CompletionServer,
 
 def test_an_adapter_is_loaded_once(server: CompletionServer, tiny_model: ModelReference, adapter: Path) -> None:
     for _ in range(2):
-        engine(tiny_model, said(server), adapter)
+        there = engine(tiny_model, said(server), adapter)
     assert sum("lora_name" in body for body in server.asked) == 1
-    assert {body["model"] for body in server.asked if "model" in body} == {server.models[1]["id"]}
+    server.asked.clear()
+    there.generate(REQUESTS, GREEDY)
+    assert {body["model"] for body in server.asked} == {server.models[1]["id"]}
 
 
 # Choice
@@ -153,6 +155,7 @@ def test_what_it_cannot_decode_is_told_and_not_left_out(
 
 def test_rows_and_tokens_are_counted_as_the_server_says(server: CompletionServer, tiny_model: ModelReference) -> None:
     there = engine(tiny_model, said(server))
+    server.asked.clear()
     written = there.generate(REQUESTS, GREEDY)
     asked = sum(len(body["prompt"]) for body in server.asked if "echo" not in body)
     ends = sum(one.finished for one in written)
@@ -360,7 +363,8 @@ def test_a_server_that_dies_half_way_ends_the_build_and_finished_rows_are_kept(
     with pytest.raises(StageError, match=r"the connection failed .*; tried \d+ times: see that it runs, and start"):
         run(there, tmp_path)
     server.fault = lambda answering: False
+    there = engine(tiny_model, said(server))
     server.asked.clear()
-    again = run(engine(tiny_model, said(server)), tmp_path)
+    again = run(there, tmp_path)
     assert again.done.height == len(REQUESTS)
     assert sum("echo" not in body for body in server.asked) == len(REQUESTS) - 3  # one batch was whole
