@@ -596,7 +596,7 @@ class EngineSettings(Section):
         default=None,
         gt=0,
         le=1,
-        description="of vllm: part of the device's memory that it takes, for weights and what it keeps of prompts; none: what vLLM takes of a GPU by itself, and 0.3 of a processor's, where other things live",
+        description="of vllm: part of the device's memory that it takes, for weights and what it keeps of prompts; none: what vLLM takes of a GPU by itself, and on a processor, where other things live, 1 GiB beside the weights",
     )
     tensor_parallel: int = Field(
         default=1, ge=1, description="of vllm: GPUs that share every layer, for a model that does not fit one"

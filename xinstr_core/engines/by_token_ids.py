@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.engines.adapters import changes_nothing, check_fits_base
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores, Usage
-from xinstr_core.engines.models import ModelReference, changes_nothing, load_prompt_format, load_tokenizer
+from xinstr_core.engines.models import ModelReference, load_prompt_format, load_tokenizer
 from xinstr_core.engines.reading import Row, first_tokens, row_of
 from xinstr_core.errors import InputError, SettingsError
 
@@ -44,6 +45,7 @@ class AskedByTokenIds(ABC):
     rows_at_once: int
 
     def __init__(self, base: ModelReference) -> None:
+        self._base = base
         self._format = load_prompt_format(base, load_tokenizer(base))
 
     @abstractmethod
@@ -104,6 +106,8 @@ class AskedByTokenIds(ABC):
 
         `unadapted` is the same engine without the adapter.
         """
+        if adapter is not None:
+            check_fits_base(self._base, adapter)
         row = _whole(row_of(self._format, PROBE))
         asked = [row, row[:-1], row[:-2]]  # some fail on several at once alone
         scores = self._scored(asked)

@@ -235,14 +235,6 @@ def adapter_hash(folder: Path) -> str:
     return files_hash(folder, sorted(p.name for p in folder.iterdir() if p.is_file()))
 
 
-def changes_nothing(folder: Path) -> bool:
-    """Whether the adapter in a folder is one that leaves its base as it was: it has learned nothing."""
-    from safetensors import safe_open
-
-    with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
-        return not any(weights.get_tensor(name).any() for name in weights.keys() if "lora_B" in name)  # noqa: SIM118
-
-
 def load_trained_model(base: ModelReference, folder: Path) -> Any:
     """What train_adapter() left in `folder`, loaded as a base is: an adapter on `base`, or all weights in its place.
 
@@ -285,10 +277,14 @@ def load_adapted_model(base: ModelReference, folder: Path, *, is_trainable: bool
     except (RuntimeError, ValueError) as error:
         if not re.search("size mismatch|[Tt]arget modules", str(error)):
             raise
-        raise InputError(
-            f"the adapter in {folder} does not fit base model {base.name!r}, so it was trained on another one: "
-            "give that one, or build it anew"
-        ) from error
+        raise another_base(base, folder) from error
+
+
+def another_base(base: ModelReference, adapter: Path) -> InputError:
+    return InputError(
+        f"the adapter in {adapter} does not fit base model {base.name!r}, so it was trained on another one: "
+        "give that one, or build it anew"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,7 +12,6 @@ from xinstr_core.engines.by_token_ids import AskedByTokenIds, Ids, Written
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference, training_method
 from xinstr_core.engines.vllm_process import VllmProcess
-from xinstr_core.errors import InputError
 from xinstr_core.settings import EngineSettings
 
 _RANKS = 8, 16, 32, 64, 128, 256, 320, 512  # what vLLM's max_lora_rank may be
@@ -26,7 +25,7 @@ class VllmEngine(AskedByTokenIds):
     ) -> None:
         """`adapter` is one that the process can take beside the model that it has loaded."""
         super().__init__(base)
-        self._base, self._settings = base, settings
+        self._settings = settings
         self._process = process
         self._adapter = adapter
         self.usage = process.usage
@@ -69,10 +68,7 @@ class VllmEngine(AskedByTokenIds):
 
     def _beside(self, adapter: Path) -> Self:
         engine = type(self)(self._base, self._process, adapter, self._settings)
-        try:
-            engine.probe(adapter, type(self)(self._base, self._process, None, self._settings))
-        except ValueError as error:
-            raise InputError(f"{error}: the adapter in {adapter} is none of {self._base.name}") from None
+        engine.probe(adapter, type(self)(self._base, self._process, None, self._settings))
         return engine
 
     def _told(self, message: str) -> str:

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+_KEPT_ON_A_PROCESSOR = 2**30  # bytes, for what is kept of prompts
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -109,8 +110,9 @@ def _loaded(options: dict[str, Any]) -> Any:
     from vllm.platforms import current_platform
 
     if current_platform.is_cpu():
-        # To compile takes a processor longer than it gains; and beside vLLM other things live in its memory.
-        options = {"gpu_memory_utilization": 0.3, "enforce_eager": True, **options}
+        options = {"enforce_eager": True, **options}  # to compile takes longer than it gains
+        if "gpu_memory_utilization" not in options:  # other things live in a processor's memory, too
+            options["kv_cache_memory_bytes"] = _KEPT_ON_A_PROCESSOR
     return LLMEngine.from_engine_args(EngineArgs(max_model_len=-1, disable_log_stats=True, **options))
 
 
