@@ -163,6 +163,7 @@ class Engines:
             )
 
         def play() -> Engine:
+            self.ledger.close()  # what loading asks of an engine is no role's
             base = replace(self.base, precision=chosen.precision or self.base.precision)
             load = partial(kind.load, base, adapter, self._budget, chosen)
             self._swap_adapter(chosen, adapter)

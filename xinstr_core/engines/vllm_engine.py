@@ -68,7 +68,9 @@ class VllmEngine(AskedByTokenIds):
 
     def _beside(self, adapter: Path) -> Self:
         engine = type(self)(self._base, self._process, adapter, self._settings)
-        engine.probe(adapter, type(self)(self._base, self._process, None, self._settings))
+        if adapter not in self._process.proven:
+            engine.probe(adapter, type(self)(self._base, self._process, None, self._settings))
+            self._process.proven.add(adapter)
         return engine
 
     def _told(self, message: str) -> str:

@@ -34,6 +34,7 @@ class VllmProcess:
         InputError where the environment has no vLLM, or vLLM cannot load the model.
         """
         self.options = options
+        self.proven: set[Path] = set()  # adapters that were seen to have an effect
         self._where = f"vLLM of {python}"
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115
         command = [python, "-I", str(Path(vllm_worker.__file__))]

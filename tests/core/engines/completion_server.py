@@ -30,6 +30,8 @@ class CompletionServer(ThreadingHTTPServer):
         self.loaded: dict[str, Any] = dict.fromkeys(names, load_causal_model(base))
         self.loads_adapters = True
         self.gives_scores = True
+        self.heeds_stops = True
+        self.heeds_adapters = True
         self.asked: list[dict[str, Any]] = []
         self.answered: Counter[str] = Counter()
         self.keys: set[str] = set()
@@ -81,14 +83,17 @@ class Answering(BaseHTTPRequestHandler):
         except InputError as error:
             self.answer({"error": {"message": str(error)}}, 400)
             return
-        self.server.loaded[self.body["lora_name"]] = loaded
+        self.server.loaded[self.body["lora_name"]] = (
+            loaded if self.server.heeds_adapters else self.server.loaded["base"]
+        )
         self.server.models.append({"id": self.body["lora_name"], "parent": "base"})
         self.reply(b"Success: adapter added.", 200)
 
     def complete(self) -> None:
         import torch
 
-        ids, stops = list(self.body["prompt"]), set(self.body.get("stop_token_ids", ()))
+        ids = list(self.body["prompt"])
+        stops = set(self.body.get("stop_token_ids", ())) if self.server.heeds_stops else set[int]()
         most = self.server.positions
         if len(ids) + self.body["max_tokens"] > most:
             self.answer({"error": {"message": f"This model's maximum context length is {most} tokens."}}, 400)

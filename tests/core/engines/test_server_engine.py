@@ -217,6 +217,31 @@ def test_a_server_without_scores_or_adapters_is_told(
         engine(tiny_model, said(server))
 
 
+def test_a_server_on_which_stop_tokens_or_adapters_have_no_effect_is_told(
+    server: CompletionServer, tiny_model: ModelReference, adapter: Path
+) -> None:
+    server.heeds_adapters = False
+    with pytest.raises(InputError, match=r"with the adapter in .*/adapter it scores as without it: the adapter has no"):
+        engine(tiny_model, said(server), adapter)
+    server.heeds_stops = False
+    with pytest.raises(
+        InputError, match="it goes on after a token that is to stop it: its stop_token_ids have no effec"
+    ):
+        engine(tiny_model, said(server))
+
+
+def test_an_adapter_that_has_learned_nothing_is_taken(
+    server: CompletionServer, tiny_model: ModelReference, tmp_path: Path
+) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    folder = tmp_path / "untrained"
+    chosen = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    get_peft_model(load_causal_model(tiny_model), chosen).save_pretrained(folder)
+    there = engine(tiny_model, said(server), folder)
+    assert there.score(REQUESTS) == engine(tiny_model, said(server)).score(REQUESTS)
+
+
 def test_a_model_that_is_no_adapter_is_told(server: CompletionServer, tiny_model: ModelReference) -> None:
     with pytest.raises(InputError, match="where all weights were trained there is no adapter: leave the role to trans"):
         engine(tiny_model, said(server), tiny_model.path)

@@ -23,7 +23,6 @@ def stand_in(folder: Path, dies_after: int = 10**9) -> str:
 
 def main(dies_after: int) -> None:
     import torch
-    from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(1)
@@ -42,6 +41,8 @@ def main(dies_after: int) -> None:
             continue
         try:
             if question["adapter"] not in models:
+                from peft import PeftModel  # takes seconds
+
                 assert options["enable_lora"]
                 models[question["adapter"]] = PeftModel.from_pretrained(loaded(), question["adapter"]).eval()
         except RuntimeError as error:

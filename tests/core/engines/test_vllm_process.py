@@ -1,0 +1,111 @@
+"""A role that vLLM plays, in a process of its own: how that begins, ends, and fails."""
+
+from __future__ import annotations
+
+import gc
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.core.engines.vllm_stand_in import stand_in
+from tests.engine_contract import ASKED, random_adapter
+from xinstr_core.engines.base import Decoding, Engine, Request
+from xinstr_core.engines.memory import TokenBudget
+from xinstr_core.engines.models import ModelReference
+from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
+from xinstr_core.engines.roles import Engines
+from xinstr_core.engines.vllm_engine import VllmEngine
+from xinstr_core.errors import InputError, StageError
+from xinstr_core.progress import silent
+from xinstr_core.settings import EngineSettings, EnginesSettings, Settings
+
+SCHEMA = pl.Schema({KEY: pl.String, "text": pl.String})
+PROBED = 5  # questions that are asked of the base before the first row
+
+
+def started(base: ModelReference, python: str, adapter: Path | None = None) -> VllmEngine:
+    return VllmEngine.load(base, adapter, TokenBudget(), EngineSettings(kind="vllm", python=python))
+
+
+@dataclass
+class Writing:
+    """What run_rows does with each batch; `asked` are the rows of all of them."""
+
+    asked: list[str]
+
+    def __call__(self, engine: Engine, batch: list[Request]) -> pl.DataFrame:
+        self.asked += [one.key for one in batch]
+        written = engine.generate(batch, Decoding(2))
+        return pl.DataFrame([(one.key, one.text) for one in written], SCHEMA, orient="row")
+
+
+def run(engine: VllmEngine, folder: Path, work: Writing) -> Rows:
+    return run_rows(lambda: engine, ASKED, work, RowLog.open(folder, SCHEMA), batch_rows=2, progress=silent)
+
+
+def test_a_process_that_dies_half_way_ends_the_stage_and_finished_rows_stay(
+    tiny_model: ModelReference, tmp_path: Path
+) -> None:
+    with pytest.raises(StageError, match=r"it ended \(-9\): .*; the next build goes on from here") as told:
+        run(started(tiny_model, stand_in(tmp_path, PROBED + 6)), tmp_path / "rows", Writing([]))
+    assert "\n" not in str(told.value)
+    again = Writing([])
+    rows = run(started(tiny_model, stand_in(tmp_path)), tmp_path / "rows", again)
+    assert set(rows.done[KEY]) == {one.key for one in ASKED}
+    assert len(again.asked) <= len(ASKED) - 2, "what was finished is not asked for again"
+
+
+def test_the_process_ends_with_the_engine(tiny_model: ModelReference, tmp_path: Path) -> None:
+    engine = started(tiny_model, stand_in(tmp_path))
+    process = engine._process._process
+    assert process.poll() is None
+    del engine
+    gc.collect()
+    assert process.wait(10) == 0
+
+
+def test_roles_with_other_adapters_share_the_process_and_another_kind_ends_it(
+    tiny_model: ModelReference, tmp_path: Path
+) -> None:
+    adapter = random_adapter(tiny_model, tmp_path / "adapter")
+    chosen = EnginesSettings(
+        reverse=EngineSettings(kind="vllm", python=stand_in(tmp_path)),
+        rater=EngineSettings(kind="vllm", python=stand_in(tmp_path)),
+        reader=EngineSettings(kind="vllm", python=stand_in(tmp_path)),
+    )
+    with Engines(Settings(engines=chosen), tiny_model) as engines:
+        reverse, reader, writer = engines.reverse(adapter), engines.reader(), engines.writer()
+        process = reverse()._process._process  # type: ignore[attr-defined]
+        assert reader()._process._process is process  # type: ignore[attr-defined]
+        assert reader().score(ASKED) != reverse().score(ASKED)
+        assert reverse()._process._process is process  # type: ignore[attr-defined]
+        writer()
+        assert process.wait(10) == 0, "one model at a time"
+        uses = engines.ledger.close()
+    assert (uses["reader"].rows, uses["reverse"].rows) == (len(ASKED), len(ASKED))
+
+
+def test_an_environment_without_vllm_is_told(tiny_model: ModelReference) -> None:
+    with pytest.raises(
+        InputError, match=r"vLLM of .*python.*: it has no vLLM that can be imported \(No module named 'v"
+    ):
+        started(tiny_model, sys.executable)
+
+
+def test_a_vllm_that_is_too_old_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:
+    (tmp_path / "vllm.py").write_text("__version__ = '0.9.2'\n\nclass SamplingParams: ...\n", "utf-8")
+    runs = f"import runpy, sys; sys.path.insert(0, '{tmp_path}'); runpy.run_path(sys.argv[-1], run_name='__main__')"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{runs}" "$@"\n', "utf-8")
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    with pytest.raises(InputError, match=r"its vLLM 0\.9\.2 cannot score given tokens: take another"):
+        started(tiny_model, str(python))
+
+
+def test_a_python_that_is_not_there_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"python cannot be started \(No such file .*\): correct the role's python"):
+        started(tiny_model, str(tmp_path / "python"))
