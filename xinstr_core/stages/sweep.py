@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -94,7 +95,7 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
                 examples,
                 of_rate,
                 folder / training_identity(base, examples, of_rate, None),
-                progress=progress,
+                progress=_naming(progress, f"training at {rate:g}"),
             )
             measures = Measures(tag, settings.evaluation)
             subject = Subject(f"{rate:g}", trained.folder, taught_template(len(seeds)))
@@ -102,6 +103,15 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
             of_metric = {measure.metric: measure for measure in measures.rows}
             results.append(Swept(rate, of_metric[HELD_OUT_LIKELIHOOD.name], of_metric[WRONG_LANGUAGE.name]))
     return Sweep(results, folder)
+
+
+def _naming(progress: Progress, doing: str) -> Progress:
+    """That tells of a training by its rate: its folder's name is a hash."""
+
+    def tell(done: int, total: int, **told: Any) -> None:
+        progress(done, total, **{**told, "doing": doing})
+
+    return tell
 
 
 def _held_out(rows: pl.DataFrame, maximum: int) -> tuple[pl.DataFrame, pl.DataFrame]:

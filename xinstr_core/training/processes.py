@@ -138,8 +138,8 @@ def _follow(members: Sequence[BaseProcess], receivers: Sequence[Connection], pro
                 continue
             if isinstance(message, XinstrError):
                 _raise(message, running)
-            done, total, figures = message
-            progress(done, total, **figures)
+            done, total, told = message
+            progress(done, total, **told)
         for sentinel in [one for one in running if one in ready]:
             _check_end(running.pop(sentinel), len(members))
 
@@ -182,8 +182,8 @@ def _member(work: Work, team: Team, sender: Connection, meeting: Path) -> None:
     else:
         torch.set_num_threads(max(1, processors() // team.size))
 
-    def tell(done: int, total: int, **figures: float) -> None:
-        sender.send((done, total, figures))
+    def tell(done: int, total: int, **told: Any) -> None:
+        sender.send((done, total, told))
 
     try:
         torch.distributed.init_process_group(

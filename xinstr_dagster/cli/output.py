@@ -14,13 +14,6 @@ def print_error(message: str) -> None:
     Console(stderr=True).print(f"[red]error:[/] {plain(message)}", soft_wrap=True, highlight=False)
 
 
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def plain(text: str) -> str:
     """Text from outside, without console markup of its own."""
     from rich.markup import escape
