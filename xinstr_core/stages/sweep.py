@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
@@ -86,7 +87,11 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
     folder = workspace.home / "data" / ".sweep" / tag
     folder.mkdir(parents=True, exist_ok=True)
     results = []
-    with held(folder / ".lock", f"{tag} is being swept", f"process {os.getpid()}"), Engines(settings, base) as engines:
+    gpu = DeviceLock(f"{tag} sweep", lambda said: progress(0, 0, doing=said, unit="", urgent=True))
+    with (
+        held(folder / ".lock", f"{tag} is being swept", f"process {os.getpid()}"),
+        Engines(settings, base, gpu=gpu) as engines,
+    ):
         log = RowLog.open(folder / "replies", REPLY_SCHEMA)
         for rate in sorted(rates):
             of_rate = settings.tuning.model_copy(update={"learning_rate": rate})

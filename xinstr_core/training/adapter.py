@@ -120,6 +120,7 @@ def train_adapter(
 def _train_by_several(engines: Engines, lesson: Lesson, progress: Progress) -> None:
     """Let as many processes train and write as the settings say, and keep what they told last of their speed."""
     engines.release()
+    locks = engines.take_gpus(lesson.settings.processes)
     settings, last = lesson.settings, dict[str, float]()
     copies = settings.processes if device() == "cpu" else 1
     check_fits(engines.base, "float32" if settings.method == "full" else engines.base.precision, copies)
@@ -128,7 +129,7 @@ def _train_by_several(engines: Engines, lesson: Lesson, progress: Progress) -> N
         last.update(told.get("figures", {}))
         progress(done, total, **told)
 
-    train_together(partial(_train_in_team, engines.base, lesson), settings.processes, tell)
+    train_together(partial(_train_in_team, engines.base, lesson), settings.processes, tell, locks)
     if speed := {name: last[name] for name in TrainingSpeed.model_fields if name in last}:
         engines.trainings[lesson.folder.name] = TrainingSpeed(**speed)
 

@@ -14,6 +14,11 @@ def print_error(message: str) -> None:
     Console(stderr=True).print(f"[red]error:[/] {plain(message)}", soft_wrap=True, highlight=False)
 
 
+def print_notice(message: str) -> None:
+    """One line on standard error that is no error: what the user waits for."""
+    Console(stderr=True).print(plain(message), soft_wrap=True, highlight=False)
+
+
 def plain(text: str) -> str:
     """Text from outside, without console markup of its own."""
     from rich.markup import escape
