@@ -201,15 +201,26 @@ class Reporter:
 
 
 class Seldom:
-    """A listener that passes on an event of a language at most every `seconds`; what is urgent or ends a stage always."""
+    """A listener that passes on an event of a language at most every `seconds`; what is urgent or ends a stage always.
 
-    def __init__(self, seconds: float, listener: Listener, clock: Callable[[], float] = time.monotonic) -> None:
+    The first one waits as the others do, unless it is wanted `at_once`.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        listener: Listener,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        at_once: bool = False,
+    ) -> None:
         self._seconds, self._listener, self._clock = seconds, listener, clock
+        self._before_first = seconds if at_once else 0.0
         self._passed: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         now = self._clock()
-        due = now - self._passed.setdefault(event.language, now) >= self._seconds
+        due = now - self._passed.setdefault(event.language, now - self._before_first) >= self._seconds
         if due or event.urgent or event.ended:
             self._passed[event.language] = now
             self._listener(event)

@@ -16,6 +16,7 @@ from xinstr_core.stages.stage import Stage, run_stage
 from xinstr_core.store import Partition
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.checks import results_of, specs_of
+from xinstr_dagster.instance import GPU_POOL
 from xinstr_dagster.metadata import partition_metadata, progress_metadata
 from xinstr_dagster.partitions import languages
 from xinstr_dagster.resources import XinstrResource
@@ -35,10 +36,11 @@ class StageOptions(TypedDict):
     check_specs: list[dg.AssetCheckSpec]
     io_manager_key: str
     owners: list[str]
+    pool: str | None
 
 
 def stage_options(stage: Stage) -> StageOptions:
-    """What every asset of the line shares: its partitions, code version, checks and handle."""
+    """What every asset of the line shares: its partitions, code version, checks, handle and pool."""
     return {
         "name": stage.name,
         "description": stage.gives.meaning,
@@ -47,6 +49,7 @@ def stage_options(stage: Stage) -> StageOptions:
         "check_specs": specs_of(stage.name),
         "io_manager_key": "io_manager",
         "owners": ["team:xinstr"],
+        "pool": GPU_POOL if stage.uses_model else None,
     }
 
 
@@ -61,7 +64,7 @@ def materialize(
     try:
         if not xinstr.replace:
             _refuse_to_replace(context, workspace)
-        log = Seldom(LOG_SECONDS, _event_log(context))
+        log = Seldom(LOG_SECONDS, _event_log(context), at_once=True)
         with Reporter(stage.name, language, listeners, [log]) as progress:
             result = run_stage(workspace, stage, language, inputs, progress)
         partition, warnings = result.partition, result.warnings

@@ -76,7 +76,7 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
 
 
-def progress_metadata(event: Event) -> dict[str, dg.MetadataValue]:
+def progress_metadata(event: Event) -> dict[str, str | int | float]:
     """What an event tells, a value each: numbers, which the UI plots over time, by the unit that they count."""
     numbers = {
         f"{event.unit} done": event.done if event.unit else None,
@@ -85,8 +85,7 @@ def progress_metadata(event: Event) -> dict[str, dg.MetadataValue]:
         "seconds left": event.seconds_left and round(event.seconds_left),
         **{name.replace("_", " "): value for name, value in event.figures.items()},
     }
-    told = {name: dg.MetadataValue.float(float(value)) for name, value in numbers.items() if value is not None}
-    return {"doing": dg.MetadataValue.text(event.doing), **told}
+    return {"doing": event.doing, **{name: value for name, value in numbers.items() if value is not None}}
 
 
 def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TextIO
@@ -42,10 +43,22 @@ def progress_output(
     if output is Output.JSON:
         yield Seldom(JSON_SECONDS, _json_lines(sys.stderr), clock)
     elif console.is_terminal and not console.is_dumb_terminal:
-        with Live(console=console, transient=True) as live:
+        own = _own_stream(console) if console.file is sys.stdout else nullcontext()
+        with own, Live(console=console, transient=True, redirect_stderr=sys.stderr.isatty()) as live:
             yield _redrawn(live)
     else:
         yield Seldom(LINE_SECONDS, _lines(Console(stderr=True)), clock)
+
+
+@contextmanager
+def _own_stream(console: Console) -> Iterator[None]:
+    """Let it write to the terminal itself: Dagster turns standard output into a file as long as a run of this process goes on."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace") as terminal:
+        console.file = terminal
+        try:
+            yield
+        finally:
+            console.file = sys.stdout
 
 
 def _redrawn(live: Live) -> Listener:
@@ -53,11 +66,12 @@ def _redrawn(live: Live) -> Listener:
     lines: dict[str, Text] = {}
 
     def listen(event: Event) -> None:
+        before = len(lines)
         if event.ended:
             lines.pop(event.language, None)
         else:
             lines[event.language] = Text(event.line(), no_wrap=True, overflow="ellipsis")
-        live.update(Group(*lines.values()))
+        live.update(Group(*lines.values()), refresh=len(lines) != before)  # else a few times a second
 
     return listen
 

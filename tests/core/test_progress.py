@@ -177,6 +177,15 @@ def test_a_language_is_told_of_at_most_every_so_many_seconds_and_its_end_always(
     assert passed == [(60, "sw", 3), (119.5, "sw", 6), (121, "fi", 7), (123, "sw", 9)]
 
 
+def test_the_first_event_passes_at_once_where_that_is_wanted(clock: Clock) -> None:
+    passed: list[int] = []
+    seldom = Seldom(30.0, lambda event: passed.append(event.done), clock, at_once=True)
+    for seconds, done in [(0, 1), (29, 2), (1, 3)]:
+        clock.now += seconds
+        seldom(Event("evaluator", "sw", 0.0, done=done))
+    assert passed == [1, 3]
+
+
 def test_listeners_hear_of_a_stage_that_says_nothing_and_of_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xinstr_core.progress.TELL_SECONDS", 0.01)
     heard: list[Event] = []
