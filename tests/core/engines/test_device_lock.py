@@ -58,6 +58,23 @@ if __name__ == "__main__":
     sys.stdin.read()
 """
 
+# A training by two processes that does not end.
+TRAINS = """
+import os, sys, time
+from pathlib import Path
+from xinstr_core.engines.device_lock import DeviceLock
+from xinstr_core.training.processes import train_together
+
+def work(team, tell):
+    while True:
+        tell(*team.gathered(os.getpid()))
+        time.sleep(0.1)
+
+if __name__ == "__main__":
+    locks = DeviceLock("sw tuned_model", print, lambda count: [sys.argv[2]], Path(sys.argv[1])).take()
+    train_together(work, 2, lambda one, other: print(one, other, flush=True), locks)
+"""
+
 
 class Other:
     """Another process; `said` reads its next line."""
@@ -71,6 +88,10 @@ class Other:
     def said(self) -> str:
         assert self._process.stdout
         return self._process.stdout.readline().strip()
+
+    def interrupt(self) -> int:
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(60)
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
@@ -160,6 +181,26 @@ def test_a_child_that_ends_with_its_killed_parent_frees_the_lock(start: Start, t
     parent.kill()
     assert waiting.said() == "holds"
     assert not is_alive(child)
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_killed_training_are_gone_when_its_gpu_is_free(start: Start, tmp_path: Path) -> None:
+    script = tmp_path / "training.py"
+    script.write_text(TRAINS, "utf-8")
+    training = start(command=[str(script), str(tmp_path), GPUS[0]])
+    members = [int(member) for member in training.said().split()]
+    waiting = start(GPUS[0])
+    waiting.said()
+    training.kill()
+    assert waiting.said() == "holds"
+    assert [is_alive(member) for member in members] == [False, False]
+
+
+def test_who_waits_can_be_interrupted(start: Start) -> None:
+    assert start(GPUS[0]).said() == "holds"
+    second = start(GPUS[0])
+    second.said()
+    assert second.interrupt() == -signal.SIGINT
 
 
 def test_two_processes_that_want_both_gpus_do_not_wait_for_each_other(start: Start) -> None:
