@@ -21,6 +21,7 @@ from xinstr_core.progress import Event, Listener, Seldom
 # Between two lines of a language where no terminal is: whoever follows a log wonders after a minute whether anything
 # still happens, and a night's build of ten hours is no more than 600 lines a language.
 LINE_SECONDS = 60.0
+_STANDARD_OUTPUT = 1
 JSON_SECONDS = 1.0  # a program that draws a bar of it wants no more
 
 
@@ -43,7 +44,8 @@ def progress_output(
     if output is Output.JSON:
         yield Seldom(JSON_SECONDS, _json_lines(sys.stderr), clock)
     elif console.is_terminal and not console.is_dumb_terminal:
-        own = _own_stream(console) if console.file is sys.stdout else nullcontext()
+        printed = console.file is sys.stdout and os.isatty(_STANDARD_OUTPUT)
+        own = _own_stream(console) if printed else nullcontext()
         with own, Live(console=console, transient=True, redirect_stderr=sys.stderr.isatty()) as live:
             yield _redrawn(live)
     else:
@@ -53,7 +55,7 @@ def progress_output(
 @contextmanager
 def _own_stream(console: Console) -> Iterator[None]:
     """Let it write to the terminal itself: Dagster turns standard output into a file as long as a run of this process goes on."""
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace") as terminal:
+    with os.fdopen(os.dup(_STANDARD_OUTPUT), "w", encoding=sys.stdout.encoding, errors="replace") as terminal:
         console.file = terminal
         try:
             yield

@@ -52,8 +52,13 @@ def chat(
     found = TunedModel.find(workspace, tag)
     adapters = {BASE: None, TUNED: found.trained}
     asked = [BASE, TUNED] if both else [BASE if base else TUNED]
-    check_fits(found.base, found.base.precision, copies=len(asked))
     settings = workspace.settings(workspace.language(tag))
+    gpu = DeviceLock(f"{tag} chat", print_notice)
+    if not settings.engines.of(
+        "tuned"
+    ).identity():  # no server has it: there must be room here, once nobody else is there
+        gpu.take()
+        check_fits(found.base, found.base.precision, copies=len(asked))
     evaluation = settings.evaluation
     decoding = Decoding(
         tokens or evaluation.maximum_new_tokens,
@@ -61,7 +66,6 @@ def chat(
         repetition_penalty=repetition_penalty or evaluation.repetition_penalty,
     )
     # Engines of their own, so that both models stay loaded.
-    gpu = DeviceLock(f"{tag} chat", print_notice)
     models = {name: Engines(settings, found.base, gpu=gpu).tuned(adapters[name]) for name in asked}
     for turn, line in enumerate(_lines()):
         request = Request(f"turn {turn}", found.ask(line))
