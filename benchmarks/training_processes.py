@@ -35,8 +35,9 @@ def train(processes: int, base_model: str, batch_rows: int, rows: int) -> dict[s
     answer = prompt("response_seed")
     ends: list[tuple[int, float]] = []
 
-    def clock(done: int, total: int, **_: float) -> None:
-        ends.append((done, time.monotonic()))
+    def clock(done: int, total: int, **_: Any) -> None:
+        if done:  # what is told before the first step is no end of one
+            ends.append((done, time.monotonic()))
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

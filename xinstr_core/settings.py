@@ -645,6 +645,11 @@ class EngineSettings(Section):
         """Most requests under way."""
         return self.requests_at_once or (256 if self.kind == "vllm" else 64)
 
+    @property
+    def gpus(self) -> int:
+        """How many of this machine it works with, where there are some."""
+        return {"transformers": 1, "vllm": self.tensor_parallel, "openai": 0}[self.kind]
+
     @model_validator(mode="after")
     def _each_kind_has_what_is_its_own(self) -> Self:
         if self.kind == "openai" and not self.address:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from threading import Event, Lock, Thread
+from collections.abc import Iterator
 from typing import TypedDict
 
 import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
 from xinstr_core.errors import StageError, XinstrError
+from xinstr_core.progress import Event, Listener, Reporter, Seldom
 from xinstr_core.stages import STAGES
 from xinstr_core.stages.replacement import replacement
 from xinstr_core.stages.stage import Stage, run_stage
 from xinstr_core.store import Partition
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.checks import results_of, specs_of
-from xinstr_dagster.metadata import partition_metadata
+from xinstr_dagster.instance import GPU_POOL
+from xinstr_dagster.metadata import partition_metadata, progress_metadata
 from xinstr_dagster.partitions import languages
 from xinstr_dagster.resources import XinstrResource
 
-TELL_SECONDS = 5.0  # nothing is written: whoever listens chooses what to show
-LOG_SECONDS = 15.0  # every log line is a row of the event log: endless progress output has frozen the UI before
-Listener = Callable[[str, str, int, int, dict[str, float]], None]
-# Whoever wants to see progress in this process: the command line puts its progress bar here.
+LOG_SECONDS = 30.0  # every observation is a row of the event log: endless progress output has frozen the UI before
+# Whoever wants to see progress in this process: the command line puts here what shows it.
 listeners: list[Listener] = []
 
 
@@ -38,10 +36,11 @@ class StageOptions(TypedDict):
     check_specs: list[dg.AssetCheckSpec]
     io_manager_key: str
     owners: list[str]
+    pool: str | None
 
 
 def stage_options(stage: Stage) -> StageOptions:
-    """What every asset of the line shares: its partitions, code version, checks and handle."""
+    """What every asset of the line shares: its partitions, code version, checks, handle and pool."""
     return {
         "name": stage.name,
         "description": stage.gives.meaning,
@@ -50,6 +49,7 @@ def stage_options(stage: Stage) -> StageOptions:
         "check_specs": specs_of(stage.name),
         "io_manager_key": "io_manager",
         "owners": ["team:xinstr"],
+        "pool": GPU_POOL if stage.uses_model else None,
     }
 
 
@@ -64,7 +64,8 @@ def materialize(
     try:
         if not xinstr.replace:
             _refuse_to_replace(context, workspace)
-        with _Reporter(context, stage.name, language) as progress:
+        log = Seldom(LOG_SECONDS, _event_log(context), at_once=True)
+        with Reporter(stage.name, language, listeners, [log]) as progress:
             result = run_stage(workspace, stage, language, inputs, progress)
         partition, warnings = result.partition, result.warnings
         if result.reused:
@@ -94,43 +95,17 @@ def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) 
         )
 
 
-class _Reporter:
-    """A core progress callback that writes a log line now and then and tells the listeners everything.
+def _event_log(context: dg.AssetExecutionContext) -> Listener:
+    """What puts events into the run's log and, with their numbers, on the asset's page: the UI plots them over time."""
 
-    Within its block the listeners are told every few seconds, also while a stage loads or sorts and says nothing.
-    """
+    def observe(event: Event) -> None:
+        context.log_event(
+            dg.AssetObservation(
+                context.asset_key,
+                description=event.line(),
+                partition=context.partition_key,
+                metadata=progress_metadata(event),
+            )
+        )
 
-    def __init__(self, context: dg.AssetExecutionContext, stage: str, language: str) -> None:
-        self._context, self._stage, self._language = context, stage, language
-        self._logged = 0.0
-        self._last: tuple[int, int, dict[str, float]] = 0, 0, {}
-        self._telling = Lock()  # a listener may be a pipe, which takes one message at a time
-        self._ended = Event()
-        self._repeating = Thread(target=self._repeat, daemon=True)
-
-    def __enter__(self) -> _Reporter:
-        self._repeating.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._repeating.join()
-
-    def __call__(self, done: int, total: int, **figures: float) -> None:
-        self._last = done, total, figures
-        self._tell()
-        now = time.monotonic()
-        if now - self._logged >= LOG_SECONDS:
-            self._logged = now
-            shown = " ".join(f"{name}={value:.4g}" for name, value in figures.items())
-            self._context.log.info(f"{self._stage} {done}/{total or '?'} {shown}".rstrip())
-
-    def _repeat(self) -> None:
-        self._tell()
-        while not self._ended.wait(TELL_SECONDS):
-            self._tell()
-
-    def _tell(self) -> None:
-        with self._telling:
-            for listener in listeners:
-                listener(self._stage, self._language, *self._last)
+    return observe

@@ -15,6 +15,9 @@ from sqlalchemy.engine import make_url
 from xinstr_core.errors import SettingsError
 from xinstr_dagster.run_process import end_runs_without_process
 
+GPU_POOL = "gpu"  # of all stages that may load a model; without a limit, as where there is no GPU, it holds nobody up
+# What the drivers of NVIDIA and AMD make, and Windows for its Linux.
+GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +40,16 @@ def prepare_home(home: Path) -> Path:
     return folder
 
 
+def _limit_gpu_pool(instance: dg.DagsterInstance) -> None:
+    """Where there is a GPU, one run at a time that may need it; unless somebody has set the pool's limit already.
+
+    Whether there is one is asked of the system, not of torch, whose import takes seconds.
+    """
+    limits = {pool.name for pool in instance.event_log_storage.get_pool_limits()}
+    if GPU_POOL not in limits and any(device.exists() for device in GPU_DEVICES):
+        instance.event_log_storage.set_concurrency_slots(GPU_POOL, 1)
+
+
 def open_instance() -> dg.DagsterInstance:
     """The instance of DAGSTER_HOME. Runs whose process is gone are ended: where no UI is open nobody else would."""
     # Data versions are a beta API of the pinned version; its notice says nothing that a user could act on.
@@ -45,5 +58,6 @@ def open_instance() -> dg.DagsterInstance:
     with (Path(os.environ["DAGSTER_HOME"]) / ".first-use.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         instance = dg.DagsterInstance.get()
+        _limit_gpu_pool(instance)
     end_runs_without_process(instance)
     return instance

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from xinstr_core.history import build_before, leaves, numbers
+from xinstr_core.progress import Event
 from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Figures, Funnel, declarations
@@ -73,6 +74,18 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
+
+
+def progress_metadata(event: Event) -> dict[str, str | int | float]:
+    """What an event tells, a value each: numbers, which the UI plots over time, by the unit that they count."""
+    numbers = {
+        f"{event.unit} done": event.done if event.unit else None,
+        f"{event.unit} in all": event.total,
+        f"{event.unit} a second": event.rate and round(event.rate, 3),
+        "seconds left": event.seconds_left and round(event.seconds_left),
+        **{name.replace("_", " "): value for name, value in event.figures.items()},
+    }
+    return {"doing": event.doing, **{name: value for name, value in numbers.items() if value is not None}}
 
 
 def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:

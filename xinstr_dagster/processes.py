@@ -19,8 +19,9 @@ import dagster as dg
 from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import XinstrError
 from xinstr_core.parallel import THREADS, cores, end_with_parent
+from xinstr_core.progress import Event, Listener
 from xinstr_dagster.build import BuildRequest, Outcome, build
-from xinstr_dagster.execution import Listener, listeners
+from xinstr_dagster.execution import listeners
 from xinstr_dagster.instance import open_instance
 
 
@@ -61,13 +62,14 @@ def _at_once(home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, 
                     message = connection.recv()
                 except EOFError:
                     process.join()
+                    listen(Event("", tag, 0.0, ended="failed"))
                     message = Outcome(tag, up_to_date=False, error=_last_words(process.exitcode))
                 if isinstance(message, Outcome):
                     del running[connection]
                     process.join()
                     yield message
                 else:
-                    listen(*message)
+                    listen(message)
     finally:  # Ctrl-C, or a reader that left: what is unfinished goes on where it was when it is started again
         for _, process in running.values():
             process.kill()  # Dagster turns SIGTERM into an exception, which a callback may swallow or print
@@ -95,7 +97,7 @@ def _last_words(exit_code: int | None) -> str:
 def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> None:
     os.setsid()  # no longer of the terminal's group: Dagster would turn its Ctrl-C into tracebacks
     end_with_parent()  # a killed command line leaves nothing behind that holds a partition
-    listeners.append(lambda *progress: sender.send(progress))
+    listeners.append(sender.send)
     try:
         with full_disk_told(home), open_instance() as instance:
             sender.send(_outcome(instance, home, request, tag))

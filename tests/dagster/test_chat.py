@@ -43,7 +43,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Replies:
         base=SimpleNamespace(precision="float32"), trained=Path("adapter"), ask=lambda line: f"<{line}>"
     )
     monkeypatch.setattr(chat, "TunedModel", SimpleNamespace(find=lambda workspace, tag: found))
-    monkeypatch.setattr(chat, "Engines", lambda settings, base: replies)
+    monkeypatch.setattr(chat, "Engines", lambda settings, base, gpu: replies)
     monkeypatch.setattr(chat, "check_fits", lambda base, precision, copies: None)
     return replies
 

@@ -14,7 +14,6 @@ from typing import get_type_hints
 
 import pytest
 import typer
-from rich.console import Console
 from typer.models import CommandInfo
 from warcio.warcwriter import WARCWriter
 
@@ -29,7 +28,6 @@ from xinstr_dagster.build import BuildRequest, Outcome, check_inputs
 from xinstr_dagster.cli import command_line, commands, main
 from xinstr_dagster.cli.commands.build import _print_funnels
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
-from xinstr_dagster.progress_bar import progress_bar
 
 PROJECT = Path(__file__).parents[2]
 ORDER = [
@@ -336,39 +334,6 @@ def test_seeds_are_asked_for_where_they_are_used_alone(run: Run, tmp_path: Path)
         check_inputs(Workspace(tmp_path), ["eu"], ["seed_pairs"])
     with pytest.raises(InputError, match=r"no seeds file for 'eu': looked for .*elsewhere\.jsonl"):
         check_inputs(Workspace(tmp_path, seeds="elsewhere.jsonl"), ["eu"], ["raw_corpus"])
-
-
-def test_where_no_terminal_is_every_stage_has_a_line_and_every_minute_of_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    heard = [
-        (0, "seed_pairs"), (29, "seed_pairs"), (29, "reverse_model"), (31, "reverse_model"), (90, "reverse_model"),
-        (92, "reverse_model"), (100, "evaluator"), (123, "evaluator"), (182, "evaluator"), (184, "evaluator"),
-    ]  # fmt: skip
-    moments = iter([float(moment) for moment, _ in heard])
-    monkeypatch.setattr("xinstr_dagster.progress_bar.time.monotonic", lambda: next(moments))
-    with progress_bar(Console(file=io.StringIO())) as listen:
-        for moment, stage in heard:
-            listen(stage, "sw", moment, 200 if stage == "evaluator" else 0, {"loss": 1.25} if moment == 92 else {})
-    printed = capsys.readouterr()
-    assert printed.err.splitlines() == [
-        "sw reverse_model",
-        "sw reverse_model loss 1.25",
-        "sw evaluator 123 of 200",
-        "sw evaluator 184 of 200",
-    ]
-    assert printed.out == ""
-
-
-def test_languages_at_once_have_lines_of_their_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    moments = iter([0.0, 0.0, 30.0, 30.0])
-    monkeypatch.setattr("xinstr_dagster.progress_bar.time.monotonic", lambda: next(moments))
-    with progress_bar(Console(file=io.StringIO())) as listen:
-        for language in ("sw", "fi", "sw", "fi"):
-            listen("raw_corpus", language, 1, 0, {})
-    assert capsys.readouterr().err.splitlines() == ["sw raw_corpus", "fi raw_corpus"]
 
 
 NEW_GROUP = '''

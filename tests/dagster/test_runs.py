@@ -12,12 +12,14 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.instance.config import PoolGranularity
 from dagster._core.launcher.base import WorkerStatus
+from dagster._core.op_concurrency_limits_counter import GlobalOpConcurrencyLimitsCounter
 
 from xinstr_dagster import run_process
-from xinstr_dagster.build import BuildRequest, build, in_work, settled
+from xinstr_dagster.build import BuildRequest, build, build_language_job, in_work, settled
 from xinstr_dagster.executor import PARTITION_TAG, language_lock
-from xinstr_dagster.instance import open_instance, prepare_home
+from xinstr_dagster.instance import GPU_POOL, open_instance, prepare_home
 from xinstr_dagster.run_process import (
     PROCESS_TAG,
     ProcessRunLauncher,
@@ -244,3 +246,65 @@ def test_the_instance_of_a_home_ends_dead_runs_and_asks_for_processes(
         assert (limit["key"], limit["limit"]) == (PARTITION_TAG, 1)
     with open_instance() as instance:
         assert _status(instance, run) == dg.DagsterRunStatus.FAILURE
+
+
+# One GPU for the runs of the UI.
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the driver of a GPU makes, once it is touched."""
+    monkeypatch.setenv("DAGSTER_HOME", "")  # to be as it was afterwards
+    monkeypatch.setattr("xinstr_dagster.instance.GPU_DEVICES", (tmp_path / "nvidiactl",))
+    return tmp_path / "nvidiactl"
+
+
+def _limits(instance: dg.DagsterInstance) -> dict[str, int]:
+    return {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+
+
+def test_where_a_gpu_is_one_run_at_a_time_may_need_it_unless_the_user_has_said_otherwise(home: Path, gpu: Path) -> None:
+    prepare_home(home)
+    with open_instance() as instance:
+        assert _limits(instance) == {}
+        gpu.touch()
+    with open_instance() as instance:
+        assert _limits(instance) == {GPU_POOL: 1}
+        assert instance.get_concurrency_config().pool_config.pool_granularity == PoolGranularity.RUN
+        instance.event_log_storage.set_concurrency_slots(GPU_POOL, 2)
+    with open_instance() as instance:
+        assert _limits(instance) == {GPU_POOL: 2}
+
+
+def test_a_run_that_may_need_the_gpu_waits_in_the_queue_for_one_that_does_and_others_do_not(
+    home: Path, gpu: Path
+) -> None:
+    gpu.touch()
+    prepare_home(home)
+    with open_instance() as instance:
+
+        def run(asset: str, tag: str, status: dg.DagsterRunStatus = dg.DagsterRunStatus.NOT_STARTED) -> dg.DagsterRun:
+            chosen = frozenset({dg.AssetKey(asset)})
+            return instance.create_run_for_job(
+                build_language_job(), asset_selection=chosen, tags={PARTITION_TAG: tag}, status=status
+            )
+
+        corpus, model = run("raw_corpus", "fi"), run("tuned_model", "fi")
+        assert [_waits_for_pool(instance, one) for one in (corpus, model)] == [False, False]
+        other = run("reverse_model", "sw", dg.DagsterRunStatus.STARTED)
+        assert [_waits_for_pool(instance, one) for one in (corpus, model)] == [False, True]
+        instance.report_run_failed(other)
+        assert not _waits_for_pool(instance, model)
+
+
+def _waits_for_pool(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """What the queue's daemon asks before it launches a run."""
+    counter = GlobalOpConcurrencyLimitsCounter(
+        instance,
+        [run],
+        instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])),
+        {GPU_POOL},
+        instance.event_log_storage.get_pool_limits(),
+        pool_granularity=instance.get_concurrency_config().pool_config.pool_granularity,
+    )
+    return counter.is_blocked(run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -65,7 +66,7 @@ def measure_gains(
         work,
         log,
         batch_rows=TEXT_ROWS,
-        progress=progress,
+        progress=partial(progress, doing="measuring gains"),
         maximum_failed_share=maximum_failed_share,
     )
     found = dict(rows.done.iter_rows())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -47,7 +48,7 @@ def write_raw_instructions(
         work,
         log,
         batch_rows=settings.batch_rows,
-        progress=progress,
+        progress=partial(progress, doing="writing instructions"),
         maximum_failed_share=settings.maximum_failed_share,
     )
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,4 +246,5 @@ def _read(reading: Reading, requests: Iterable[Request], log: SignalLog, batch_r
         names = rows.schema.names()
         return frame([dict(zip(names, row, strict=True)) for row in reading.rows(engine, batch)], rows.schema)
 
-    return run_rows(reading.load, list(requests), work, rows, batch_rows=batch_rows, progress=progress)
+    told = partial(progress, doing=f"reading signals ({reading.name})")
+    return run_rows(reading.load, list(requests), work, rows, batch_rows=batch_rows, progress=told)

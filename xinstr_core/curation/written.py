@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -112,7 +113,8 @@ def answers(
             [{KEY: completion.key, "written": completion.text.strip()} for completion in found], RESPONSE_SCHEMA
         )
 
-    rows = run_rows(load, list(requests.values()), work, log, batch_rows=BATCH_ROWS, progress=progress)
+    told = partial(progress, doing="writing responses")
+    rows = run_rows(load, list(requests.values()), work, log, batch_rows=BATCH_ROWS, progress=told)
     texts = dict(rows.done.iter_rows())
     return {key: texts[request.key] for key, request in requests.items() if texts.get(request.key)}, rows.done
 

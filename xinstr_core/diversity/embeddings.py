@@ -77,17 +77,23 @@ def embed(
 
     encode: Encode | None = None
     failed: dict[str, str] = {}
+    done = ready = len(keys) - len(missing)
     for start in range(0, len(missing), TEXTS_A_SHARD):
         chunk = missing[start : start + TEXTS_A_SHARD]
         shard = content_key(*chunk)
         rows = shards.get(shard)
-        if rows is None:
-            encode = encode or load()
+        if rows is not None:
+            ready += len(chunk)
+        else:
+            if encode is None:
+                encode = load()
+                progress(done, len(keys), unit="texts", found=ready)
             rows = _encoded(encode, chunk, [of_key[key] for key in chunk])
             shards.put(shard, rows)
         matrix.fill(rows.filter(pl.col("reason").is_null()))
         failed |= dict(rows.filter(pl.col("reason").is_not_null()).select("text_key", "reason").iter_rows())
-        progress(start + len(chunk), len(missing))
+        done += len(chunk)
+        progress(done, len(keys), unit="texts", found=ready)
     if failed and len(failed) == len(keys):
         raise StageError(f"the encoder fails on every instruction, first with {failed[min(failed)]}")
     return Embeddings(*matrix.held(), failed, len(missing))

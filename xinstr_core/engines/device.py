@@ -10,3 +10,12 @@ def device() -> Literal["cuda", "cpu"]:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def gpu_names(count: int) -> list[str]:
+    """What no other GPU is called, of the first `count` that this process sees (CUDA_VISIBLE_DEVICES); none on a processor."""
+    import torch
+
+    if device() == "cpu":
+        return []
+    return [str(torch.cuda.get_device_properties(place).uuid) for place in range(min(count, torch.cuda.device_count()))]

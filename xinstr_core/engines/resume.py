@@ -86,12 +86,12 @@ def run_rows(
     found = _finished(shards, log.schema).join(keys, on=KEY, how="semi")
     finished, failed, frames = held | set(found[KEY]), dict[str, str](), [earlier, found]
     left = [missing for batch in batches if (missing := [r for r in batch if r.key not in finished])]
-    ready = len(batches) - len(left)
-    if ready:
-        progress(ready, len(batches))
     if not left:
         return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY))
+    ready = done = len(finished)
+    progress(done, len(wanted), found=ready)
     engine = load()
+    progress(done, len(wanted), found=ready)  # again: only now the rows' own time begins
 
     def made(batch: list[Request]) -> Batch:
         rows, faults = _made(engine, batch, work, log.schema)
@@ -99,7 +99,7 @@ def run_rows(
             shards.put(content_key(*(request.key for request in batch)), rows)
         return batch, rows, faults
 
-    for number, (batch, rows, faults) in enumerate(_several(engine, left, made, batch_rows), start=ready + 1):
+    for batch, rows, faults in _several(engine, left, made, batch_rows):
         if rows.is_empty():
             good = next((request for key, request in wanted.items() if key in finished), None)
             _check_engine(engine, batch, faults, work, good)
@@ -111,7 +111,8 @@ def run_rows(
                 f"the engine failed on {len(failed)} of {len(wanted)} rows, and {maximum_failed_share:.1%} may fail; "
                 f"the first: {_first(failed)}"
             )
-        progress(number, len(batches))
+        done += len(batch)
+        progress(done, len(wanted), found=ready)
     return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY), failed)
 
 

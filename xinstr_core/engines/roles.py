@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from xinstr_core.engines.base import Capability, Engine, TakesAdapters
+from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.kinds import KINDS
@@ -47,6 +48,7 @@ class Engines:
     the settings choose for it cannot play. `base` is None for a stage that does not use the base model, and
     `roles` are those that it declares. `budget` is how much they read at once.
     `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
+    With `gpu` the first model that goes onto one waits until no other process has any there, and it is kept to the end.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class Engines:
         budget: TokenBudget | None = None,
         roles: Collection[str] = tuple(NEEDS),
         ledger: Ledger | None = None,
+        gpu: DeviceLock | None = None,
     ) -> None:
         self._settings = settings
         self._base = base
         self._budget = budget or TokenBudget()
         self._roles = roles
         self.ledger = ledger or Ledger()
+        self._gpu = gpu
         self._held: tuple[tuple[Any, ...], Any] | None = None
         self._lent: Callable[[], Any] = lambda: None
         self.trainings: dict[str, TrainingSpeed] = {}
@@ -124,6 +128,7 @@ class Engines:
     def trainable(self, method: Literal["lora", "full"], start_from: Path | None = None) -> Any:
         """A model for a training, which alone holds it: the base, or what train_adapter() left in `start_from`."""
         self.release()
+        self.take_gpus(1)
         check_fits(self.base, "float32" if method == "full" else self.base.precision)
         model = load_trainable_model(self.base, start_from, method)
         self._lent = weakref.ref(model)
@@ -136,12 +141,18 @@ class Engines:
             gc.collect()  # an adapted model refers to itself, and stays until a collection
         give_back_freed()
 
+    def take_gpus(self, count: int) -> list[int]:
+        """Wait until so many GPUs, or the ones that there are, are this process's; their locks, none on a processor."""
+        return self._gpu.take(count) if self._gpu is not None else []
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.ledger.close()
         self.release()
+        if self._gpu is not None:
+            self._gpu.release()
 
     def identity(self, role: str, model: str) -> str:
         """What row keys name of a role's model: `model`, which says what its weights are, and the engine where another runs them.
@@ -167,7 +178,7 @@ class Engines:
             base = replace(self.base, precision=chosen.precision or self.base.precision)
             load = partial(kind.load, base, adapter, self._budget, chosen)
             self._swap_adapter(chosen, adapter)
-            engine: Engine = self._model(("engine", chosen, adapter), load)
+            engine: Engine = self._model(("engine", chosen, adapter), load, gpus=chosen.gpus)
             self.ledger.play(role, f"{chosen.kind} {chosen.model or self.base.name}", chosen, engine.usage)
             return engine
 
@@ -193,8 +204,11 @@ class Engines:
             needed.add(Capability.REPETITION_PENALTY)
         return needed
 
-    def _model(self, key: tuple[Any, ...], load: Callable[[], Any]) -> Any:
+    def _model(self, key: tuple[Any, ...], load: Callable[[], Any], *, gpus: int = 1) -> Any:
+        """The held model, or a loaded one in its place, which works with so many GPUs of this machine."""
         if self._held is None or self._held[0] != key:
             self.release()
+            if gpus:
+                self.take_gpus(gpus)
             self._held = key, load()
         return self._held[1]

@@ -101,16 +101,22 @@ def translate_texts(
     batches = length_sorted_batches(requests, settings.batch_rows)
     loaded: Translator | None = None
     done: dict[str, Translation] = {}
-    for number, batch in enumerate(batches, start=1):
+    tried = found = 0
+    for batch in batches:
         key = content_key(*(request.key for request in batch))
         raw = shards.get(key)
-        if raw is None:
-            loaded = loaded or load()
+        if raw is not None:
+            found += len(batch)
+        else:
+            if loaded is None:
+                loaded = load()
+                progress(tried, len(requests), unit="lines", found=found)
             raw = frame(_raw_rows(loaded, batch, settings.maximum_new_tokens), RAW_SCHEMA)
             shards.put(key, raw)
         rows = raw.select("text", "finished", "error").iter_rows()
         done |= {request.prompt: Translation(*row) for request, row in zip(batch, rows, strict=True)}
-        progress(number, len(batches))
+        tried += len(batch)
+        progress(tried, len(requests), unit="lines", found=found)
     return [_joined([done.get(line, Translation(line)) for line in text.split("\n")]) for text in texts]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -85,7 +86,8 @@ def answer(
         rows = [(c.key, c.text.strip(), c.completion_tokens, c.finished) for c in engine.generate(batch, decoding)]
         return frame([dict(zip(REPLY_SCHEMA.names(), row, strict=True)) for row in rows], REPLY_SCHEMA)
 
-    rows = run_rows(load, list(asked.values()), reply, log, batch_rows=settings.batch_rows, progress=progress)
+    told = partial(progress, doing="writing replies")
+    rows = run_rows(load, list(asked.values()), reply, log, batch_rows=settings.batch_rows, progress=told)
     keys = pl.DataFrame(
         {"prompt_id": list(asked), KEY: [request.key for request in asked.values()]},
         schema={"prompt_id": pl.String, KEY: pl.String},

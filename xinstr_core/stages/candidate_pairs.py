@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -117,7 +118,7 @@ def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[st
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
         run.row_log(OPENINGS),
         batch_rows=SCORED_ROWS,
-        progress=run.progress,
+        progress=partial(run.progress, doing="finding openings"),
         maximum_failed_share=settings.maximum_failed_share,
     )
     return {keys[key].doc_id: found for key, found in rows.done.iter_rows()}, rows.done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def select(run: StageRun) -> StageOutput:
         load,
         ShardLog(run.rows / EMBEDDINGS.name),
         earlier_embeddings(run.previous),
-        run.progress,
+        partial(run.progress, doing="embedding instructions"),
     )
     rows, count = _placed(kept, embeddings, load, run)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -56,20 +56,23 @@ def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
     one = _document_filter(run)
     judge = BatchJudge(one, ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
-    records, passed_over = 0, Counter[str]()
+    passed_over, sizes = Counter[str](), deque[int]()
     own_words = (*one.pack.stop_words, *one.pack.profile)
     found = records_of(source, run.language.tag, own_words, passed_over, run.language.script)
 
-    def counted(found: Iterable[Record | Reject]) -> Iterator[Record | Reject]:
-        nonlocal records
-        for one in found:
-            records += 1
-            yield one
+    def counted(found: Iterable[list[Record | Reject]]) -> Iterator[list[Record | Reject]]:
+        for batch in found:
+            sizes.append(len(batch))
+            yield batch
 
-    keys = []
-    for key in ordered_map(judge, enumerate(batches(counted(found))), processors()):
+    keys, records, ready = list[str](), 0, 0
+    before = {path.stem for path in judge.rejects.folder.glob("*.parquet")}
+    for key in ordered_map(judge, enumerate(counted(batches(found))), processors()):
         keys.append(key)
-        run.progress(records, 0)
+        size = sizes.popleft()
+        records += size
+        ready += size if key in before else 0
+        run.progress(records, 0, doing="judging", unit="records", found=ready)
     corpus = assemble(
         [judge.documents.path(key) for key in keys],
         [judge.rejects.path(key) for key in keys],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def _translated(
     settings = run.settings.seeds
     assert settings.translator is not None
     shards = ShardLog(run.unfinished / "translations" / part)
-    translations = translate_texts([one.text for one in pending], load, shards, settings, run.progress)
+    progress = partial(run.progress, doing="translating")
+    translations = translate_texts([one.text for one in pending], load, shards, settings, progress)
     kept = [outcome for outcome in outcomes if isinstance(outcome, SeedPair)]
     identity = translator_identity(settings.translator)
     return list(translated_seeds(pending, translations, kept, run.language.tag, identity))

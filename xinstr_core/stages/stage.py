@@ -17,6 +17,7 @@ import polars as pl
 
 from xinstr_core.corpus.sources import file_identity
 from xinstr_core.disk import full_disk_told
+from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.ledger import Ledger
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
@@ -251,7 +252,8 @@ def _run(
         started = time.monotonic()
         model = stage.model_of(workspace, language)
         budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json")
-        with Engines(workspace.settings(language), model, budget, stage.roles, ledger) as engines:
+        gpu = DeviceLock(f"{tag} {stage.name}", lambda said: progress(0, 0, doing=said, unit="", urgent=True))
+        with Engines(workspace.settings(language), model, budget, stage.roles, ledger, gpu) as engines:
             output = stage.run(
                 StageRun(
                     workspace,

@@ -11,9 +11,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
@@ -85,7 +87,11 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
     folder = workspace.home / "data" / ".sweep" / tag
     folder.mkdir(parents=True, exist_ok=True)
     results = []
-    with held(folder / ".lock", f"{tag} is being swept", f"process {os.getpid()}"), Engines(settings, base) as engines:
+    gpu = DeviceLock(f"{tag} sweep", lambda said: progress(0, 0, doing=said, unit="", urgent=True))
+    with (
+        held(folder / ".lock", f"{tag} is being swept", f"process {os.getpid()}"),
+        Engines(settings, base, gpu=gpu) as engines,
+    ):
         log = RowLog.open(folder / "replies", REPLY_SCHEMA)
         for rate in sorted(rates):
             of_rate = settings.tuning.model_copy(update={"learning_rate": rate})
@@ -94,7 +100,7 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
                 examples,
                 of_rate,
                 folder / training_identity(base, examples, of_rate, None),
-                progress=progress,
+                progress=_naming(progress, f"training at {rate:g}"),
             )
             measures = Measures(tag, settings.evaluation)
             subject = Subject(f"{rate:g}", trained.folder, taught_template(len(seeds)))
@@ -102,6 +108,15 @@ def sweep(workspace: Workspace, tag: str, rates: Sequence[float], progress: Prog
             of_metric = {measure.metric: measure for measure in measures.rows}
             results.append(Swept(rate, of_metric[HELD_OUT_LIKELIHOOD.name], of_metric[WRONG_LANGUAGE.name]))
     return Sweep(results, folder)
+
+
+def _naming(progress: Progress, doing: str) -> Progress:
+    """That tells of a training by its rate: its folder's name is a hash."""
+
+    def tell(done: int, total: int, **told: Any) -> None:
+        progress(done, total, **{**told, "doing": doing})
+
+    return tell
 
 
 def _held_out(rows: pl.DataFrame, maximum: int) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -120,15 +120,16 @@ def train_adapter(
 def _train_by_several(engines: Engines, lesson: Lesson, progress: Progress) -> None:
     """Let as many processes train and write as the settings say, and keep what they told last of their speed."""
     engines.release()
+    locks = engines.take_gpus(lesson.settings.processes)
     settings, last = lesson.settings, dict[str, float]()
     copies = settings.processes if device() == "cpu" else 1
     check_fits(engines.base, "float32" if settings.method == "full" else engines.base.precision, copies)
 
-    def tell(done: int, total: int, **figures: float) -> None:
-        last.update(figures)
-        progress(done, total, **figures)
+    def tell(done: int, total: int, **told: Any) -> None:
+        last.update(told.get("figures", {}))
+        progress(done, total, **told)
 
-    train_together(partial(_train_in_team, engines.base, lesson), settings.processes, tell)
+    train_together(partial(_train_in_team, engines.base, lesson), settings.processes, tell, locks)
     if speed := {name: last[name] for name in TrainingSpeed.model_fields if name in last}:
         engines.trainings[lesson.folder.name] = TrainingSpeed(**speed)
 
@@ -167,7 +168,7 @@ def _train(engines: Engines, lesson: Lesson, team: Team, progress: Progress) -> 
         model, settings, getattr(torch, engines.base.precision), tokenizer.pad_token_id, budget, checkpoints, team
     )
     steps = training_steps(rows, settings)
-    state = training.run(steps, progress, held_out)
+    state = training.run(steps, partial(progress, doing=f"training {folder.name}"), held_out)
     if (speed := training.speed()) is not None:
         engines.trainings[folder.name] = speed
     kept = [

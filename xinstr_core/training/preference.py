@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from xinstr_core.engines.models import ModelReference, adapter_hash
@@ -160,7 +161,7 @@ def train_preferences(
     order = training_steps([pair.chosen for pair in learned.values()], settings)
     by_chosen = {pair.chosen.key: pair for pair in learned.values()}
     steps = [[side for row in step for side in (row, by_chosen[row.key].rejected)] for step in order]
-    losses = training.run(steps, progress).losses
+    losses = training.run(steps, partial(progress, doing=f"training {folder.name}")).losses
     if (speed := training.speed()) is not None:
         engines.trainings[folder.name] = speed
     kept = [row for number, step in enumerate(steps, 1) for row in step if training.budget.takes(number, row.key)]

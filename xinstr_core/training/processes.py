@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from xinstr_core.engines.device import device
 from xinstr_core.errors import InputError, StageError, XinstrError
+from xinstr_core.locks import Shared
 from xinstr_core.parallel import end_with_parent, processors
 from xinstr_core.progress import Progress, silent
 from xinstr_core.training.rows import TrainingRow
@@ -99,10 +100,11 @@ ALONE = Team()
 Work = Callable[[Team, Progress], None]
 
 
-def train_together(work: Work, size: int, progress: Progress) -> None:
+def train_together(work: Work, size: int, progress: Progress, locks: Sequence[int] = ()) -> None:
     """Let `size` new processes do `work`, which is picklable, and tell what the leader tells.
 
     The first error of one of them is raised here and ends the others; they end with this process, too, however that ends.
+    Each of them holds `locks`, given by their descriptors, as long as it lives: a GPU is free when nobody is on it any more.
     StageError for one that dies, InputError where there are fewer GPUs than processes.
     """
     _check_devices(size)
@@ -110,7 +112,9 @@ def train_together(work: Work, size: int, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pipes = [context.Pipe(duplex=False) for _ in range(size)]
         members: list[BaseProcess] = [
-            context.Process(target=_member, args=(work, Team(rank, size), sender, Path(folder) / "meeting"))
+            context.Process(
+                target=_member, args=(work, Team(rank, size), sender, Path(folder) / "meeting", Shared(*locks))
+            )
             for rank, (_, sender) in enumerate(pipes)
         ]
         try:
@@ -138,8 +142,8 @@ def _follow(members: Sequence[BaseProcess], receivers: Sequence[Connection], pro
                 continue
             if isinstance(message, XinstrError):
                 _raise(message, running)
-            done, total, figures = message
-            progress(done, total, **figures)
+            done, total, told = message
+            progress(done, total, **told)
         for sentinel in [one for one in running if one in ready]:
             _check_end(running.pop(sentinel), len(members))
 
@@ -171,7 +175,7 @@ def _check_devices(size: int) -> None:
             )
 
 
-def _member(work: Work, team: Team, sender: Connection, meeting: Path) -> None:
+def _member(work: Work, team: Team, sender: Connection, meeting: Path, locks: Shared) -> None:
     """One of the processes: meets the others, works, and tells its error, after which it waits to be ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, and this process ends with it
     end_with_parent()
@@ -182,8 +186,8 @@ def _member(work: Work, team: Team, sender: Connection, meeting: Path) -> None:
     else:
         torch.set_num_threads(max(1, processors() // team.size))
 
-    def tell(done: int, total: int, **figures: float) -> None:
-        sender.send((done, total, figures))
+    def tell(done: int, total: int, **told: Any) -> None:
+        sender.send((done, total, told))
 
     try:
         torch.distributed.init_process_group(

@@ -79,6 +79,8 @@ class Training:
         # Where a loss is logged: so a checkpoint holds no loss that stands in no point of the curve yet.
         saved = math.ceil(max(20, len(steps) // 4) / logged) * logged
         recent: list[float] = []
+        tell = partial(progress, total=len(steps), unit="steps", found=state.step)
+        tell(state.step)
         for number in range(state.step + 1, len(steps) + 1):
             if has_stopped(state.held_out_losses, settings.early_stop_patience):
                 break
@@ -90,7 +92,9 @@ class Training:
                 mean = sum(recent) / len(recent)
                 recent.clear()
                 state.losses.append([number, round(mean, 4)])
-                progress(number, len(steps), loss=mean, **self._told())
+                tell(number, figures={"loss": mean, **self._told()})
+            else:
+                tell(number)
             if number in averaged and self._team.leads:
                 save_snapshot(self._checkpoints, self._model, number)
             if number in looked:

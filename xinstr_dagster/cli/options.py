@@ -12,6 +12,7 @@ from xinstr_core.corpus.addresses import is_local
 from xinstr_core.errors import SettingsError
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.text import as_utf8, is_storable
+from xinstr_dagster.progress_output import Output
 
 
 def not_empty(parameter: typer.CallbackParam, context: typer.Context, value: str) -> str:
@@ -30,6 +31,9 @@ BaseModel = Annotated[
 ]
 Replace = Annotated[
     bool, typer.Option("--replace", help="replace what was built with another preset or base model without asking")
+]
+ProgressOutput = Annotated[
+    Output, typer.Option("--progress", help="how to tell progress; json: an object a line on standard error")
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 from xinstr_core.text import printable
@@ -11,14 +13,21 @@ console = Console()
 
 def print_error(message: str) -> None:
     """One line on standard error, whatever the message holds."""
-    Console(stderr=True).print(f"[red]error:[/] {plain(message)}", soft_wrap=True, highlight=False)
+    _print_apart(f"[red]error:[/] {plain(message)}")
 
 
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def print_notice(message: str) -> None:
+    """One line on standard error that is no error: what the user waits for."""
+    _print_apart(plain(message))
+
+
+def _print_apart(line: str) -> None:
+    """On standard error, whatever stands for that: over a line that is being redrawn it is printed above."""
+    apart = Console(stderr=True)
+    with apart.capture() as captured:
+        apart.print(line, soft_wrap=True, highlight=False)
+    sys.stderr.write(captured.get())
+    sys.stderr.flush()
 
 
 def plain(text: str) -> str:

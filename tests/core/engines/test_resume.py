@@ -103,8 +103,9 @@ def test_a_restart_has_the_batches_of_an_uninterrupted_run(tmp_path: Path) -> No
 
 
 def test_a_run_stopped_while_it_reports_has_kept_the_batch_it_reports(tmp_path: Path) -> None:
-    def stop(done: int, total: int, **figures: float) -> None:
-        raise Killed
+    def stop(done: int, total: int, **_: object) -> None:
+        if done:
+            raise Killed
 
     again = Worker()
     with pytest.raises(Killed):
@@ -122,11 +123,13 @@ def test_a_temporary_file_of_a_killed_write_is_no_finished_batch(tmp_path: Path)
     assert again.asked == keys(*range(7))
 
 
-def test_progress_counts_finished_batches_the_reused_ones_too(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+def test_progress_counts_rows_and_says_which_were_found(tmp_path: Path) -> None:
+    """Before the engine is loaded, when it is, and after every batch; failed rows are done with, too."""
+    seen: list[tuple[int, int, int, int]] = []
     Worker().run(tmp_path, REQUESTS[:3])
-    Worker().run(tmp_path, progress=lambda done, total, **_: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    worker = Worker({"key-5": ValueError("bad")})
+    worker.run(tmp_path, progress=lambda done, total, *, found: seen.append((worker.loads, done, total, found)))
+    assert seen == [(0, 3, 7, 3), (1, 3, 7, 3), (1, 6, 7, 3), (1, 7, 7, 3)]
 
 
 # Rows of other runs

@@ -200,12 +200,12 @@ def test_a_training_releases_what_is_held_and_leaves_nothing_behind(tiny_model: 
     held = weakref.ref(engines.reader()().model)  # type: ignore[attr-defined]
     models = []
 
-    def watch(done: int, total: int, **_: float) -> None:
+    def watch(done: int, total: int, **_: object) -> None:
         models.append(held())
 
     settings = TrainingSettings(epochs=1, rank=2, batch_rows=1, maximum_tokens=64)
     adapter = train_adapter(engines, [Example("a", "Maji", " ni uhai")], settings, tmp_path / "a", progress=watch)
-    assert models == [None]
+    assert models == [None, None]
     engines.tuned(adapter.folder)()
     assert _causal_models() == before + 1
     engines.release()

@@ -26,6 +26,7 @@ from xinstr_core.corpus.readers import MAXIMUM_LINE_BYTES, Record, Reject
 from xinstr_core.corpus.rows import Document
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.pocket.world import write_world
+from xinstr_core.progress import silent
 from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
 from xinstr_core.stages import raw_corpus
 from xinstr_core.stages.stage import run_stage
@@ -61,7 +62,7 @@ def home(tmp_path: Path) -> Path:
 def build(home: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     monkeypatch.setattr(batches, "BATCH_RECORDS", BATCH)
 
-    def built(name: str = "", workers: int = 1, progress: Any = lambda done, total: None, **settings: Any) -> Partition:
+    def built(name: str = "", workers: int = 1, progress: Any = silent, **settings: Any) -> Partition:
         monkeypatch.setenv("OMP_NUM_THREADS", str(workers))
         workspace = Workspace(home, corpus=name or None, overrides=settings)
         return run_stage(workspace, raw_corpus.clean_corpus, "sw", {}, progress).partition
@@ -162,7 +163,7 @@ def test_a_killed_run_goes_on_behind_its_last_batch_and_ends_with_the_same_bytes
     (whole.path / "manifest.json").unlink()
     told: list[int] = []
 
-    def killed(done: int, total: int) -> None:
+    def killed(done: int, total: int, **_: object) -> None:
         told.append(done)
         if len(told) == 3:
             raise Killed
@@ -174,7 +175,7 @@ def test_a_killed_run_goes_on_behind_its_last_batch_and_ends_with_the_same_bytes
     assert multiprocessing.active_children() == []
 
     seen: dict[str, tuple[int, int]] = {}
-    again = build(workers=workers, progress=lambda done, total: seen.update(shards(home)))
+    again = build(workers=workers, progress=lambda done, total, **_: seen.update(shards(home)))
     assert contents(again) == uninterrupted
     assert len(seen) == 10
     assert {name: seen[name] for name in before} == before
@@ -238,7 +239,7 @@ def test_a_run_killed_in_the_middle_of_a_batch_keeps_the_batches_before(
 def test_progress_counts_records_up_to_all_of_them(build: Build, home: Path, lines: list[bytes]) -> None:
     (home / "sw.jsonl").write_bytes(b"\n".join(lines))
     told: list[int] = []
-    build(progress=lambda done, total: told.append(done))
+    build(progress=lambda done, total, **_: told.append(done))
     assert told == sorted(told)
     assert (len(told), told[-1]) == (5, RECORDS)
 

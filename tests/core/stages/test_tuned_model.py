@@ -146,7 +146,7 @@ def test_a_stage_killed_among_its_preferences_ends_with_the_same_bytes(tuned: Tu
         tuned(progress=kill, **wanted)
     steps: list[int] = []
     resumed = tuned(progress=lambda done, *_, **__: steps.append(done), **wanted)
-    assert steps[0] > 20
+    assert steps[0] >= 20
     hashes = resumed.manifest["folders"]
     resumed_adapter = adapter_hash(resumed.folder("adapter"))
     (folder / "manifest.json").unlink()

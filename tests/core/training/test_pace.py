@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,11 +51,12 @@ def test_a_speed_follows_from_rows_seconds_and_the_rate_of_the_machine() -> None
 def test_speed_is_told_with_progress_and_of_the_folder_and_stands_in_no_file(
     tiny_engines: Engines, examples: list[Example], short: TrainingSettings, tmp_path: Path
 ) -> None:
-    told: list[dict[str, float]] = []
+    told: list[dict[str, Any]] = []
     trained = train_adapter(
-        tiny_engines, examples, short, tmp_path / "one", progress=lambda *_, **figures: told.append(figures)
+        tiny_engines, examples, short, tmp_path / "one", progress=lambda *_, **said: told.append(said)
     )
-    assert [set(figures) for figures in told] == [{"loss", *TrainingSpeed.model_fields}] * 3
+    assert [set(said.get("figures", {})) for said in told] == [set(), *[{"loss", *TrainingSpeed.model_fields}] * 3]
+    assert {(said["doing"], said["unit"], said["found"]) for said in told} == {("training one", "steps", 0)}
     speed = tiny_engines.trainings["one"]
     assert 0 < speed.model_flops_utilisation < 1
     assert 0 < speed.trainable_tokens_a_second < speed.tokens_a_second

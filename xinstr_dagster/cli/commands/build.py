@@ -13,6 +13,7 @@ from rich.table import Table
 from xinstr_core.errors import SettingsError
 from xinstr_core.languages import active_languages
 from xinstr_core.parallel import cores
+from xinstr_core.progress import duration
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Funnel
 from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPORT
@@ -22,8 +23,18 @@ from xinstr_core.schemas.shared import Advises
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, Replace, SeedsPath, choices_of
-from xinstr_dagster.cli.output import console, duration, plain, print_error
+from xinstr_dagster.cli.options import (
+    BaseModel,
+    CorpusPath,
+    Overrides,
+    Preset,
+    ProgressOutput,
+    Replace,
+    SeedsPath,
+    choices_of,
+)
+from xinstr_dagster.cli.output import console, plain, print_error
+from xinstr_dagster.progress_output import Output, progress_output
 
 if TYPE_CHECKING:
     from xinstr_core.stages.replacement import Replacement
@@ -40,6 +51,7 @@ def demo(
     languages: Annotated[str, typer.Option(help="comma-separated keys, or 'all'")] = DEMO_LANGUAGES,
     jobs: Annotated[int, typer.Option(min=0, help="languages built at once; 0: one a processor")] = 0,
     replace: Replace = False,
+    progress: ProgressOutput = Output.TEXT,
 ) -> None:
     """Build the embedded world's languages and print what came out."""
     home = home_folder()
@@ -49,7 +61,7 @@ def demo(
         else [tag.strip() for tag in languages.split(",")]
     )
     tags = list(dict.fromkeys(tags))
-    succeeded = _build(tags, {**DEMO_WORLD, "replace": replace}, jobs)
+    succeeded = _build(tags, {**DEMO_WORLD, "replace": replace}, jobs, progress)
     _print_measures(Workspace(home), tags)
     if not succeeded:
         raise typer.Exit(ExitCode.FAILED)
@@ -67,20 +79,20 @@ def build(
     override: Overrides = None,
     jobs: Annotated[int, typer.Option(min=1, help="languages built at once, each in a process of its own")] = 1,
     replace: Replace = False,
+    progress: ProgressOutput = Output.TEXT,
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
     choices = choices_of(corpus, seeds, base_model, preset, override)
     wanted = {"first": first, "last": last, "replace": replace}
-    if not _build(list(dict.fromkeys(tags)), {**choices, **wanted}, jobs):
+    if not _build(list(dict.fromkeys(tags)), {**choices, **wanted}, jobs, progress):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
+def _build(tags: list[str], choices: dict[str, Any], jobs: int, progress: Output) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
     from xinstr_dagster.build import BuildRequest, check_inputs, in_work, replacements, settled
     from xinstr_dagster.instance import prepare_home
     from xinstr_dagster.processes import build_each
-    from xinstr_dagster.progress_bar import progress_bar
 
     home = home_folder()
     request = BuildRequest(**choices)
@@ -97,7 +109,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     _warn_of_size(request.workspace(home), waiting, request.stages())
     failed = False
     try:
-        with progress_bar(console) as listen:
+        with progress_output(console, progress) as listen:
             for outcome in chain(done.values(), build_each(home, request, waiting, jobs or cores(), listen)):
                 failed = bool(outcome.error) or failed
                 _print_outcome(outcome)

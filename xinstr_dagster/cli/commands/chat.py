@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from xinstr_core.engines.base import Completion, Decoding, Request
+from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.faults import Fault, isolated
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.resume import Load
@@ -23,7 +24,7 @@ from xinstr_core.text import printable
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.output import console, print_error
+from xinstr_dagster.cli.output import console, print_error, print_notice
 
 commands = CommandGroup(Panel.TAKE)
 _EXIT = "/exit"
@@ -51,8 +52,13 @@ def chat(
     found = TunedModel.find(workspace, tag)
     adapters = {BASE: None, TUNED: found.trained}
     asked = [BASE, TUNED] if both else [BASE if base else TUNED]
-    check_fits(found.base, found.base.precision, copies=len(asked))
     settings = workspace.settings(workspace.language(tag))
+    gpu = DeviceLock(f"{tag} chat", print_notice)
+    if not settings.engines.of(
+        "tuned"
+    ).identity():  # no server has it: there must be room here, once nobody else is there
+        gpu.take()
+        check_fits(found.base, found.base.precision, copies=len(asked))
     evaluation = settings.evaluation
     decoding = Decoding(
         tokens or evaluation.maximum_new_tokens,
@@ -60,7 +66,7 @@ def chat(
         repetition_penalty=repetition_penalty or evaluation.repetition_penalty,
     )
     # Engines of their own, so that both models stay loaded.
-    models = {name: Engines(settings, found.base).tuned(adapters[name]) for name in asked}
+    models = {name: Engines(settings, found.base, gpu=gpu).tuned(adapters[name]) for name in asked}
     for turn, line in enumerate(_lines()):
         request = Request(f"turn {turn}", found.ask(line))
         for name, load in models.items():

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from xinstr_core.progress import duration
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
-from xinstr_dagster.cli.output import console, duration, plain
+from xinstr_dagster.cli.output import console, plain
 
 commands = CommandGroup(Panel.BUILD)
 

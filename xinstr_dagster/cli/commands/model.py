@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.models import check_model
 from xinstr_core.engines.precision import Precision
 from xinstr_core.engines.tokenizer_files import as_typed
@@ -18,7 +19,7 @@ from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import absolute_path
-from xinstr_dagster.cli.output import console, plain, print_error
+from xinstr_dagster.cli.output import console, plain, print_error, print_notice
 
 commands = CommandGroup(Panel.TAKE)
 
@@ -38,7 +39,9 @@ def model(
     found = TunedModel.find(Workspace(home_folder()), tag)
     folder = absolute_path(to)
     if merge:
-        difference = write_whole(found, folder, dtype)
+        with DeviceLock(f"{tag} model", print_notice) as gpu:
+            gpu.take()
+            difference = write_whole(found, folder, dtype)
         _say(
             f"{folder}: the whole model in {dtype}; loaded again, its logits differ from the tuned model's by at most {difference:.1g}"
         )

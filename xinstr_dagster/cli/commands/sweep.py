@@ -9,11 +9,13 @@ from rich.table import Table
 
 from xinstr_core.errors import SettingsError
 from xinstr_core.evaluation.measures import Measure
+from xinstr_core.progress import Reporter
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import BaseModel, Overrides, Preset, choices_of
 from xinstr_dagster.cli.output import console, plain
+from xinstr_dagster.progress_output import progress_output
 
 commands = CommandGroup(Panel.BUILD)
 _MOST = 1.0  # above it no optimizer of this kind learns anything: a 3 that was meant as 3e-4
@@ -30,12 +32,11 @@ def sweep(
     """Train the tuned model at several learning rates, by likelihood and language of what none of them saw; a rerun goes on."""
     from xinstr_core.stages.sweep import sweep as swept
     from xinstr_dagster.build import BuildRequest
-    from xinstr_dagster.progress_bar import progress_bar
 
     wanted = _rates(rates)
     workspace = BuildRequest(**choices_of("", "", base_model, preset, override)).workspace(home_folder())
-    with progress_bar(console) as listen:
-        found = swept(workspace, tag, wanted, lambda done, total, **figures: listen("sweep", tag, done, total, figures))
+    with progress_output(console) as listen, Reporter("sweep", tag, [listen]) as progress:
+        found = swept(workspace, tag, wanted, progress)
     table = Table(
         "rate", "held-out loss", "replies in another language", caption="loss in nats a token; 95 % intervals"
     )
