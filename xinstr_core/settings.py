@@ -621,6 +621,10 @@ class EngineSettings(Section):
             raise ValueError('address and model are a server\'s: say kind = "openai" too')
         return self
 
+    @property
+    def has_price(self) -> bool:
+        return any((self.price_prompt, self.price_cached, self.price_completion, self.price_hour))
+
     def identity(self) -> dict[str, str]:
         """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
         return {} if self.kind == "transformers" else {"kind": self.kind, "model": self.model}
@@ -654,6 +658,11 @@ class EnginesSettings(Section):
     def of(self, role: str) -> EngineSettings:
         found: EngineSettings = getattr(self, role) or self.default
         return found
+
+    @property
+    def have_prices(self) -> bool:
+        """Whether what any role does costs money."""
+        return any(self.of(role).has_price for role in type(self).model_fields if role != "default")
 
 
 class Settings(Section):

@@ -10,6 +10,7 @@ from typing import TypedDict
 import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
+from xinstr_core.engines.budget import Budget, require_prices
 from xinstr_core.errors import StageError, XinstrError
 from xinstr_core.stages import STAGES
 from xinstr_core.stages.replacement import replacement
@@ -26,6 +27,9 @@ LOG_SECONDS = 15.0  # every log line is a row of the event log: endless progress
 Listener = Callable[[str, str, int, int, dict[str, float]], None]
 # Whoever wants to see progress in this process: the command line puts its progress bar here.
 listeners: list[Listener] = []
+# What runs of this process may spend together: the command line puts the budget of all that it builds here.
+shared_budgets: list[Budget] = []
+_budgets: dict[str, Budget] = {}  # those of runs that have one of their own
 
 
 class StageOptions(TypedDict):
@@ -65,7 +69,7 @@ def materialize(
         if not xinstr.replace:
             _refuse_to_replace(context, workspace)
         with _Reporter(context, stage.name, language) as progress:
-            result = run_stage(workspace, stage, language, inputs, progress)
+            result = run_stage(workspace, stage, language, inputs, progress, _budget(context, xinstr.budget, workspace))
         partition, warnings = result.partition, result.warnings
         if result.reused:
             context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
@@ -79,6 +83,14 @@ def materialize(
         raise dg.Failure(description=str(error), allow_retries=False) from error
     yield dg.Output(partition, data_version=dg.DataVersion(partition.version), metadata=metadata)
     yield from checked
+
+
+def _budget(context: dg.AssetExecutionContext, limit: float, workspace: Workspace) -> Budget | None:
+    """The money that the step may spend, which is also that of the run's other steps. SettingsError where nothing has a price."""
+    if shared_budgets or not limit:
+        return next(iter(shared_budgets), None)
+    require_prices(limit, [workspace.settings(workspace.language(context.partition_key)).engines])
+    return _budgets.setdefault(context.run.run_id, Budget(limit))
 
 
 def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) -> None:

@@ -41,8 +41,8 @@ class Engines:
 
     A model is loaded when its handle is called, and not at all where no row is missing. One is held at a time: roles
     with the same base and adapter share it, and before another is loaded it is let go. So a room calls the handle
-    where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of the kind that
-    the settings choose for it cannot play. `base` is None for a stage that does not use the base model, and
+    where it needs the model, before every batch, and keeps no model beyond that. SettingsError from a role that engines
+    of the kind that the settings choose for it cannot play; BudgetError from a handle where no money is left for it. `base` is None for a stage that does not use the base model, and
     `roles` are those that it declares. `budget` is how much they read at once.
     `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
     """
@@ -161,6 +161,7 @@ class Engines:
             )
 
         def play() -> Engine:
+            self.ledger.admit(chosen)
             load = partial(kind.load, self.base, adapter, self._budget, chosen)
             engine: Engine = self._model(("engine", chosen, adapter), load)
             self.ledger.play(role, f"{chosen.kind} {chosen.model or self.base.name}", chosen, engine.usage)

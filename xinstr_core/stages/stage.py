@@ -17,6 +17,7 @@ import polars as pl
 
 from xinstr_core.corpus.sources import file_identity
 from xinstr_core.disk import full_disk_told
+from xinstr_core.engines.budget import Budget
 from xinstr_core.engines.ledger import Ledger
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
@@ -218,19 +219,30 @@ def _serves(partition: Partition, stage: Stage, wanted: str) -> bool:
 
 
 def run_stage(
-    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress = silent
+    workspace: Workspace,
+    stage: Stage,
+    tag: str,
+    inputs: Mapping[str, Partition],
+    progress: Progress = silent,
+    spending: Budget | None = None,
 ) -> StageResult:
     """The stored partition where nothing changed, else a new one. One run at a time per asset and language.
 
-    SettingsError for a language that is not registered, before anything is written; InputError where the disk is full.
+    SettingsError for a language that is not registered, before anything is written; InputError where the disk is full;
+    BudgetError where `spending`, the money that it may spend, does not suffice.
     """
     workspace.language(tag)
     with full_disk_told(workspace.home):
-        return _run(workspace, stage, tag, inputs, progress)
+        return _run(workspace, stage, tag, inputs, progress, spending)
 
 
 def _run(
-    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress
+    workspace: Workspace,
+    stage: Stage,
+    tag: str,
+    inputs: Mapping[str, Partition],
+    progress: Progress,
+    spending: Budget | None,
 ) -> StageResult:
     language = workspace.language(tag)
     folder = workspace.store.path(stage.name, tag)
@@ -250,7 +262,7 @@ def _run(
         _forget_peak_memory()
         started = time.monotonic()
         model = stage.model_of(workspace, language)
-        budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json")
+        budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json", spending)
         with Engines(workspace.settings(language), model, budget, stage.roles, ledger) as engines:
             output = stage.run(
                 StageRun(

@@ -22,7 +22,7 @@ from xinstr_core.schemas.shared import Advises
 from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
-from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, Replace, SeedsPath, choices_of
+from xinstr_dagster.cli.options import BaseModel, Budget, CorpusPath, Overrides, Preset, Replace, SeedsPath, choices_of
 from xinstr_dagster.cli.output import console, duration, plain, print_error
 
 if TYPE_CHECKING:
@@ -67,17 +67,18 @@ def build(
     override: Overrides = None,
     jobs: Annotated[int, typer.Option(min=1, help="languages built at once, each in a process of its own")] = 1,
     replace: Replace = False,
+    budget: Budget = None,
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
     choices = choices_of(corpus, seeds, base_model, preset, override)
-    wanted = {"first": first, "last": last, "replace": replace}
+    wanted = {"first": first, "last": last, "replace": replace, "budget": budget or 0.0}
     if not _build(list(dict.fromkeys(tags)), {**choices, **wanted}, jobs):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
-    from xinstr_dagster.build import BuildRequest, check_inputs, in_work, replacements, settled
+    from xinstr_dagster.build import BuildRequest, check_budget, check_inputs, in_work, replacements, settled
     from xinstr_dagster.instance import prepare_home
     from xinstr_dagster.processes import build_each
     from xinstr_dagster.progress_bar import progress_bar
@@ -89,6 +90,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int) -> bool:
     done = in_work(home, tags)
     free = [tag for tag in tags if tag not in done]
     check_inputs(request.workspace(home), free, request.stages())
+    check_budget(request.workspace(home), request, free)
     if found := replacements(home, request, free):
         _ask_to_replace(found)
         request = BuildRequest(**choices | {"replace": True})
