@@ -2,57 +2,97 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
+import polars as pl
 import pytest
 
-from xinstr_core.store import MANIFEST, Store
+from xinstr_core.engines.base import Capability, Completion, Decoding, Request, Usage
+from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
+from xinstr_core.store import Partition, StageOutput, Store
 from xinstr_dagster.build import BuildRequest, Outcome
 from xinstr_dagster.definitions import build_definitions
 from xinstr_dagster.execution import shared_budgets
 from xinstr_dagster.instance import prepare_home
 from xinstr_dagster.processes import build_each
 
-ENGINES = {"default": {"price_prompt": 1.0}}  # every token that is read costs a millionth
-SMALL = 1e-5
+ROWS, BATCH = 6, 2
+SETTINGS = {
+    "engines": {"default": {"price_prompt": 1.0}},
+    "generation": {"batch_rows": BATCH, "candidates": 1, "require_self_contained": False, "temperature": 0.7},
+}
 
 
-@pytest.fixture(scope="module")
-def home(model_home: Path) -> Iterator[Path]:
-    """Swahili and Finnish, built until candidates have to be written."""
-    prepare_home(model_home)
-    assert [outcome.error for outcome in outcomes(model_home, 0.0, last="reverse_model")] == ["", ""]
-    yield model_home
+class Writer:
+    """Writes a question for each prompt, which reads a million tokens: each costs 1."""
+
+    capabilities = frozenset({Capability.GENERATE, Capability.SCORE_COMPLETIONS, Capability.ADAPTERS})
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+
+    @classmethod
+    def load(cls, *_: Any) -> Self:
+        return cls()
+
+    def generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Completion]:
+        self.usage += Usage(len(requests), 1_000_000 * len(requests))
+        return [Completion(one.key, " What is this text about?", 9, 5, True) for one in requests]
 
 
-def outcomes(home: Path, budget: float, jobs: int = 1, last: str = "candidate_pairs") -> list[Outcome]:
-    request = BuildRequest(overrides={"engines": ENGINES}, last=last, budget=budget)
-    found = build_each(home, request, ["sw", "fi"], jobs, lambda *_: None)
-    return sorted(found, key=lambda outcome: outcome.language, reverse=True)
+@pytest.fixture
+def line(home: Path, asking_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Swahili and Finnish, of which all is there that candidates are made of."""
+    (home / "xinstr.toml").write_text(f"base_model = '{asking_model}'\n", "utf-8")
+    prepare_home(home)
+    monkeypatch.setitem(KINDS, TRANSFORMERS, Writer)
+    store = Store(home / "data")
+    for tag in ("sw", "fi"):
+        adapter = home / f"adapter-{tag}"
+        shutil.copytree(asking_model, adapter)
+        documents = {"doc_id": [f"d{n}" for n in range(ROWS)], "text": [f"Text {n} of {tag}." for n in range(ROWS)]}
+        seeds = {"pair_id": ["s"], "instruction": ["What is ugali?"]}
+        for asset, output in {
+            "raw_corpus": StageOutput(tables={"documents": pl.DataFrame(documents)}),
+            "seed_pairs": StageOutput(tables={"seeds": pl.DataFrame(seeds)}),
+            "reverse_model": StageOutput(folders={"adapter": adapter}),
+        }.items():
+            store.commit(asset, tag, "f", {}, output)
+    yield home
 
 
-def kept(home: Path, tag: str) -> int:
-    """Rows that candidates were made of and that a next start need not make."""
-    return len([*(home / "data" / "candidate_pairs" / f"language={tag}" / "unfinished" / "rows").rglob("*.parquet")])
+def outcomes(home: Path, budget: float, *tags: str) -> list[str]:
+    request = BuildRequest(overrides=SETTINGS, first="candidate_pairs", last="candidate_pairs", budget=budget)
+    found: list[Outcome] = [*build_each(home, request, tags, 1, lambda *_: None)]
+    return [outcome.error for outcome in found]
 
 
-def test_languages_have_one_budget(home: Path) -> None:
-    swahili, finnish = outcomes(home, SMALL)
-    assert swahili.error.startswith("candidate_pairs: 0.00")
-    assert swahili.error.endswith(
-        " is spent of a budget of 1e-05: what is done is kept, and the same command goes on from here with a new budget"
+def stopped(spent: int, budget: int) -> str:
+    return (
+        f"candidate_pairs: {spent} is spent of a budget of {budget}: what is done is kept, and the same command goes on "
+        "from here with a new budget"
     )
-    assert finnish.error == swahili.error, "and nothing more"
-    assert (kept(home, "sw"), kept(home, "fi")) == (1, 0)
+
+
+def candidates(home: Path, tag: str) -> Partition | None:
+    return Store(home / "data").get("candidate_pairs", tag)
+
+
+def test_languages_have_one_budget_and_the_same_command_goes_on(line: Path) -> None:
+    assert outcomes(line, 7, "sw", "fi") == ["", stopped(8, 7)]
     assert shared_budgets == []
+    assert outcomes(line, 3.5, "fi") == [""]
+    finnish = candidates(line, "fi")
+    assert finnish is not None
+    use = finnish.cost["engines"]["reverse"]
+    assert (use["rows"], use["money"]) == (ROWS, ROWS), "every row once"
 
 
-def test_a_run_of_the_ui_has_one_of_its_own(home: Path) -> None:
-    before = kept(home, "sw")
+def test_a_run_of_the_ui_has_a_budget_of_its_own(line: Path) -> None:
     job = build_definitions().resolve_job_def("build_language")
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("languages", ["sw"])
@@ -68,22 +108,7 @@ def test_a_run_of_the_ui_has_one_of_its_own(home: Path) -> None:
             failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
             return [str(found.user_failure_data and found.user_failure_data.description) for found in failures]
 
-        assert "is spent of a budget of 1e-05" in run(budget=SMALL, overrides={"engines": ENGINES})[0]
-        assert kept(home, "sw") == before + 1
-        assert "no engine has a price" in run(budget=SMALL)[0]
-
-
-@pytest.mark.slow
-def test_processes_share_it(home: Path) -> None:
-    stopped = outcomes(home, SMALL, jobs=2)
-    assert all(" of a budget of 1e-05: " in outcome.error for outcome in stopped)
-
-
-def test_the_next_start_goes_on_with_a_new_one(home: Path) -> None:
-    assert [outcome.error for outcome in outcomes(home, 10.0)] == ["", ""]
-    for tag in ("sw", "fi"):
-        partition = Store(home / "data").get("candidate_pairs", tag)
-        assert partition is not None
-        use = json.loads((partition.path / MANIFEST).read_text("utf-8"))["cost"]["engines"]["reverse"]
-        assert use["rows"] == 40
-        assert use["money"] == pytest.approx(use["prompt_tokens"] / 1e6, abs=1e-5)
+        for _ in range(2):
+            assert run(budget=1, overrides=SETTINGS) == [stopped(2, 1).removeprefix("candidate_pairs: ")]
+        assert "no engine has a price: set engines.default.price_prompt" in run(budget=1)[0]
+        assert run(budget=2.5, overrides=SETTINGS) == []

@@ -262,6 +262,21 @@ def test_an_option_that_was_given_and_is_empty_is_told(
 
 
 @pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("20", "a budget of 20, and no engine has a price: set engines.default.price_prompt"),
+        ("0", "--budget 0: say an amount above 0, or leave it out"),
+        ("nan", "--budget nan: say an amount above 0, or leave it out"),
+    ],
+)
+def test_a_budget_that_limits_nothing_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], amount: str, said: str
+) -> None:
+    assert run("build", "sw", "--budget", amount) == ExitCode.FAILED
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize(
     ("typed", "said"),
     [
         ("loop.jsonl", "loop.jsonl: Symlink loop from "),
