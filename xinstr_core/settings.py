@@ -621,6 +621,10 @@ class EngineSettings(Section):
             raise ValueError('address and model are a server\'s: say kind = "openai" too')
         return self
 
+    def called(self, base: str) -> str:
+        """Its name in what is told of it, with the base model's."""
+        return f"{self.kind} {self.model or base}"
+
     @property
     def has_price(self) -> bool:
         return any((self.price_prompt, self.price_cached, self.price_completion, self.price_hour))

@@ -164,7 +164,7 @@ class Engines:
             self.ledger.admit(chosen)
             load = partial(kind.load, self.base, adapter, self._budget, chosen)
             engine: Engine = self._model(("engine", chosen, adapter), load)
-            self.ledger.play(role, f"{chosen.kind} {chosen.model or self.base.name}", chosen, engine.usage)
+            self.ledger.play(role, chosen.called(self.base.name), chosen, engine.usage)
             return engine
 
         return play
