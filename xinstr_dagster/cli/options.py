@@ -43,7 +43,7 @@ Budget = Annotated[
     float | None,
     typer.Option(
         callback=positive,
-        help="money that engines may cost, in the currency of their prices, over all that this command builds; looked at after every batch, so what is under way comes on top; trainings are not in it",
+        help="money that engines may cost in all; batches under way come on top, trainings are not in it",
     ),
 ]
 Overrides = Annotated[
