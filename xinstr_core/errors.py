@@ -17,3 +17,7 @@ class InputError(XinstrError):
 
 class StageError(XinstrError):
     """A stage that would go on with garbage: the message carries the numbers."""
+
+
+class BudgetError(StageError):
+    """The money that a build may spend is spent: what it has done is kept."""

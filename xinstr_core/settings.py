@@ -663,6 +663,14 @@ class EngineSettings(Section):
                 raise ValueError(f'{name} is of {" and ".join(kinds)}: say kind = "{kinds[-1]}" too')
         return self
 
+    def called(self, base: str) -> str:
+        """Its name in what is told of it, with the base model's."""
+        return f"{self.kind} {self.model or base}"
+
+    @property
+    def has_price(self) -> bool:
+        return any((self.price_prompt, self.price_cached, self.price_completion, self.price_hour))
+
     def identity(self) -> dict[str, str]:
         """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
         held: dict[str, str] = {} if self.precision is None else {"precision": self.precision}
@@ -697,6 +705,11 @@ class EnginesSettings(Section):
     def of(self, role: str) -> EngineSettings:
         found: EngineSettings = getattr(self, role) or self.default
         return found
+
+    @property
+    def have_prices(self) -> bool:
+        """Whether what any role does costs money."""
+        return any(self.of(role).has_price for role in type(self).model_fields if role != "default")
 
 
 class Settings(Section):

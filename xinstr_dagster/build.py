@@ -15,6 +15,7 @@ from dagster._core.events import JobFailureData
 from dagster._core.execution.plan.objects import StepFailureData
 
 from xinstr_core.catalogue import can_be_read
+from xinstr_core.engines.budget import require_prices
 from xinstr_core.engines.encoders import check_encoder
 from xinstr_core.engines.fit import check_usable
 from xinstr_core.errors import SettingsError, StageError, XinstrError
@@ -39,7 +40,7 @@ _ERROR_CLASS = rf"^{re.escape(XinstrError.__module__)}\.\w+: "
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What the command line asked for: one workspace's choices, and the part of the line to build."""
+    """What the command line asked for: one workspace's choices, the part of the line to build, and what it may cost (0: any)."""
 
     preset: str = ""
     corpus: str = ""
@@ -47,6 +48,7 @@ class BuildRequest:
     base_model: str = ""
     overrides: dict[str, Any] | None = None
     replace: bool = False
+    budget: float = 0.0
     first: str = LINE[0].name
     last: str = LINE[-1].name
 
@@ -101,6 +103,12 @@ def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str
             workspace.seeds_file(language), workspace.parallel_file(language)
         if EVAL_REPORT.asset in stages:
             workspace.prompts_file(language), workspace.gold_pairs_file(language)
+
+
+def check_budget(workspace: Workspace, request: BuildRequest, tags: Sequence[str]) -> None:
+    """SettingsError for a budget where no engine of any of the languages has a price."""
+    if request.budget and tags:
+        require_prices(request.budget, [workspace.settings(workspace.language(tag)).engines for tag in tags])
 
 
 def replacements(home: Path, request: BuildRequest, tags: Sequence[str]) -> list[Replacement]:
@@ -194,6 +202,7 @@ def _resource_config(request: BuildRequest) -> dict[str, Any]:
         "seeds": request.seeds,
         "base_model": request.base_model,
         "replace": request.replace,
+        "budget": request.budget,
     }
 
 

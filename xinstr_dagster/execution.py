@@ -8,6 +8,7 @@ from typing import TypedDict
 import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
+from xinstr_core.engines.budget import Budget, require_prices
 from xinstr_core.errors import StageError, XinstrError
 from xinstr_core.progress import Event, Listener, Reporter, Seldom
 from xinstr_core.stages import STAGES
@@ -24,6 +25,9 @@ from xinstr_dagster.resources import XinstrResource
 LOG_SECONDS = 30.0  # every observation is a row of the event log: endless progress output has frozen the UI before
 # Whoever wants to see progress in this process: the command line puts here what shows it.
 listeners: list[Listener] = []
+# What runs of this process may spend together: the command line puts the budget of all that it builds here.
+shared_budgets: list[Budget] = []
+_budgets: dict[str, Budget] = {}  # those of runs that have one of their own
 
 
 class StageOptions(TypedDict):
@@ -66,7 +70,7 @@ def materialize(
             _refuse_to_replace(context, workspace)
         log = Seldom(LOG_SECONDS, _event_log(context), at_once=True)
         with Reporter(stage.name, language, listeners, [log]) as progress:
-            result = run_stage(workspace, stage, language, inputs, progress)
+            result = run_stage(workspace, stage, language, inputs, progress, _budget(context, xinstr.budget, workspace))
         partition, warnings = result.partition, result.warnings
         if result.reused:
             context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
@@ -80,6 +84,14 @@ def materialize(
         raise dg.Failure(description=str(error), allow_retries=False) from error
     yield dg.Output(partition, data_version=dg.DataVersion(partition.version), metadata=metadata)
     yield from checked
+
+
+def _budget(context: dg.AssetExecutionContext, limit: float, workspace: Workspace) -> Budget | None:
+    """The money that the step may spend, which is also that of the run's other steps. SettingsError where nothing has a price."""
+    if shared_budgets or not limit:
+        return next(iter(shared_budgets), None)
+    require_prices(limit, [workspace.settings(workspace.language(context.partition_key)).engines])
+    return _budgets.setdefault(context.run.run_id, Budget(limit))
 
 
 def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) -> None:

@@ -17,35 +17,43 @@ from pathlib import Path
 import dagster as dg
 
 from xinstr_core.disk import full_disk_told
+from xinstr_core.engines.budget import Budget
 from xinstr_core.errors import XinstrError
 from xinstr_core.parallel import THREADS, cores, end_with_parent
 from xinstr_core.progress import Event, Listener
 from xinstr_dagster.build import BuildRequest, Outcome, build
-from xinstr_dagster.execution import listeners
+from xinstr_dagster.execution import listeners, shared_budgets
 from xinstr_dagster.instance import open_instance
 
 
 def build_each(
     home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener
 ) -> Iterator[Outcome]:
-    """Build every language: the outcomes, as they end. At most `jobs` are built at a time."""
+    """Build every language: the outcomes, as they end. At most `jobs` are built at a time. They have one budget."""
+    budgets = [Budget(request.budget)] if request.budget else []
     if min(jobs, len(tags)) == 1:
-        yield from _one_after_the_other(home, request, tags, listen)
+        yield from _one_after_the_other(home, request, tags, listen, budgets)
     elif tags:
-        yield from _at_once(home, request, tags, min(jobs, len(tags)), listen)
+        yield from _at_once(home, request, tags, min(jobs, len(tags)), listen, budgets)
 
 
-def _one_after_the_other(home: Path, request: BuildRequest, tags: Sequence[str], listen: Listener) -> Iterator[Outcome]:
+def _one_after_the_other(
+    home: Path, request: BuildRequest, tags: Sequence[str], listen: Listener, budgets: list[Budget]
+) -> Iterator[Outcome]:
     listeners.append(listen)
+    shared_budgets.extend(budgets)
     try:
         with open_instance() as instance:
             for tag in tags:
                 yield _outcome(instance, home, request, tag)
     finally:
         listeners.remove(listen)
+        shared_budgets.clear()
 
 
-def _at_once(home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener) -> Iterator[Outcome]:
+def _at_once(
+    home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, listen: Listener, budgets: list[Budget]
+) -> Iterator[Outcome]:
     os.environ.setdefault(THREADS, str(max(1, cores() // jobs)))
     waiting = list(tags)
     running: dict[Connection, tuple[str, SpawnProcess]] = {}
@@ -53,7 +61,7 @@ def _at_once(home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, 
         while waiting or running:
             while waiting and len(running) < jobs:
                 tag = waiting.pop(0)
-                receiver, process = _start(home, request, tag)
+                receiver, process = _start(home, request, tag, budgets)
                 running[receiver] = tag, process
             for connection in wait(list(running)):
                 assert isinstance(connection, Connection)
@@ -76,10 +84,10 @@ def _at_once(home: Path, request: BuildRequest, tags: Sequence[str], jobs: int, 
             process.join()
 
 
-def _start(home: Path, request: BuildRequest, tag: str) -> tuple[Connection, SpawnProcess]:
+def _start(home: Path, request: BuildRequest, tag: str, budgets: list[Budget]) -> tuple[Connection, SpawnProcess]:
     """A process that builds one language, and where it tells of its progress. Ctrl-C is for its parent alone."""
     receiver, sender = get_context("spawn").Pipe(duplex=False)
-    process = get_context("spawn").Process(target=_work, args=(sender, home, request, tag))
+    process = get_context("spawn").Process(target=_work, args=(sender, home, request, tag, budgets))
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process.start()
@@ -94,10 +102,11 @@ def _last_words(exit_code: int | None) -> str:
     return f"its process ended with {exit_code}: " + ("was memory short?" if killed else "see what it printed")
 
 
-def _work(sender: Connection, home: Path, request: BuildRequest, tag: str) -> None:
+def _work(sender: Connection, home: Path, request: BuildRequest, tag: str, budgets: list[Budget]) -> None:
     os.setsid()  # no longer of the terminal's group: Dagster would turn its Ctrl-C into tracebacks
     end_with_parent()  # a killed command line leaves nothing behind that holds a partition
     listeners.append(sender.send)
+    shared_budgets.extend(budgets)
     try:
         with full_disk_told(home), open_instance() as instance:
             sender.send(_outcome(instance, home, request, tag))

@@ -24,6 +24,11 @@ class XinstrResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     replace: bool = Field(
         default=False, description="Let this run replace what was built with another preset or base model"
     )
+    budget: float = Field(
+        default=0.0,
+        ge=0,
+        description="Money that engines may cost in this run, in the currency of their prices, before it stops; 0: any",
+    )
 
     def workspace(self) -> Workspace:
         return Workspace(

@@ -19,6 +19,7 @@ from warcio.warcwriter import WARCWriter
 
 from xinstr_core import catalogue
 from xinstr_core.errors import InputError
+from xinstr_core.schemas.shared import Cost, EngineUse
 from xinstr_core.stages import LINE, STAGES
 from xinstr_core.stages.stage import run_stage
 from xinstr_core.store import StageOutput, Store
@@ -207,6 +208,31 @@ def test_an_estimate_tells_what_is_built_from_what_is_not(
     assert "in all of what is not built yet" in printed
 
 
+def test_an_estimate_says_which_build_it_goes_by_and_what_that_makes_in_money(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("xinstr_core.engines.machine.machine_rate", lambda _: 1e11)
+    workspace = Workspace(tmp_path)
+    model = workspace.model(workspace.language("fi"))
+    figures = {"cached_tokens": 0, "retries": 0, "gpu_seconds": 0, "money": 0}
+    engine = f"transformers {model.name}"
+    use = EngineUse(engine=engine, rows=100, prompt_tokens=9000, completion_tokens=1000, seconds=50, **figures)  # type: ignore[arg-type]
+    output = StageOutput(
+        cost=Cost(seconds=60, peak_memory=1, engines={"reverse": use}), built={"time": "2026-11-30T10:00:00+00:00"}
+    )
+    workspace.store.commit("candidate_pairs", "fi", "f", {"model": model.fingerprint}, output)
+    (tmp_path / "xinstr.toml").write_text("[engines.default]\nprice_hour = 3600\n", "utf-8")
+    assert run("estimate", "sw") == ExitCode.DONE
+    printed = capsys.readouterr().out
+    said = printed[printed.index("as seen in") :].splitlines()
+    assert said[0] == "as seen in fi, 2026-11-30: candidate_pairs"
+    assert said[1] == f"reverse ({engine}): 2.0 rows/s, 200 tokens/s"
+    about = re.fullmatch(r"about ([\d.]+) for engines, by the prices of the settings; trainings are not in it", said[2])
+    assert about
+    assert re.search(rf"candidate_pairs .* {about[1]} │", printed), "a unit of money a second"
+    assert 50 < float(about[1]) < 1000
+
+
 def test_a_model_is_asked_for_where_a_stage_uses_one_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     nowhere = ["--base-model", "no/such/model"]
     assert run("build", "sw", "--to", "raw_corpus", *nowhere) == ExitCode.DONE
@@ -257,6 +283,21 @@ def test_an_option_that_was_given_and_is_empty_is_told(
 ) -> None:
     assert run(*arguments, "") == ExitCode.FAILED
     assert capsys.readouterr().err == f"error: {arguments[-1]} is empty: say what, or leave it out\n"
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("20", "a budget of 20, and no engine has a price: set engines.default.price_prompt"),
+        ("0", "--budget 0: say an amount above 0, or leave it out"),
+        ("nan", "--budget nan: say an amount above 0, or leave it out"),
+    ],
+)
+def test_a_budget_that_limits_nothing_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], amount: str, said: str
+) -> None:
+    assert run("build", "sw", "--budget", amount) == ExitCode.FAILED
+    assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
 @pytest.mark.parametrize(

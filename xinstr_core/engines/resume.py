@@ -6,7 +6,7 @@ after a kill, and a later run with other settings, which finds in the partition 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +17,7 @@ import polars as pl
 from xinstr_core.engines.base import Engine, Request, TakesMany
 from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.faults import Fault, isolated
-from xinstr_core.errors import StageError
+from xinstr_core.errors import BudgetError, StageError
 from xinstr_core.files import ShardLog, read_parquet
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
@@ -25,7 +25,7 @@ from xinstr_core.schemas.shared import ROW_KEY
 from xinstr_core.store import Partition
 
 KEY = ROW_KEY.name
-Load = Callable[[], Engine]
+Load = Callable[[], Engine]  # called before every batch, so that what was done is counted, and more may be refused
 Work = Callable[[Engine, list[Request]], pl.DataFrame]
 Batch = tuple[list[Request], pl.DataFrame, dict[str, str]]  # with its rows, and the faults of others
 
@@ -75,7 +75,8 @@ def run_rows(
     `work` gives a frame of the log's schema for a batch, its rows in any order. After a kill the batches that are
     missing have the rows that they would have had, and so, to the last bit, the same numbers. A row that failed is
     tried again by the next run. Raises StageError as soon as the engine has failed on more than `maximum_failed_share`
-    of the rows, or fails on a whole batch and on a row that is known to be good.
+    of the rows, or fails on a whole batch and on a row that is known to be good; BudgetError where rows are missing and
+    `load` says that no money is left, once the batches under way are finished.
     """
     wanted = {request.key: request for request in requests}
     keys = pl.DataFrame({KEY: list(wanted)}, schema={KEY: pl.String})
@@ -92,6 +93,17 @@ def run_rows(
     progress(done, len(wanted), found=ready)
     engine = load()
     progress(done, len(wanted), found=ready)  # again: only now the rows' own time begins
+    refused = list[BudgetError]()
+
+    def affordable() -> Iterator[list[Request]]:
+        yield left[0]
+        for batch in left[1:]:
+            try:
+                load()
+            except BudgetError as error:  # not raised here: what is under way is paid for
+                refused.append(error)
+                return
+            yield batch
 
     def made(batch: list[Request]) -> Batch:
         rows, faults = _made(engine, batch, work, log.schema)
@@ -99,7 +111,7 @@ def run_rows(
             shards.put(content_key(*(request.key for request in batch)), rows)
         return batch, rows, faults
 
-    for batch, rows, faults in _several(engine, left, made, batch_rows):
+    for batch, rows, faults in _several(engine, affordable(), made, batch_rows):
         if rows.is_empty():
             good = next((request for key, request in wanted.items() if key in finished), None)
             _check_engine(engine, batch, faults, work, good)
@@ -113,11 +125,13 @@ def run_rows(
             )
         done += len(batch)
         progress(done, len(wanted), found=ready)
+    if refused:
+        raise refused[0]
     return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY), failed)
 
 
 def _several(
-    engine: Engine, batches: Sequence[list[Request]], made: Callable[[list[Request]], Batch], batch_rows: int
+    engine: Engine, batches: Iterable[list[Request]], made: Callable[[list[Request]], Batch], batch_rows: int
 ) -> Iterator[Batch]:
     """What is made of the batches, one after the other, or several at once and in any order by an engine that takes many."""
     if not isinstance(engine, TakesMany):

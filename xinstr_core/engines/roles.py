@@ -43,9 +43,10 @@ class Engines:
 
     A model is loaded when its handle is called, and not at all where no row is missing. One is held at a time: roles
     with the same base and adapter share it, those with another adapter too where an engine takes several, and before
-    another is loaded it is let go. So a room calls the handle
-    where it needs the model, and keeps no model beyond that. SettingsError from a role that engines of the kind that
-    the settings choose for it cannot play. `base` is None for a stage that does not use the base model, and
+    another is loaded it is let go. So a room calls the handle where it needs the model, before every batch, and keeps no
+    model beyond that. SettingsError from a role that engines of the kind that the settings choose for it cannot play;
+    BudgetError from a handle where no money is left for it. `base` is None for a stage that does not use the base model,
+    and
     `roles` are those that it declares. `budget` is how much they read at once.
     `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
     With `gpu` the first model that goes onto one waits until no other process has any there, and it is kept to the end.
@@ -174,12 +175,12 @@ class Engines:
             )
 
         def play() -> Engine:
-            self.ledger.close()  # what loading asks of an engine is no role's
+            self.ledger.admit(chosen)
             base = replace(self.base, precision=chosen.precision or self.base.precision)
             load = partial(kind.load, base, adapter, self._budget, chosen)
             self._swap_adapter(chosen, adapter)
             engine: Engine = self._model(("engine", chosen, adapter), load, gpus=chosen.gpus)
-            self.ledger.play(role, f"{chosen.kind} {chosen.model or self.base.name}", chosen, engine.usage)
+            self.ledger.play(role, chosen.called(self.base.name), chosen, engine.usage)
             return engine
 
         return play
@@ -190,6 +191,7 @@ class Engines:
             return
         (kind, *of), held = self._held
         if kind == "engine" and of[0] == chosen and of[1] != adapter and isinstance(held, TakesAdapters):
+            self.ledger.close()  # what is asked to see that it binds is no role's
             swapped = held.with_adapter(adapter)
             if swapped is not None:
                 self._held = ("engine", chosen, adapter), swapped

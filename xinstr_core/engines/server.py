@@ -84,9 +84,9 @@ class Server:
             answers = self._run(self._ask(path, [json.dumps(body, ensure_ascii=False) for body in bodies], holds))
         finally:
             with self._counts:
-                self._busy -= 1
-                if not self._busy:
-                    self.usage.seconds += time.monotonic() - self._busy_since
+                now = time.monotonic()
+                self.usage.seconds += now - self._busy_since  # by every call: with several at once it is always busy
+                self._busy, self._busy_since = self._busy - 1, now
         return answers
 
     def models(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xinstr_core.engines.device import device
 from xinstr_core.engines.memory import bytes_a_token, free_memory, tokens_at_once
 from xinstr_core.engines.shape import ModelShape
+from xinstr_core.estimate.seen import Seen, seen
 from xinstr_core.estimate.text import Material, measure_material
 from xinstr_core.estimate.workload import Workload, workloads
 from xinstr_core.schemas.eval_report import EVAL_REPORT
@@ -43,13 +44,19 @@ _TRAINED_BY = {
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What a stage will take: peak of memory as it will be here, least memory with which it runs, and seconds."""
+    """What a stage will take: peak of memory as it will be here, least memory with which it runs, seconds and money.
+
+    Seconds and money are as in a partition that was built, `seen`; where there is none, seconds are the machine's, and money
+    is not known.
+    """
 
     asset: str
     work: Workload
     memory: int
     least_memory: int
     seconds: float
+    money: float = 0.0
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -70,16 +77,21 @@ def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = Non
     settings, shape = workspace.settings(language), ModelShape.of(workspace.model(language))
     material = measure_material(workspace, tag)
     there = free_memory() if free is None else free
-    stages = tuple(
-        StageEstimate(
+
+    def of_stage(asset: str, work: Workload) -> StageEstimate:
+        training = getattr(settings, _TRAINED_BY[asset]) if work.trained_tokens else None
+        found = seen(workspace, language, asset, work, training)
+        return StageEstimate(
             asset,
             work,
             _memory(asset, work, shape, settings, there),
             _memory(asset, work, shape, settings, 0),
-            _seconds(asset, work, shape, settings, rate),
+            found.seconds(work) if found else _seconds(asset, work, shape, settings, rate),
+            found.money(work, settings.engines) if found else 0.0,
+            found,
         )
-        for asset, work in workloads(material, settings).items()
-    )
+
+    stages = tuple(of_stage(asset, work) for asset, work in workloads(material, settings).items())
     return Estimate(
         material,
         shape.parameters,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from xinstr_core.curation.generated import SAMPLES
 from xinstr_core.curation.near_texts import NEAREST
+from xinstr_core.curation.openings import DRAWN
 from xinstr_core.curation.signals import NEEDS_INSTRUCTIONS
 from xinstr_core.curation.written import DECODING as WRITTEN
 from xinstr_core.estimate.text import Material
@@ -34,7 +35,8 @@ class Workload:
     """Rows and tokens of a stage. `trained_tokens` counts every epoch; `longest` is the longest row that goes through a model.
 
     `trained_row` has the mean tokens of a row that is trained on, and `labels` how many of them are learned, of the kind
-    of rows that has most.
+    of rows that has most. An engine counts `repeated_tokens` beside what is read, of prompts that several requests share,
+    and not the `doubled_tokens` of what is written, which go through the model twice.
     """
 
     rows: int = 0
@@ -44,6 +46,8 @@ class Workload:
     longest: int = 0
     trained_row: float = 0.0
     labels: float = 0.0
+    repeated_tokens: float = 0.0
+    doubled_tokens: float = 0.0
 
     def __add__(self, other: Workload) -> Workload:
         return Workload(
@@ -54,7 +58,19 @@ class Workload:
             max(self.longest, other.longest),
             max(self.trained_row, other.trained_row),
             max(self.labels, other.labels),
+            self.repeated_tokens + other.repeated_tokens,
+            self.doubled_tokens + other.doubled_tokens,
         )
+
+    @property
+    def prompt_tokens(self) -> float:
+        """What engines will count as read."""
+        return self.read_tokens + self.repeated_tokens
+
+    @property
+    def completion_tokens(self) -> float:
+        """What engines will count as written."""
+        return self.written_tokens - self.doubled_tokens
 
 
 def workloads(material: Material, settings: Settings) -> dict[str, Workload]:
@@ -104,13 +120,18 @@ class _Plan:
         """What is read to know what texts add to their instructions."""
         if not self.settings.generation.chooses_by_gain:
             return Workload()
-        instructions = 2 * self._asked * ACCEPTED * (self.material.instructions.tokens + TEMPLATE_TOKENS)
-        return Workload(read_tokens=self._texts * (self.material.documents.tokens + instructions))
+        accepted, document = self._asked * ACCEPTED, self.material.documents.tokens
+        instructions = 2 * accepted * (self.material.instructions.tokens + TEMPLATE_TOKENS)
+        return Workload(
+            read_tokens=self._texts * (document + instructions),
+            repeated_tokens=self._texts * (accepted - 1) * document,
+        )
 
-    @property
-    def _copies(self) -> int:
-        """How often an instruction goes through the model while it is written: with guidance, without its text, too."""
-        return 2 if self.settings.generation.guidance else 1
+    def _instructions(self, count: int) -> Workload:
+        """The tokens of so many, which with guidance go through the model a second time, without their text."""
+        tokens = count * self.material.instructions.tokens
+        doubled = tokens if self.settings.generation.guidance else 0.0
+        return Workload(written_tokens=tokens + doubled, doubled_tokens=doubled)
 
     def _row(self, response: float) -> float:
         """Tokens of a training row: prompt, response and an instruction."""
@@ -139,14 +160,15 @@ class _Plan:
     def candidate_pairs(self) -> Workload:
         settings, asked = self.settings.generation, self._asked
         # A text is read once for all its candidates, and once more where openings of seeds are tried.
-        readings = 1 + bool(settings.guided_candidates)
+        guided = bool(settings.guided_candidates)
+        prompts = self._texts * (self.material.documents.tokens + TEMPLATE_TOKENS)
         written = Workload(
             rows=self._texts * asked,
-            read_tokens=self._texts * readings * (self.material.documents.tokens + TEMPLATE_TOKENS),
-            written_tokens=self._texts * asked * self._copies * self.material.instructions.tokens,
+            read_tokens=prompts * (1 + guided),
+            repeated_tokens=prompts * (asked - 1 + guided * (DRAWN - 1)),
             longest=self.material.documents.longest + TEMPLATE_TOKENS + settings.maximum_new_tokens,
         )
-        return written + self._gains
+        return written + self._instructions(self._texts * asked) + self._gains
 
     def evaluator(self) -> Workload:
         settings = self.settings.evaluator
@@ -159,9 +181,9 @@ class _Plan:
         if "generated" in settings.constructions:
             texts = held_out + for_heads
             rated += round(texts * (SAMPLES * ACCEPTED - 1))
-            work += Workload(
+            work += self._instructions(texts * SAMPLES) + Workload(
                 read_tokens=texts * (self.material.responses.tokens + TEMPLATE_TOKENS),
-                written_tokens=texts * SAMPLES * self._copies * self.material.instructions.tokens,
+                repeated_tokens=texts * (SAMPLES - 1) * (self.material.responses.tokens + TEMPLATE_TOKENS),
                 longest=self.material.responses.longest + TEMPLATE_TOKENS + self.settings.generation.maximum_new_tokens,
             )
         work += self._readings(rated, self.material.responses.tokens)
@@ -284,7 +306,8 @@ class _Plan:
         }
         read = sum(passes.get(group, 0.0) for group in asked)
         read += tokens + 2 * instruction if NEEDS_INSTRUCTIONS & asked else 0.0
-        return Workload(read_tokens=pairs * (read + TEMPLATE_TOKENS))
+        near = NEAREST * (tokens + TEMPLATE_TOKENS) if "gain" in asked else 0.0
+        return Workload(read_tokens=pairs * (read + TEMPLATE_TOKENS), repeated_tokens=pairs * near)
 
     def _written(self, responses: float) -> Workload:
         asked = round(responses)

@@ -200,7 +200,7 @@ class Cost(Declared):
     )
     engines: dict[str, EngineUse] = figure(
         "use of engines",
-        "by role, since the stage was first begun; of a run that was killed, what its last role had done is not in it",
+        "by role, since the stage was first begun; of a run that was killed, its last batch, or last second, is not in it",
         default={},
     )
 

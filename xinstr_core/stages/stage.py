@@ -17,6 +17,7 @@ import polars as pl
 
 from xinstr_core.corpus.sources import file_identity
 from xinstr_core.disk import full_disk_told
+from xinstr_core.engines.budget import Budget
 from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.ledger import Ledger
 from xinstr_core.engines.memory import TokenBudget
@@ -219,19 +220,30 @@ def _serves(partition: Partition, stage: Stage, wanted: str) -> bool:
 
 
 def run_stage(
-    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress = silent
+    workspace: Workspace,
+    stage: Stage,
+    tag: str,
+    inputs: Mapping[str, Partition],
+    progress: Progress = silent,
+    spending: Budget | None = None,
 ) -> StageResult:
     """The stored partition where nothing changed, else a new one. One run at a time per asset and language.
 
-    SettingsError for a language that is not registered, before anything is written; InputError where the disk is full.
+    SettingsError for a language that is not registered, before anything is written; InputError where the disk is full;
+    BudgetError where `spending`, the money that it may spend, does not suffice.
     """
     workspace.language(tag)
     with full_disk_told(workspace.home):
-        return _run(workspace, stage, tag, inputs, progress)
+        return _run(workspace, stage, tag, inputs, progress, spending)
 
 
 def _run(
-    workspace: Workspace, stage: Stage, tag: str, inputs: Mapping[str, Partition], progress: Progress
+    workspace: Workspace,
+    stage: Stage,
+    tag: str,
+    inputs: Mapping[str, Partition],
+    progress: Progress,
+    spending: Budget | None,
 ) -> StageResult:
     language = workspace.language(tag)
     folder = workspace.store.path(stage.name, tag)
@@ -251,7 +263,7 @@ def _run(
         _forget_peak_memory()
         started = time.monotonic()
         model = stage.model_of(workspace, language)
-        budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json")
+        budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json", spending)
         gpu = DeviceLock(f"{tag} {stage.name}", lambda said: progress(0, 0, doing=said, unit="", urgent=True))
         with Engines(workspace.settings(language), model, budget, stage.roles, ledger, gpu) as engines:
             output = stage.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,13 @@ def not_empty(parameter: typer.CallbackParam, context: typer.Context, value: str
     return value
 
 
+def positive(parameter: typer.CallbackParam, value: float | None) -> float | None:
+    """The value of an option. SettingsError where it is no amount to be spent."""
+    if value is not None and not 0 < value < math.inf:
+        raise SettingsError(f"{parameter.opts[0]} {value:g}: say an amount above 0, or leave it out")
+    return value
+
+
 Preset = Annotated[str, typer.Option(callback=not_empty, help="preset of settings, for this call; else as kept")]
 CorpusPath = Annotated[str, typer.Option("--corpus", callback=not_empty, help="corpus file or folder, for this build")]
 SeedsPath = Annotated[str, typer.Option("--seeds", callback=not_empty, help="seed file or folder, for this build")]
@@ -34,6 +42,13 @@ Replace = Annotated[
 ]
 ProgressOutput = Annotated[
     Output, typer.Option("--progress", help="how to tell progress; json: an object a line on standard error")
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        callback=positive,
+        help="money that engines may cost in all; batches under way come on top, trainings are not in it",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="a setting of this build, e.g. --set tuning.epochs=2")

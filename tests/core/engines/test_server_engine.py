@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,21 @@ def test_rows_and_tokens_are_counted_as_the_server_says(server: CompletionServer
     assert (usage.rows, usage.prompt_tokens, usage.retries) == (len(REQUESTS), asked, 0)
     assert usage.completion_tokens == sum(one.completion_tokens for one in written) + ends
     assert usage.seconds > 0
+
+
+def test_seconds_count_while_other_requests_are_under_way(server: CompletionServer, tiny_model: ModelReference) -> None:
+    there = engine(tiny_model, said(server))
+    slow = threading.Event()
+    server.fault = lambda answering: answering.body["prompt"][:1] == [7] and not slow.wait(20)
+    bodies = [{"model": "base", "prompt": [first, 5, 6], "max_tokens": 1} for first in (7, 8)]
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as threads:
+        long = threads.submit(there._server.ask, "/completions", bodies[:1], "choices")
+        there._server.ask("/completions", bodies[1:], "choices")
+        meanwhile = there.usage.seconds
+        slow.set()
+        long.result()
+    assert 0 < meanwhile < there.usage.seconds <= time.monotonic() - started
 
 
 # What is found before the first row

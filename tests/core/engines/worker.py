@@ -36,7 +36,7 @@ def fault(name: str) -> Exception:
 
 
 class Worker:
-    """An engine's stand-in and its work; counts loads, remembers batches, fails at the keys that it is told to."""
+    """An engine's stand-in and its work; counts how often it is asked for, remembers batches, fails at the keys that it is told to."""
 
     def __init__(self, fails: dict[str, BaseException] | None = None) -> None:
         self.fails = fails or {}

@@ -12,13 +12,15 @@ import pytest
 
 from tests.core.conftest import Killed
 from xinstr_core.engines.base import Capability, Completion, Decoding, LabelScores, Request, TokenScores, Usage
+from xinstr_core.engines.budget import Budget
 from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
-from xinstr_core.errors import StageError
+from xinstr_core.errors import BudgetError, StageError
 from xinstr_core.identity import pair_key
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import PAIRS, RAW
+from xinstr_core.schemas.shared import Cost
 from xinstr_core.settings import EngineSettings
 from xinstr_core.stages import candidate_pairs as module
 from xinstr_core.stages.candidate_pairs import write_instructions
@@ -102,9 +104,13 @@ def build(tiny_model: ModelReference, tmp_path: Path) -> Build:
     """The stage's partition over the given texts, under the given settings of the generation."""
     (tmp_path / "languages.toml").write_text('[sw]\nname = "Swahili"\nscript = "Latn"\n', "utf-8")
 
-    def built(texts: dict[str, str] = TEXTS, **generation: Any) -> Partition:
+    def built(
+        texts: dict[str, str] = TEXTS, engines: Any = None, spending: Budget | None = None, **generation: Any
+    ) -> Partition:
         settings = {"batch_rows": 2, "maximum_failed_share": 0.5, "temperature": 0.7, **generation}
-        workspace = Workspace(tmp_path, overrides={"generation": settings}, base_model=str(tiny_model.path))
+        workspace = Workspace(
+            tmp_path, overrides={"generation": settings, "engines": engines or {}}, base_model=str(tiny_model.path)
+        )
         adapter = tmp_path / "adapter"
         adapter.mkdir(exist_ok=True)
         (adapter / "weights").write_text("adapter", "utf-8")
@@ -118,7 +124,7 @@ def build(tiny_model: ModelReference, tmp_path: Path) -> Build:
             "reverse_model": StageOutput(folders={"adapter": adapter}),
         }
         inputs = {name: workspace.store.commit(name, "sw", "f", {}, output) for name, output in outputs.items()}
-        return run_stage(workspace, write_instructions, "sw", inputs).partition
+        return run_stage(workspace, write_instructions, "sw", inputs, spending=spending).partition
 
     return built
 
@@ -419,3 +425,23 @@ def test_no_texts_make_no_pairs_and_load_no_model(build: Build) -> None:
     partition = build({"d4": "lakini hii ni sehemu ya maandishi marefu."}, guided_candidates=1)
     assert pairs(partition)["status"].to_list() == ["not_self_contained"]
     assert Writer.loads == 0
+
+
+def test_a_stage_whose_budget_is_spent_goes_on_with_the_rows_that_are_missing(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Writer, "usage", Usage())
+
+    def priced(request: Request, nth: int) -> str:
+        Writer.usage += Usage(1, 1_000_000)
+        return plain(request, nth)
+
+    monkeypatch.setattr(Writer, "answer", staticmethod(priced))
+    prices = {"default": {"price_prompt": 1.0}}
+    with pytest.raises(BudgetError, match=r"^2 is spent of a budget of 1\.5: "):
+        build(engines=prices, spending=Budget(1.5))
+    partition = build(engines=prices, spending=Budget(1.5))
+    assert len(Writer.generated) == 3
+    assert pairs(partition)["status"].to_list() == ["accepted"] * 3
+    use = Cost.read(partition.cost).engines["reverse"]
+    assert (use.rows, use.money) == (3, 3.0)

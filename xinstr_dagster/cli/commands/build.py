@@ -25,6 +25,7 @@ from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import (
     BaseModel,
+    Budget,
     CorpusPath,
     Overrides,
     Preset,
@@ -80,17 +81,18 @@ def build(
     jobs: Annotated[int, typer.Option(min=1, help="languages built at once, each in a process of its own")] = 1,
     replace: Replace = False,
     progress: ProgressOutput = Output.TEXT,
+    budget: Budget = None,
 ) -> None:
     """Build languages, or the part of the line between two stages; what is up to date is left alone."""
     choices = choices_of(corpus, seeds, base_model, preset, override)
-    wanted = {"first": first, "last": last, "replace": replace}
+    wanted = {"first": first, "last": last, "replace": replace, "budget": budget or 0.0}
     if not _build(list(dict.fromkeys(tags)), {**choices, **wanted}, jobs, progress):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _build(tags: list[str], choices: dict[str, Any], jobs: int, progress: Output) -> bool:
     """Build every language, `jobs` at once (0: one a processor). Whether all succeeded; all are tried."""
-    from xinstr_dagster.build import BuildRequest, check_inputs, in_work, replacements, settled
+    from xinstr_dagster.build import BuildRequest, check_budget, check_inputs, in_work, replacements, settled
     from xinstr_dagster.instance import prepare_home
     from xinstr_dagster.processes import build_each
 
@@ -101,6 +103,7 @@ def _build(tags: list[str], choices: dict[str, Any], jobs: int, progress: Output
     done = in_work(home, tags)
     free = [tag for tag in tags if tag not in done]
     check_inputs(request.workspace(home), free, request.stages())
+    check_budget(request.workspace(home), request, free)
     if found := replacements(home, request, free):
         _ask_to_replace(found)
         request = BuildRequest(**choices | {"replace": True})

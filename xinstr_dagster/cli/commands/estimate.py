@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from xinstr_core.estimate.seen import rates
 from xinstr_core.progress import duration
 from xinstr_core.workspace import home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import BaseModel, CorpusPath, Overrides, Preset, SeedsPath, choices_of
 from xinstr_dagster.cli.output import console, plain
+
+if TYPE_CHECKING:
+    from xinstr_core.estimate.cost import StageEstimate
 
 commands = CommandGroup(Panel.BUILD)
 
@@ -39,12 +44,16 @@ def estimate(
     check_model(workspace.model(language))
     found = estimated(workspace, tag, machine_rate(precision.name))
     to_build = not_current(workspace, tag)
-    table = Table("stage", "rows", "read", "written", "trained", "memory", "time", caption="tokens in thousands")
+    seen = [stage.seen for stage in found.stages if stage.seen]
+    prices = ["money"] if seen and workspace.settings(language).engines.have_prices else []
+    headings = ("stage", "rows", "read", "written", "trained", "memory", "time", *prices)
+    table = Table(*headings, caption="tokens in thousands")
     for stage in found.stages:
         tokens = (stage.work.read_tokens, stage.work.written_tokens, stage.work.trained_tokens)
         shown = [f"{count / 1000:,.1f}" if count else "-" for count in tokens]
         takes = duration(stage.seconds) if stage.asset in to_build else "built"
-        table.add_row(stage.asset, f"{stage.work.rows}", *shown, f"{stage.memory / 2**30:.1f} GiB", takes)
+        costs = [f"{stage.money:,.2f}" if stage.seen and stage.asset in to_build else "-"] if prices else []
+        table.add_row(stage.asset, f"{stage.work.rows}", *shown, f"{stage.memory / 2**30:.1f} GiB", takes, *costs)
     console.print(table)
     total = duration(sum(stage.seconds for stage in found.stages if stage.asset in to_build))
     console.print(
@@ -54,6 +63,24 @@ def estimate(
         soft_wrap=True,
         highlight=False,
     )
+    for line in _as_seen(
+        found.stages, sum(stage.money for stage in found.stages if stage.asset in to_build), bool(prices)
+    ):
+        console.print(plain(line), soft_wrap=True, highlight=False)
     console.print(
         f"[yellow]does not fit: {plain(found.advice)}[/]" if found.advice else "[green]fits[/]", soft_wrap=True
     )
+
+
+def _as_seen(stages: Sequence[StageEstimate], money: float, prices: bool) -> Iterator[str]:
+    """Where times and money are from, and the rates there; nothing where no build has told any."""
+    by_source: dict[str, list[str]] = {}
+    for stage in stages:
+        if stage.seen:
+            source = f"as seen in {stage.seen.language}, {stage.seen.time.partition('T')[0]}"
+            by_source.setdefault(source, []).append(stage.asset)
+    for source, assets in by_source.items():
+        yield f"{source}: {', '.join(assets)}"
+    yield from rates(stage.seen for stage in stages if stage.seen)
+    if prices:
+        yield f"about {money:,.2f} for engines, by the prices of the settings; trainings are not in it"
