@@ -8,12 +8,13 @@ written is compared first, token for token. Then the three run in turn, every se
 a ratio is of runs that stand next to each other, by the wall and by the processor's time: other work was on the machine.
 
 Rows *as they end* stop at their end token, which is after some fifteen tokens; rows of *all tokens* have no end token, so
-that each writes as many as it may.
+that each writes as many as it may. A case that was measured stays in data/benchmarks/engine_loop.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import statistics
 import tempfile
@@ -35,9 +36,11 @@ from xinstr_core.engines.reading import left_padded
 from xinstr_core.engines.resume import KEY, RowLog, run_rows
 from xinstr_core.engines.transformers_engine import TransformersEngine
 from xinstr_core.files import write_text
+from xinstr_core.identity import content_key
 from xinstr_core.pocket.world import write_world
 from xinstr_core.progress import silent
 
+FOLDER = Path("data/benchmarks/engine_loop")
 SCHEMA = pl.Schema({KEY: pl.String, "text": pl.String, "tokens": pl.Int64})
 
 
@@ -58,7 +61,7 @@ CASES = {
     "pocket, rows of 32, as they end": Asked("pocket", 128, 32, 64, 16),
     "pocket, rows of 64, as they end": Asked("pocket", 128, 64, 64, 16),
     "pocket, rows of 64, short texts, all 64 tokens": Asked("pocket", 128, 64, 64, 16, ends=False, longest=120),
-    "gemma-3-270m, rows of 16, all 32 tokens": Asked("models/gemma-3-270m", 16, 16, 32, 4, ends=False),
+    "gemma-3-270m, rows of 16, all 32 tokens": Asked("models/gemma-3-270m", 16, 16, 32, 2, ends=False),
 }
 
 
@@ -90,7 +93,7 @@ class Case:
             found = engine.generate(batch, self.decoding)
             return pl.DataFrame([(c.key, c.text, c.completion_tokens) for c in found], SCHEMA, orient="row")
 
-        with tempfile.TemporaryDirectory(dir=".") as folder:
+        with tempfile.TemporaryDirectory() as folder:
             log = RowLog.open(Path(folder) / "rows", SCHEMA)
             done = run_rows(lambda: self.engine, self.requests, work, log, batch_rows=self.rows, progress=silent).done
         return dict(done.select(KEY, "text").iter_rows())
@@ -179,6 +182,16 @@ def measure(name: str, pairs: int) -> list[Any]:
     ]
 
 
+def kept(name: str, pairs: int) -> list[Any]:
+    """What was measured of a case, once."""
+    path = FOLDER / f"{content_key(name, repr(CASES[name]), str(pairs))}.json"
+    if not path.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(measure(name, pairs)))
+    found: list[Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
@@ -187,7 +200,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    rows = [measure(name, given.pairs) for name in given.cases]
+    rows = [kept(name, given.pairs) for name in given.cases]
     head = [
         "rows", "prompts", "ours: processor ms a row", "bare", "one at a time", "bare / ours, wall", "processor",
         "one at a time / ours, wall", "processor", "of these equal to ours",

@@ -80,6 +80,8 @@ class SortedTable:
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
 
     def add(self, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
         if self._held.height:
             self._spread(self._held)
         self._held = rows

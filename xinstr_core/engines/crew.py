@@ -30,12 +30,12 @@ class Crew(Generic[Made]):
             return
         self._under_way.add(self._threads.submit(batch))
         if len(self._under_way) >= self._at_once:
-            yield from self._finished()
+            yield from self.finished()
 
     def rest(self) -> Iterator[Made]:
         """Those that are still under way, as they finish."""
         while self._under_way:
-            yield from self._finished()
+            yield from self.finished()
         if self._threads is not None:
             self._threads.shutdown()
 
@@ -47,7 +47,8 @@ class Crew(Generic[Made]):
             self.engine.give_up()
             self._threads.shutdown()
 
-    def _finished(self) -> Iterator[Made]:
+    def finished(self) -> Iterator[Made]:
+        """Wait until some of those under way are finished."""
         done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
         for one in done:
             yield one.result()

@@ -113,9 +113,8 @@ def run_windows(
 ) -> Generator[tuple[Given, Rows]]:
     """Every window, in order, with the rows of what is `asked` for it. The engine is loaded only when one is missing.
 
-    A batch has rows of one window alone, and only one or two windows are held at a time: so memory is that of a window,
-    however many there are. An engine that takes many has rows of the next one under way while the last ones of a window
-    are waited for.
+    A batch has rows of one window alone, and at most two windows are held at a time, so memory does not grow with their
+    number. An engine that takes many has rows of the next one under way while the last ones of a window are waited for.
 
     `work` gives a frame of the log's schema for a batch, its rows in any order. After a kill the batches that are
     missing have the rows that they would have had, and so, to the last bit, the same numbers. A row that failed is
@@ -130,6 +129,8 @@ def run_windows(
             held.append((given, window))
             for batch in window.left:
                 run.take(window, batch)
+            while len(held) > 1 and not held[0][1].is_finished:
+                run.wait()
             while held and held[0][1].is_finished:
                 given, window = held.popleft()
                 yield given, window.rows()
@@ -221,8 +222,13 @@ class _Run:
         for made in crew.make(lambda: self._made(crew.engine, window, batch)):
             self._count(made)
 
+    def wait(self) -> None:
+        """Wait until one of the batches under way is finished."""
+        for made in self._crew.finished() if self._crew else ():
+            self._count(made)
+
     def finish(self) -> None:
-        """Wait for what is under way."""
+        """Wait for all that are under way."""
         for made in self._crew.rest() if self._crew else ():
             self._count(made)
 

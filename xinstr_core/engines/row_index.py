@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from xinstr_core.files import ShardLog, read_parquet, scan_parquet
+from xinstr_core.files import ShardLog, read_parquet
 from xinstr_core.schemas.shared import ROW_KEY
 
 KEY = ROW_KEY.name
@@ -26,9 +26,8 @@ class RowIndex:
         self._rows = sqlite3.connect("")
         self._rows.execute("CREATE TABLE rows (key TEXT PRIMARY KEY, shard TEXT) WITHOUT ROWID")
         for path in sorted(shards.folder.glob("*.parquet")):
-            found = scan_parquet(path)
-            if found.collect_schema() == schema:
-                self.add(path.stem, found.select(KEY).collect()[KEY])
+            if pl.read_parquet_schema(path) == schema:
+                self.add(path.stem, read_parquet(path, KEY)[KEY])
 
     def add(self, shard: str, keys: Iterable[str]) -> None:
         """A shard with the rows of these keys. Of a key that is there already the first shard counts."""
