@@ -182,9 +182,9 @@ def main() -> None:
         "code",
         "prompts",
         "MiB before the stage",
-        "peak MiB, first half",
-        "peak MiB, second half",
-        "seconds of the second half",
+        "peak MiB until it is killed",
+        "peak MiB of the run that goes on",
+        "its seconds",
     ]
     lines = ["# Memory of the process that asks", "", *(__doc__ or "").splitlines()[2:], ""]
     write_text(Path(__file__).with_suffix(".md"), "\n".join([*lines, *table(rows, head)]))

@@ -16,7 +16,7 @@ KEY = ROW_KEY.name
 class RowIndex:
     """The shards of a log by the keys of their rows.
 
-    SQLite holds it, in a temporary file that is gone with the process: a million keys take some 60 MB of disk and two of
+    SQLite holds it, in a temporary file that is gone with the process: a million keys take some 50 MB of disk and two of
     memory, where a set of them would take a hundred. Shards in another schema are of an older release and not in it:
     their rows are made anew.
     """

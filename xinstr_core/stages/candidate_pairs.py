@@ -39,9 +39,9 @@ from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.text import printable
 
-# Texts that are worked on at a time, with all that is tried for each: what is held in memory, some 20 to 40 KB a text with
-# nine instructions. More than a pocket language or the documents of the preset `small`; few enough for any machine.
-WINDOW_TEXTS = 8192
+# Texts that are worked on at a time, with all that is tried for each: what is held in memory. More than a pocket language
+# has or the preset `small` takes, so that their batches are those of all texts; few enough for any machine.
+WINDOW_TEXTS = 4096
 _BEGINNING = pl.col("doc_id").str.head(4)  # of 65,536 different ones
 
 
