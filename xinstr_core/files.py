@@ -1,4 +1,4 @@
-"""Files that are whole or not there: text and Parquet tables, tables in pieces, and shards for resume.
+"""Files that are whole or not there: text and Parquet tables, tables in pieces, sorted or not, and shards for resume.
 
 Every write goes to a temporary name in the same folder, is flushed to disk and renamed.
 """
@@ -6,6 +6,7 @@ Every write goes to a temporary name in the same folder, is flushed to disk and 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,60 @@ class TableWriter:
 
     def __exit__(self, *exception: object) -> None:
         self._writer.close()
+
+
+class SortedTable:
+    """A table that is given in pieces, in any order, and comes out sorted by its key; of rows with one key the first stays.
+
+    It holds one piece. Where there are more, rows lie in `folder` by the first two characters of their key, and one such
+    part at a time is sorted: of keys that are hashes a 256th of the table.
+    """
+
+    def __init__(self, folder: Path, schema: pl.Schema, key: str) -> None:
+        self._folder, self._schema, self._key = folder, schema, key
+        self._held = schema.to_frame()
+        self._parts: dict[str, Path] = {}
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+
+    def add(self, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        if self._held.height:
+            self._spread(self._held)
+        self._held = rows
+
+    def finish(self, path: Path) -> pl.DataFrame | Path:
+        """The table: what it holds where that is all, else a file of that name."""
+        if not self._parts:
+            return self._sorted(self._held)
+        self._spread(self._held)
+        with TableWriter(path, self._schema) as table:
+            for begins in sorted(self._parts):
+                table.write(self._sorted(_read_stream(self._parts[begins])))
+        shutil.rmtree(self._folder)
+        return path
+
+    def _spread(self, rows: pl.DataFrame) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        begins = pl.col(self._key).str.head(2)
+        for (beginning,), part in rows.group_by(begins.alias("begins"), maintain_order=True):
+            file = self._parts.setdefault(str(beginning), self._folder / f"{len(self._parts)}.arrows")
+            with file.open("ab") as stream:
+                part.write_ipc_stream(stream, compression="zstd", compat_level=pl.CompatLevel.oldest())
+
+    def _sorted(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.unique(self._key, keep="first", maintain_order=True).sort(self._key)
+
+
+def _read_stream(path: Path) -> pl.DataFrame:
+    """Rows of a file of several Arrow streams, one behind the other."""
+    import pyarrow
+
+    with pyarrow.OSFile(str(path)) as stream:
+        found = []
+        while stream.tell() < stream.size():
+            found.append(pl.from_arrow(pyarrow.ipc.open_stream(stream).read_all()))
+    return pl.concat([rows for rows in found if isinstance(rows, pl.DataFrame)])
 
 
 def write_text(path: Path, text: str) -> None:

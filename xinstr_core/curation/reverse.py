@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import TypeVar
 
 import polars as pl
 
 from xinstr_core.curation.instructions import instruction_status
 from xinstr_core.engines.base import Completion, Decoding, Engine, Request
-from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
+from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_windows
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
-from xinstr_core.prompts.render import prompt
+from xinstr_core.prompts.render import Rendered, prompt
 from xinstr_core.schemas.candidate_pairs import RAW
 from xinstr_core.settings import GenerationSettings
+
+Given = TypeVar("Given")
 
 
 def decoding_of(settings: GenerationSettings) -> Decoding:
@@ -28,28 +31,45 @@ def written_by(settings: GenerationSettings) -> dict[str, object]:
     return {**decoding_of(settings).identity(), "maximum_characters": settings.maximum_instruction_characters}
 
 
-def reverse_request(key: str, text: str, opening: str = "") -> Request:
-    """What asks a reverse model for the instruction of a text; guidance leads away from what it asks without any."""
-    reverse = prompt("reverse")
-    return Request(key, reverse.render(text=text), opening, reverse.render(text=""))
+def reverse_prompt(text: str) -> Rendered:
+    """What a reverse model is asked of a text."""
+    return prompt("reverse").render(text=text)
 
 
-def write_raw_instructions(
-    load: Load, requests: Sequence[Request], settings: GenerationSettings, log: RowLog, progress: Progress
-) -> Rows:
-    """Raw answers (RAW), on disk before anything parses them: a better parser never costs a second generation."""
+def reverse_request(key: str, asked: Rendered, opening: str = "") -> Request:
+    """What asks for an instruction by the prompt of its text; guidance leads away from what is asked without any."""
+    return Request(key, asked, opening, _without_text())
+
+
+@cache
+def _without_text() -> Rendered:
+    return reverse_prompt("")
+
+
+def write_raw_windows(
+    load: Load,
+    windows: Iterable[Given],
+    asked: Callable[[Given], Sequence[Request]],
+    settings: GenerationSettings,
+    log: RowLog,
+    progress: Progress,
+    windows_in_all: int = 1,
+) -> Generator[tuple[Given, Rows]]:
+    """Raw answers (RAW) by window, on disk before anything parses them: a better parser never costs a second generation."""
 
     def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
         return RAW.frame([_raw_row(completion) for completion in engine.generate(batch, decoding_of(settings))])
 
-    return run_rows(
+    return run_windows(
         load,
-        requests,
+        windows,
+        asked,
         work,
         log,
         batch_rows=settings.batch_rows,
         progress=partial(progress, doing="writing instructions"),
         maximum_failed_share=settings.maximum_failed_share,
+        windows_in_all=windows_in_all,
     )
 
 
@@ -80,12 +100,12 @@ def try_instructions(
     asked: dict[str, list[tuple[str, int, str]]] = {}  # equal texts share a row
     requests = []
     for name, text in texts.items():
-        rendered = prompt("reverse").render(text=text)
+        rendered = reverse_prompt(text)
         for sample, opening in enumerate([*[""] * settings.candidates, *settings.openings]):
             key = content_key("tried", model, decoding, rendered, *([opening] if opening else []), str(sample))
             asked.setdefault(key, []).append((name, sample, opening))
-            requests.append(reverse_request(key, text, opening))
-    raw = write_raw_instructions(load, requests, settings, log, progress)
+            requests.append(reverse_request(key, rendered, opening))
+    [(_, raw)] = write_raw_windows(load, [requests], lambda given: given, settings, log, progress)
     tried = [Tried(key, name, sample, "", "failed") for key in raw.failed for name, sample, _ in asked[key]]
     for row in raw.done.iter_rows(named=True):
         for name, sample, opening in asked[row[KEY]]:

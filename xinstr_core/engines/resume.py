@@ -6,50 +6,65 @@ after a kill, and a later run with other settings, which finds in the partition 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
-from xinstr_core.engines.base import Engine, Request, TakesMany
+from xinstr_core.engines.base import Engine, Request
 from xinstr_core.engines.batches import length_sorted_batches
+from xinstr_core.engines.crew import Crew
 from xinstr_core.engines.faults import Fault, isolated
+from xinstr_core.engines.row_index import RowIndex
 from xinstr_core.errors import BudgetError, StageError
-from xinstr_core.files import ShardLog, read_parquet
+from xinstr_core.files import ShardLog
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.schemas.shared import ROW_KEY
 from xinstr_core.store import Partition
 
 KEY = ROW_KEY.name
+Given = TypeVar("Given")
 Load = Callable[[], Engine]  # called before every batch, so that what was done is counted, and more may be refused
 Work = Callable[[Engine, list[Request]], pl.DataFrame]
-Batch = tuple[list[Request], pl.DataFrame, dict[str, str]]  # with its rows, and the faults of others
 
 
 @dataclass(frozen=True)
 class RowLog:
-    """Where finished rows are: shards in `folder`, and a table of the partition that is replaced.
+    """Where finished rows are: shards in `folder`, and a table of the partition that is replaced, which is never held whole.
 
     `schema` begins with KEY. Shards hold whole batches, written whole or not at all.
     """
 
     folder: Path
     schema: pl.Schema
-    earlier: pl.DataFrame
+    earlier: pl.LazyFrame
 
     @classmethod
     def open(cls, folder: Path, schema: pl.Schema, previous: Partition | None = None, table: str = "") -> RowLog:
         """The log in `folder`, with the rows of `table` in the previous partition where it has them in this schema."""
-        earlier = schema.to_frame()
         if previous is not None and table in previous.tables:
             found = previous.scan(table)
             if schema.items() <= found.collect_schema().items():
-                earlier = found.select(schema.names()).collect()
-        return cls(folder, schema, earlier)
+                return cls(folder, schema, found.select(schema.names()))
+        return cls(folder, schema, schema.to_frame().lazy())
+
+    @cached_property
+    def shards(self) -> ShardLog:
+        return ShardLog(self.folder)
+
+    @cached_property
+    def index(self) -> RowIndex:
+        return RowIndex(self.shards, self.schema)
+
+    def read_earlier(self, keys: Iterable[str]) -> pl.DataFrame:
+        """The rows of these keys that the replaced partition has."""
+        asked = pl.DataFrame({KEY: list(keys)}, schema={KEY: pl.String})
+        return self.earlier.join(asked.lazy(), on=KEY, how="semi").collect(engine="streaming")
 
 
 @dataclass(frozen=True)
@@ -70,94 +85,195 @@ def run_rows(
     progress: Progress,
     maximum_failed_share: float = 1.0,
 ) -> Rows:
-    """The row of every request. The engine is loaded only when one is missing.
+    """The row of every request, where all of them fit into memory. See run_windows."""
+    [(_, rows)] = run_windows(
+        load,
+        [requests],
+        lambda given: given,
+        work,
+        log,
+        batch_rows=batch_rows,
+        progress=progress,
+        maximum_failed_share=maximum_failed_share,
+    )
+    return rows
+
+
+def run_windows(
+    load: Load,
+    windows: Iterable[Given],
+    asked: Callable[[Given], Sequence[Request]],
+    work: Work,
+    log: RowLog,
+    *,
+    batch_rows: int,
+    progress: Progress,
+    maximum_failed_share: float = 1.0,
+    windows_in_all: int = 1,
+) -> Generator[tuple[Given, Rows]]:
+    """Every window, in order, with the rows of what is `asked` for it. The engine is loaded only when one is missing.
+
+    A batch has rows of one window alone, and at most two windows are held at a time, so memory does not grow with their
+    number. An engine that takes many has rows of the next one under way while the last ones of a window are waited for.
 
     `work` gives a frame of the log's schema for a batch, its rows in any order. After a kill the batches that are
     missing have the rows that they would have had, and so, to the last bit, the same numbers. A row that failed is
     tried again by the next run. Raises StageError as soon as the engine has failed on more than `maximum_failed_share`
-    of the rows, or fails on a whole batch and on a row that is known to be good; BudgetError where rows are missing and
-    `load` says that no money is left, once the batches under way are finished.
+    of the rows of all windows so far, or fails on a whole batch and on a row that is known to be good; BudgetError where
+    rows are missing and `load` says that no money is left, once the batches under way are finished.
     """
-    wanted = {request.key: request for request in requests}
-    keys = pl.DataFrame({KEY: list(wanted)}, schema={KEY: pl.String})
-    earlier = log.earlier.join(keys, on=KEY, how="semi")
-    held = set(earlier[KEY])
-    batches = length_sorted_batches([r for key, r in wanted.items() if key not in held], batch_rows)
-    shards = ShardLog(log.folder)
-    found = _finished(shards, log.schema).join(keys, on=KEY, how="semi")
-    finished, failed, frames = held | set(found[KEY]), dict[str, str](), [earlier, found]
-    left = [missing for batch in batches if (missing := [r for r in batch if r.key not in finished])]
-    if not left:
-        return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY))
-    ready = done = len(finished)
-    progress(done, len(wanted), found=ready)
-    engine = load()
-    progress(done, len(wanted), found=ready)  # again: only now the rows' own time begins
-    refused = list[BudgetError]()
+    run = _Run(load, work, log, batch_rows, progress, maximum_failed_share, windows_in_all)
+    held = deque[tuple[Given, _Window]]()
+    try:
+        for given in windows:
+            window = run.open(asked(given))
+            held.append((given, window))
+            for batch in window.left:
+                run.take(window, batch)
+            while len(held) > 1 and not held[0][1].is_finished:
+                run.wait()
+            while held and held[0][1].is_finished:
+                given, window = held.popleft()
+                yield given, window.rows()
+        run.finish()
+    except BudgetError:
+        run.finish()  # it is paid for
+        raise
+    except BaseException:
+        run.give_up()
+        raise
+    for given, window in held:
+        yield given, window.rows()
 
-    def affordable() -> Iterator[list[Request]]:
-        yield left[0]
-        for batch in left[1:]:
-            try:
-                load()
-            except BudgetError as error:  # not raised here: what is under way is paid for
-                refused.append(error)
-                return
-            yield batch
 
-    def made(batch: list[Request]) -> Batch:
-        rows, faults = _made(engine, batch, work, log.schema)
+class _Window:
+    """Requests with the rows that there are of them, and the batches that were missing when it was opened."""
+
+    def __init__(self, requests: Sequence[Request], log: RowLog, batch_rows: int) -> None:
+        self.wanted = {request.key: request for request in requests}
+        earlier = log.read_earlier(self.wanted)
+        held = set(earlier[KEY])
+        missing = [request for key, request in self.wanted.items() if key not in held]
+        batches = length_sorted_batches(missing, batch_rows)
+        found = log.index.read(request.key for request in missing)
+        finished = held | set(found[KEY])
+        self.left = [some for batch in batches if (some := [one for one in batch if one.key not in finished])]
+        self.ready = len(finished)
+        self.good = next((request for key, request in self.wanted.items() if key in finished), None)
+        self._frames, self._failed = [earlier, found], dict[str, str]()
+        self._to_come = len(self.left)
+
+    @property
+    def is_finished(self) -> bool:
+        return not self._to_come
+
+    def add(self, rows: pl.DataFrame, faults: dict[str, str]) -> None:
+        """What was made of one of the batches."""
+        self._to_come -= 1
+        self._frames.append(rows)
+        self._failed |= faults
+
+    def rows(self) -> Rows:
+        return Rows(pl.concat(self._frames).unique(KEY, keep="first").sort(KEY), self._failed)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What was made of a batch: its rows, and the faults of others."""
+
+    window: _Window
+    requests: list[Request]
+    rows: pl.DataFrame
+    faults: dict[str, str]
+
+
+@dataclass
+class _Run:
+    """What is counted over all windows, and the engine once it is needed."""
+
+    load: Load
+    work: Work
+    log: RowLog
+    batch_rows: int
+    progress: Progress
+    maximum_failed_share: float
+    windows_in_all: int
+    _windows: int = 0
+    _wanted: int = 0
+    _done: int = 0
+    _found: int = 0
+    _failed: int = 0
+    _fault: tuple[str, str] | None = None  # the first by key, with its reason
+    _good: Request | None = None
+    _crew: Crew[_Batch] | None = None
+
+    def open(self, requests: Sequence[Request]) -> _Window:
+        window = _Window(requests, self.log, self.batch_rows)
+        self._windows += 1
+        self._wanted += len(window.wanted)
+        self._good = self._good or window.good
+        self._found += window.ready
+        self._done += window.ready
+        if window.left and self._crew is None:
+            self._tell()
+        return window
+
+    def take(self, window: _Window, batch: list[Request]) -> None:
+        """Have a batch made, and count those that are finished by now."""
+        engine = self.load()
+        if self._crew is None:
+            self._crew = Crew(engine, self.batch_rows)
+            self._tell()  # again: only now the rows' own time begins
+        crew = self._crew
+        for made in crew.make(lambda: self._made(crew.engine, window, batch)):
+            self._count(made)
+
+    def wait(self) -> None:
+        """Wait until one of the batches under way is finished."""
+        for made in self._crew.finished() if self._crew else ():
+            self._count(made)
+
+    def finish(self) -> None:
+        """Wait for all that are under way."""
+        for made in self._crew.rest() if self._crew else ():
+            self._count(made)
+
+    def give_up(self) -> None:
+        if self._crew:
+            self._crew.give_up()
+
+    def _made(self, engine: Engine, window: _Window, batch: list[Request]) -> _Batch:
+        rows, faults = _made(engine, batch, self.work, self.log.schema)
         if not rows.is_empty():
-            shards.put(content_key(*(request.key for request in batch)), rows)
-        return batch, rows, faults
+            self.log.shards.put(_shard(batch), rows)
+        return _Batch(window, batch, rows, faults)
 
-    for batch, rows, faults in _several(engine, affordable(), made, batch_rows):
-        if rows.is_empty():
-            good = next((request for key, request in wanted.items() if key in finished), None)
-            _check_engine(engine, batch, faults, work, good)
-        frames.append(rows)
-        finished |= set(rows[KEY])
-        failed |= faults
-        if len(failed) > maximum_failed_share * len(wanted):
+    def _count(self, made: _Batch) -> None:
+        if made.rows.is_empty():
+            assert self._crew
+            _check_engine(self._crew.engine, made.requests, made.faults, self.work, self._good)
+        else:
+            self.log.index.add(_shard(made.requests), made.rows[KEY])
+            self._good = self._good or next(one for one in made.requests if one.key not in made.faults)
+        made.window.add(made.rows, made.faults)
+        self._failed += len(made.faults)
+        self._fault = min([*made.faults.items(), *([self._fault] if self._fault else [])], default=None)
+        if self._fault and self._failed > self.maximum_failed_share * self._wanted:
             raise StageError(
-                f"the engine failed on {len(failed)} of {len(wanted)} rows, and {maximum_failed_share:.1%} may fail; "
-                f"the first: {_first(failed)}"
+                f"the engine failed on {self._failed} of {self._wanted} rows, and {self.maximum_failed_share:.1%} may "
+                f"fail; the first: {': '.join(self._fault)}"
             )
-        done += len(batch)
-        progress(done, len(wanted), found=ready)
-    if refused:
-        raise refused[0]
-    return Rows(pl.concat(frames).unique(KEY, keep="first").sort(KEY), failed)
+        self._done += len(made.requests)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Progress, out of as many rows as there will be if the windows to come are like those so far."""
+        rows = max(self._wanted, self._wanted * self.windows_in_all // self._windows)
+        self.progress(self._done, rows, found=self._found)
 
 
-def _several(
-    engine: Engine, batches: Iterable[list[Request]], made: Callable[[list[Request]], Batch], batch_rows: int
-) -> Iterator[Batch]:
-    """What is made of the batches, one after the other, or several at once and in any order by an engine that takes many."""
-    if not isinstance(engine, TakesMany):
-        yield from map(made, batches)
-        return
-    at_once = -(-2 * engine.rows_at_once // batch_rows)  # twice: while the last rows of a batch are waited for
-    following = iter(batches)
-    with ThreadPoolExecutor(at_once) as threads:
-        under_way = {threads.submit(made, batch) for batch in islice(following, at_once)}
-        try:
-            while under_way:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                under_way |= {threads.submit(made, batch) for batch in islice(following, len(done))}
-                for one in done:
-                    yield one.result()
-        except BaseException:
-            for one in under_way:
-                one.cancel()
-            engine.give_up()
-            raise
-
-
-def _finished(shards: ShardLog, schema: pl.Schema) -> pl.DataFrame:
-    """All rows of the shards. Shards in another schema are of an older release: their rows are made anew."""
-    found = [read_parquet(path) for path in sorted(shards.folder.glob("*.parquet"))]
-    return pl.concat([schema.to_frame(), *(rows for rows in found if rows.schema == schema)])
+def _shard(batch: Sequence[Request]) -> str:
+    return content_key(*(request.key for request in batch))
 
 
 def _made(engine: Engine, batch: list[Request], work: Work, schema: pl.Schema) -> tuple[pl.DataFrame, dict[str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,13 @@ import polars as pl
 from xinstr_core.curation.gains import measure_gains, statuses_by_gain
 from xinstr_core.curation.instructions import instruction_status
 from xinstr_core.curation.openings import common_openings, suit_openings
-from xinstr_core.curation.reverse import decoding_of, reverse_request, write_raw_instructions
+from xinstr_core.curation.reverse import decoding_of, reverse_prompt, reverse_request, write_raw_windows
 from xinstr_core.curation.self_contained import opening_flaw
 from xinstr_core.engines.base import SCORED_ROWS, Request
-from xinstr_core.engines.resume import KEY, Load, Rows, run_rows
+from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
+from xinstr_core.files import SortedTable, scan_parquet
 from xinstr_core.identity import content_key, fingerprint, pair_key
+from xinstr_core.progress import Progress, part_of
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import (
     ACCEPTED,
@@ -36,6 +39,11 @@ from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
 from xinstr_core.stages.stage import StageRun, stage
 from xinstr_core.store import StageOutput
 from xinstr_core.text import printable
+
+# Texts that are worked on at a time, with all that is tried for each: what is held in memory. More than a pocket language
+# has or the preset `small` takes, so that their batches are those of all texts; few enough for any machine.
+WINDOW_TEXTS = 4096
+_BEGINNING = pl.col("doc_id").str.head(4)  # of 65,536 different ones
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,44 @@ class Attempt:
     request: Request
 
 
+@dataclass(frozen=True)
+class Window:
+    """Texts that are worked on together, what is tried for them, and how to tell how far that is."""
+
+    texts: list[Text]
+    attempts: list[Attempt]
+    progress: Progress
+
+
+@dataclass
+class _Told:
+    """What is counted over all windows."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    flaws: Counter[str] = field(default_factory=Counter)
+    documents: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, window: Window, pairs: pl.DataFrame, raw: pl.DataFrame) -> None:
+        self.statuses.update(pairs["status"])
+        self.flaws.update(text.flaw for text in window.texts if text.flaw)
+        self.documents += len(window.texts)
+        read, written = raw.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
+        self.prompt_tokens += read
+        self.completion_tokens += written
+
+    def figures(self) -> CandidateFigures:
+        lost = {status: count for status, count in self.statuses.most_common() if status != ACCEPTED}
+        return CandidateFigures(
+            funnel=CandidateFunnel(taken=self.statuses.total(), lost=lost, kept=self.statuses[ACCEPTED]),
+            documents=self.documents,
+            flawed_texts=dict(self.flaws),
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+        )
+
+
 @stage(
     gives=CANDIDATE_PAIRS,
     takes=(RAW_CORPUS, SEED_PAIRS, REVERSE_MODEL),
@@ -66,59 +112,93 @@ class Attempt:
     roles=("reverse",),
 )
 def write_instructions(run: StageRun) -> StageOutput:
-    settings = run.settings.generation
     weights = fingerprint({"base": run.model.fingerprint, "adapter": run.inputs[REVERSE_MODEL.asset].version})
     model = run.engines.identity("reverse", weights)
-    documents = run.scan(DOCUMENTS).select("doc_id", "text").sort("doc_id")
-    texts = [
-        Text(doc_id, text, opening_flaw(text, run.language.tag) if settings.require_self_contained else "")
-        for doc_id, text in documents.head(settings.maximum_documents).collect().iter_rows()
-    ]
-    whole = [text for text in texts if not text.flaw]
-    suited, openings = _openings(run, whole, model)
-    attempts = [attempt for text in whole for attempt in _attempts(run, text, suited.get(text.doc_id, []), model)]
-    raw = _generate(run, attempts)
-    written = list(_judged(run, attempts, raw, model))
-    gains = _choose_by_gain(run, written, model)
-    rows = [*written, *(_flawed(run, text, model) for text in texts if text.flaw)]
-    tokens = raw.done.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
-    return StageOutput(
-        tables={
-            PAIRS.name: PAIRS.frame(rows).sort("pair_id"),
-            RAW.name: raw.done,
-            GAINS.name: gains,
-            OPENINGS.name: openings,
-        },
-        figures=CandidateFigures(
-            funnel=_funnel(rows),
-            documents=len(texts),
-            flawed_texts=dict(Counter(text.flaw for text in texts if text.flaw)),
-            prompt_tokens=tokens[0],
-            completion_tokens=tokens[1],
-        ),
+    documents = _documents(run)
+    count = -(-documents.select(pl.len()).collect().item() // WINDOW_TEXTS)
+    keys = {PAIRS: "pair_id", RAW: KEY, GAINS: KEY, OPENINGS: KEY}
+    tables = {
+        table.name: SortedTable(run.unfinished / f"{table.name}-parts", table.schema, key)
+        for table, key in keys.items()
+    }
+    gains_log, told = run.row_log(GAINS), _Told()
+    answered = write_raw_windows(
+        _reverse_model(run),
+        _windows(run, documents, count, model, tables[OPENINGS.name]),
+        lambda window: [attempt.request for attempt in window.attempts],
+        run.settings.generation,
+        run.row_log(RAW),
+        run.progress,
+        count,
     )
+    with closing(answered):
+        for window, raw in answered:
+            written = list(_judged(run, window.attempts, raw, model))
+            gains = _choose_by_gain(run, written, model, gains_log, window.progress)
+            pairs = PAIRS.frame([*written, *(_flawed(run, text, model) for text in window.texts if text.flaw)])
+            told.add(window, pairs, raw.done)
+            for table, rows in ((PAIRS, pairs), (RAW, raw.done), (GAINS, gains)):
+                tables[table.name].add(rows)
+    finished = {name: table.finish(run.unfinished / f"{name}.parquet") for name, table in tables.items()}
+    return StageOutput(tables=finished, figures=told.figures())
 
 
 def _reverse_model(run: StageRun) -> Load:
     return run.engines.reverse(run.inputs[REVERSE_MODEL.asset].folder(ADAPTER.name))
 
 
-def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[str, list[str]], pl.DataFrame]:
-    """The real users' openings that suit each text, by document, and the rows they were found in; none if none wanted."""
+def _documents(run: StageRun) -> pl.LazyFrame:
+    """Key and text of the documents that are looked at, in the order of their keys: of random ones the first."""
+    wanted = run.settings.generation.maximum_documents
+    documents = run.scan(DOCUMENTS).select("doc_id", "text")
+    counts = documents.group_by(_BEGINNING.alias("begins")).len().sort("begins").collect(engine="streaming")
+    begins = counts.filter(pl.col("len").cum_sum() - pl.col("len") < wanted)["begins"].max()
+    table = SortedTable(run.unfinished / "texts", documents.collect_schema(), "doc_id")
+    taken = documents.filter(pl.lit(begins, dtype=pl.String) >= _BEGINNING)
+    for some in taken.collect_batches(chunk_size=WINDOW_TEXTS, maintain_order=True):
+        table.add(some)
+    found = table.finish(run.unfinished / "texts.parquet")
+    return (found.lazy() if isinstance(found, pl.DataFrame) else scan_parquet(found)).head(wanted)
+
+
+def _windows(
+    run: StageRun, documents: pl.LazyFrame, count: int, model: str, found_openings: SortedTable
+) -> Iterator[Window]:
+    """The documents, window by window, with the openings that suit each of them."""
+    language, settings = run.language.tag, run.settings.generation
+    known = common_openings(run.read(SEEDS).sort("pair_id")["instruction"]) if settings.guided_candidates else []
+    log = run.row_log(OPENINGS)
+    for number in range(count):
+        progress = part_of(run.progress, number, count)
+        rows = documents.slice(number * WINDOW_TEXTS, WINDOW_TEXTS).collect().iter_rows()
+        texts = [
+            Text(doc_id, text, opening_flaw(text, language) if settings.require_self_contained else "")
+            for doc_id, text in rows
+        ]
+        whole = [text for text in texts if not text.flaw]
+        suited = dict[str, list[str]]()
+        if known:
+            suited, openings = _openings(run, whole, model, known, log, progress)
+            found_openings.add(openings)
+        attempts = [attempt for text in whole for attempt in _attempts(run, text, suited.get(text.doc_id, []), model)]
+        yield Window(texts, attempts, progress)
+
+
+def _openings(
+    run: StageRun, texts: Sequence[Text], model: str, known: Sequence[str], log: RowLog, progress: Progress
+) -> tuple[dict[str, list[str]], pl.DataFrame]:
+    """The known openings that suit each text, by document, and the rows they were found in."""
     settings = run.settings.generation
     wanted = settings.guided_candidates
-    known = common_openings(run.read(SEEDS).sort("pair_id")["instruction"]) if wanted else []
-    if not known:
-        return {}, OPENINGS.schema.to_frame()
     identity = content_key(model, str(wanted), str(settings.seed), *known)
     keys = {content_key("opening", identity, text.text): text for text in texts}
     rows = run_rows(
         _reverse_model(run),
-        [Request(key, prompt("reverse").render(text=text.text)) for key, text in keys.items()],
+        [Request(key, reverse_prompt(text.text)) for key, text in keys.items()],
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
-        run.row_log(OPENINGS),
+        log,
         batch_rows=SCORED_ROWS,
-        progress=partial(run.progress, doing="finding openings"),
+        progress=partial(progress, doing="finding openings"),
         maximum_failed_share=settings.maximum_failed_share,
     )
     return {keys[key].doc_id: found for key, found in rows.done.iter_rows()}, rows.done
@@ -127,21 +207,11 @@ def _openings(run: StageRun, texts: Sequence[Text], model: str) -> tuple[dict[st
 def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) -> Iterator[Attempt]:
     """The instructions that are tried for a text: sampled freely, then from each opening of seeds and of the settings."""
     settings = run.settings.generation
-    asked = prompt("reverse").render(text=text.text)
+    asked = reverse_prompt(text.text)
     decoding = json.dumps(decoding_of(settings).identity())
     for sample, opening in enumerate([*[""] * settings.candidates, *openings, *settings.openings]):
         key = content_key("generation", model, decoding, asked, opening, str(sample))
-        yield Attempt(text, sample, opening, reverse_request(key, text.text, opening))
-
-
-def _generate(run: StageRun, attempts: Sequence[Attempt]) -> Rows:
-    return write_raw_instructions(
-        _reverse_model(run),
-        [attempt.request for attempt in attempts],
-        run.settings.generation,
-        run.row_log(RAW),
-        run.progress,
-    )
+        yield Attempt(text, sample, opening, reverse_request(key, asked, opening))
 
 
 def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -> Iterator[dict[str, object]]:
@@ -166,7 +236,9 @@ def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -
         yield _row(run, attempt.text, model, attempt, answers[key]["raw_output"], instruction, status)
 
 
-def _choose_by_gain(run: StageRun, rows: Sequence[dict[str, Any]], model: str) -> pl.DataFrame:
+def _choose_by_gain(
+    run: StageRun, rows: Sequence[dict[str, Any]], model: str, log: RowLog, progress: Progress
+) -> pl.DataFrame:
     """Write gain and status into the rows that are accepted so far: of every text those go on that gain most. The rows of GAINS."""
     settings = run.settings.generation
     accepted = {row["pair_id"]: row for row in rows if row["status"] == ACCEPTED and settings.chooses_by_gain}
@@ -174,8 +246,8 @@ def _choose_by_gain(run: StageRun, rows: Sequence[dict[str, Any]], model: str) -
         _reverse_model(run),
         model,
         [(key, row["response"], row["instruction"]) for key, row in accepted.items()],
-        run.row_log(GAINS),
-        run.progress,
+        log,
+        progress,
         maximum_failed_share=settings.maximum_failed_share,
     )
     statuses = statuses_by_gain(gained.values, {key: row["doc_id"] for key, row in accepted.items()}, settings)
@@ -217,9 +289,3 @@ def _row(
         "status": status,
         "detail": detail,
     }
-
-
-def _funnel(rows: Sequence[dict[str, object]]) -> CandidateFunnel:
-    statuses = Counter(str(row["status"]) for row in rows)
-    lost = {status: count for status, count in statuses.most_common() if status != ACCEPTED}
-    return CandidateFunnel(taken=len(rows), lost=lost, kept=statuses[ACCEPTED])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
+from tests.core.conftest import Killed
 from xinstr_core.engines.base import Engine, Request
 from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
 from xinstr_core.progress import Progress, silent
@@ -86,3 +91,38 @@ class Worker:
 
 def rows(numbers: Iterable[int]) -> list[tuple[str, int, list[str]]]:
     return [(f"key-{i}", i, ["one", "two"]) for i in numbers]
+
+
+class ManyWorker(Worker):
+    """One that takes many: each row has one of `rows_at_once` places while it is made, for an uneven time; `made` counts rows."""
+
+    rows_at_once = 64
+
+    def __init__(self, fails: dict[str, BaseException] | None = None) -> None:
+        super().__init__(fails)
+        self.made = 0
+        self.given_up = False
+        self._places, self._lock = threading.BoundedSemaphore(self.rows_at_once), threading.Lock()
+        self._rng = random.Random(0)
+
+    def give_up(self) -> None:
+        self.given_up = True
+
+    def row(self, request: Request) -> tuple[str, int, list[str]]:
+        with self._places:
+            with self._lock:
+                seconds = self._rng.uniform(0, 0.004)
+            time.sleep(seconds)
+            with self._lock:
+                if self.given_up:
+                    raise Killed
+                if request.key in self.fails:
+                    raise self.fails[request.key]
+                self.made += 1
+        return super().row(request)
+
+    def work(self, engine: Engine, batch: list[Request]) -> pl.DataFrame:
+        with self._lock:
+            self.batches.append([request.key for request in batch])
+        with ThreadPoolExecutor(len(batch)) as rows:
+            return pl.DataFrame([*rows.map(self.row, batch)], schema=SCHEMA, orient="row")

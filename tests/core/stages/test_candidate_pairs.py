@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -399,6 +400,59 @@ def test_a_killed_run_goes_on_where_it_was(build: Build) -> None:
     partition = build(candidates=2)
     assert len(Writer.generated) == 2
     assert Counter(pairs(partition)["status"]) == {"accepted": 6}
+
+
+MANY = {f"d{n}": f"Maandishi ya {'Tanga' if n % 3 else 'pwani'} namba {n}." for n in range(9)}
+ALL_AT_WORK = {"candidates": 2, "guided_candidates": 1, "openings": ("Explain",), "chosen_candidates": 2}
+
+
+@pytest.mark.parametrize("texts", [1, 2, 4])
+def test_texts_in_several_windows_make_the_rows_of_one(
+    build: Build, monkeypatch: pytest.MonkeyPatch, texts: int
+) -> None:
+    flawed = {**MANY, "d5b": "lakini hii ni sehemu ya maandishi marefu."}
+    whole = build(flawed, **ALL_AT_WORK)
+    tables, figures, asked = [whole.read(name) for name in whole.tables], whole.figures, sorted(_keys(Writer.generated))
+    shutil.rmtree(whole.path)
+    Writer.forget()
+    monkeypatch.setattr(module, "WINDOW_TEXTS", texts)
+    split = build(flawed, **ALL_AT_WORK)
+    assert [split.read(name).rows() for name in split.tables] == [table.rows() for table in tables]
+    assert (split.figures, sorted(_keys(Writer.generated))) == (figures, asked)
+    assert (figures["documents"], figures["flawed_texts"]) == (10, {"fragment": 1})
+    assert not [*split.path.glob("unfinished")]
+
+
+@pytest.mark.parametrize("die_after", [0, 5, 17, 30])
+def test_a_run_killed_in_any_window_generates_nothing_twice(
+    build: Build, monkeypatch: pytest.MonkeyPatch, die_after: int
+) -> None:
+    monkeypatch.setattr(module, "WINDOW_TEXTS", 2)
+    monkeypatch.setattr(
+        Writer, "answer", staticmethod(lambda request, nth: f"{request.completion} What is {request.key}?")
+    )
+    whole = build(MANY, **ALL_AT_WORK)
+    tables = [whole.read(name) for name in whole.tables]
+    shutil.rmtree(whole.path)
+    Writer.forget()
+    Writer.die_after = die_after
+    with pytest.raises(Killed):
+        build(MANY, **ALL_AT_WORK)
+    Writer.forget()
+    again = build(MANY, **ALL_AT_WORK)
+    assert [again.read(name).rows() for name in again.tables] == [table.rows() for table in tables]
+    assert len(Writer.generated) == 36 - die_after // 2 * 2
+
+
+def test_no_more_than_the_first_documents_by_key_are_looked_at(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WINDOW_TEXTS", 2)
+    shuffled = {f"{n * 7 % 16:x}abc{n}": f"Maandishi namba {n}." for n in range(16)}
+    found = build(shuffled, maximum_documents=5).read("pairs")
+    assert sorted(found["doc_id"]) == sorted(shuffled)[:5]
+
+
+def _keys(requests: Sequence[Request]) -> list[str]:
+    return [request.key for request in requests]
 
 
 def test_raw_answers_are_on_disk_before_anything_parses_them(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
