@@ -13,12 +13,3 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, **figures: float) -> None:
     """Tell nobody."""
-
-
-def part_of(progress: Progress, number: int, parts: int) -> Progress:
-    """Progress of one of so many parts, of which each has about as much to do; the first has number 0."""
-
-    def told(done: int, total: int, **figures: float) -> None:
-        progress(number * total + done, parts * total, **figures)
-
-    return told
