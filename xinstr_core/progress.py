@@ -236,13 +236,3 @@ def duration(seconds: float) -> str:
 def _number(value: float) -> str:
     """Three digits of it, or all before the point."""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def part_of(progress: Progress, number: int, parts: int) -> Progress:
-    """Progress of one of so many parts, of which each has about as much to do; the first has number 0."""
-
-    def told(done: int, total: int, *, found: int = 0, **said: Any) -> None:
-        before = number * total
-        progress(before + done, parts * total, found=before + found, **said)
-
-    return told

@@ -6,21 +6,23 @@ than without. Of what costs little, that tells most about which are worth rating
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import polars as pl
 
 from xinstr_core.curation.token_scores import gain_signals
 from xinstr_core.engines.base import Engine, Request
-from xinstr_core.engines.resume import KEY, Load, RowLog, run_rows
+from xinstr_core.engines.resume import KEY, Load, RowLog, run_windows
 from xinstr_core.identity import content_key
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import ACCEPTED, GAINS, LITTLE_GAIN, LOWER_GAIN
 from xinstr_core.settings import GenerationSettings
 
+Given = TypeVar("Given")
 TEXT_ROWS = 32  # instructions read between two shards: those of a text go together, and read it once
 
 
@@ -36,21 +38,20 @@ class Gains:
 def measure_gains(
     load: Load,
     model: str,
-    asked: Iterable[tuple[str, str, str]],
+    windows: Iterable[Given],
+    asked: Callable[[Given], Iterable[tuple[str, str, str]]],
     log: RowLog,
     progress: Progress,
     *,
     maximum_failed_share: float,
-) -> Gains:
-    """The gain of every (key, text, instruction). `model` identifies the model; what the `log` holds is not read again.
+    windows_in_all: int = 1,
+) -> Generator[tuple[Given, Gains]]:
+    """Every window, in order, with the gain of every (key, text, instruction) that is `asked` for it.
 
-    Raises StageError where more than `maximum_failed_share` of them cannot be read.
+    `model` identifies the model; what the `log` holds is not read again. Raises StageError where more than
+    `maximum_failed_share` of them cannot be read.
     """
     reverse = prompt("reverse")
-    requests = {
-        key: Request(content_key("gain", model, text, instruction), reverse.render(text=text), instruction)
-        for key, text, instruction in asked
-    }
 
     def work(engine: Engine, batch: list[Request]) -> pl.DataFrame:
         empty = reverse.render(text="")
@@ -60,21 +61,31 @@ def measure_gains(
             [{KEY: one.key, "gain": gain_signals(by_key[one.key], by_key[f"alone {one.key}"], ())[0]} for one in batch]
         )
 
-    rows = run_rows(
+    def with_requests() -> Iterator[tuple[Given, dict[str, Request]]]:
+        for given in windows:
+            yield (
+                given,
+                {
+                    key: Request(content_key("gain", model, text, instruction), reverse.render(text=text), instruction)
+                    for key, text, instruction in asked(given)
+                },
+            )
+
+    for (given, requests), rows in run_windows(
         load,
-        list(requests.values()),
+        with_requests(),
+        lambda window: [*window[1].values()],
         work,
         log,
         batch_rows=TEXT_ROWS,
         progress=partial(progress, doing="measuring gains"),
         maximum_failed_share=maximum_failed_share,
-    )
-    found = dict(rows.done.iter_rows())
-    return Gains(
-        {key: found[request.key] for key, request in requests.items() if request.key in found},
-        {key: rows.failed[request.key] for key, request in requests.items() if request.key in rows.failed},
-        rows.done,
-    )
+        windows_in_all=windows_in_all,
+    ):
+        found = dict(rows.done.iter_rows())
+        values = {key: found[request.key] for key, request in requests.items() if request.key in found}
+        failed = {key: rows.failed[request.key] for key, request in requests.items() if request.key in rows.failed}
+        yield given, Gains(values, failed, rows.done)
 
 
 def statuses_by_gain(

@@ -93,14 +93,16 @@ def parallel_seeds(
     log = RowLog.open(folder / RAW.name, RAW.schema)
     tried, _ = try_instructions(load, model, texts, generation, log, progress)
     accepted = [(one.key, texts[one.text], one.instruction) for one in tried if one.status == ACCEPTED]
-    gained = measure_gains(
+    [(_, gains)] = measure_gains(
         load,
         model,
-        accepted,
+        [accepted],
+        lambda given: given,
         RowLog.open(folder / GAINS.name, GAINS.schema),
         progress,
         maximum_failed_share=generation.maximum_failed_share,
-    ).values
+    )
+    gained = gains.values
     for name, of_document in groupby(tried, key=lambda one: one.text):
         document, found = by_key[name], list(of_document)
         usable = [one for one in found if one.key in gained]

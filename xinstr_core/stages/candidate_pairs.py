@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +18,9 @@ from xinstr_core.curation.openings import common_openings, suit_openings
 from xinstr_core.curation.reverse import decoding_of, reverse_prompt, reverse_request, write_raw_windows
 from xinstr_core.curation.self_contained import opening_flaw
 from xinstr_core.engines.base import SCORED_ROWS, Request
-from xinstr_core.engines.resume import KEY, Load, RowLog, Rows, run_rows
+from xinstr_core.engines.resume import KEY, Load, Rows, run_windows
 from xinstr_core.files import SortedTable, scan_parquet
 from xinstr_core.identity import content_key, fingerprint, pair_key
-from xinstr_core.progress import Progress, part_of
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import (
     ACCEPTED,
@@ -65,13 +64,20 @@ class Attempt:
     request: Request
 
 
-@dataclass(frozen=True)
+@dataclass
 class Window:
-    """Texts that are worked on together, what is tried for them, and how to tell how far that is."""
+    """Texts that are worked on together, and what is made of them step by step: rows of tables, and rows of PAIRS to be."""
 
     texts: list[Text]
-    attempts: list[Attempt]
-    progress: Progress
+    openings: pl.DataFrame = field(default_factory=OPENINGS.schema.to_frame)
+    attempts: list[Attempt] = field(default_factory=list)
+    raw: pl.DataFrame = field(default_factory=RAW.schema.to_frame)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def whole(self) -> list[Text]:
+        """Those that get instructions."""
+        return [text for text in self.texts if not text.flaw]
 
 
 @dataclass
@@ -84,11 +90,11 @@ class _Told:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, window: Window, pairs: pl.DataFrame, raw: pl.DataFrame) -> None:
-        self.statuses.update(pairs["status"])
+    def add(self, window: Window) -> None:
+        self.statuses.update(row["status"] for row in window.rows)
         self.flaws.update(text.flaw for text in window.texts if text.flaw)
         self.documents += len(window.texts)
-        read, written = raw.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
+        read, written = window.raw.select(pl.col("prompt_tokens", "completion_tokens").sum()).row(0)
         self.prompt_tokens += read
         self.completion_tokens += written
 
@@ -118,28 +124,22 @@ def write_instructions(run: StageRun) -> StageOutput:
     count = -(-documents.select(pl.len()).collect().item() // WINDOW_TEXTS)
     keys = {PAIRS: "pair_id", RAW: KEY, GAINS: KEY, OPENINGS: KEY}
     tables = {
-        table.name: SortedTable(run.unfinished / f"{table.name}-parts", table.schema, key)
-        for table, key in keys.items()
+        table: SortedTable(run.unfinished / f"{table.name}-parts", table.schema, key) for table, key in keys.items()
     }
-    gains_log, told = run.row_log(GAINS), _Told()
-    answered = write_raw_windows(
-        _reverse_model(run),
-        _windows(run, documents, count, model, tables[OPENINGS.name]),
-        lambda window: [attempt.request for attempt in window.attempts],
-        run.settings.generation,
-        run.row_log(RAW),
-        run.progress,
-        count,
-    )
-    with closing(answered):
-        for window, raw in answered:
-            written = list(_judged(run, window.attempts, raw, model))
-            gains = _choose_by_gain(run, written, model, gains_log, window.progress)
-            pairs = PAIRS.frame([*written, *(_flawed(run, text, model) for text in window.texts if text.flaw)])
-            told.add(window, pairs, raw.done)
-            for table, rows in ((PAIRS, pairs), (RAW, raw.done), (GAINS, gains)):
-                tables[table.name].add(rows)
-    finished = {name: table.finish(run.unfinished / f"{name}.parquet") for name, table in tables.items()}
+    told = _Told()
+    with (
+        closing(_with_openings(run, _windows(run, documents, count), model, count)) as opened,
+        closing(_with_answers(run, opened, model, count)) as answered,
+        closing(_with_gains(run, answered, model, count)) as gained,
+    ):
+        for window, gains in gained:
+            window.rows += [_flawed(run, text, model) for text in window.texts if text.flaw]
+            told.add(window)
+            tables[PAIRS].add(PAIRS.frame(window.rows))
+            tables[RAW].add(window.raw)
+            tables[GAINS].add(gains)
+            tables[OPENINGS].add(window.openings)
+    finished = {table.name: rows.finish(run.unfinished / f"{table.name}.parquet") for table, rows in tables.items()}
     return StageOutput(tables=finished, figures=told.figures())
 
 
@@ -161,47 +161,48 @@ def _documents(run: StageRun) -> pl.LazyFrame:
     return (found.lazy() if isinstance(found, pl.DataFrame) else scan_parquet(found)).head(wanted)
 
 
-def _windows(
-    run: StageRun, documents: pl.LazyFrame, count: int, model: str, found_openings: SortedTable
-) -> Iterator[Window]:
-    """The documents, window by window, with the openings that suit each of them."""
+def _windows(run: StageRun, documents: pl.LazyFrame, count: int) -> Iterator[Window]:
     language, settings = run.language.tag, run.settings.generation
-    known = common_openings(run.read(SEEDS).sort("pair_id")["instruction"]) if settings.guided_candidates else []
-    log = run.row_log(OPENINGS)
     for number in range(count):
-        progress = part_of(run.progress, number, count)
-        rows = documents.slice(number * WINDOW_TEXTS, WINDOW_TEXTS).collect().iter_rows()
-        texts = [
-            Text(doc_id, text, opening_flaw(text, language) if settings.require_self_contained else "")
-            for doc_id, text in rows
-        ]
-        whole = [text for text in texts if not text.flaw]
-        suited = dict[str, list[str]]()
-        if known:
-            suited, openings = _openings(run, whole, model, known, log, progress)
-            found_openings.add(openings)
-        attempts = [attempt for text in whole for attempt in _attempts(run, text, suited.get(text.doc_id, []), model)]
-        yield Window(texts, attempts, progress)
+        rows = documents.slice(number * WINDOW_TEXTS, WINDOW_TEXTS).collect()
+        yield Window(
+            [
+                Text(doc_id, text, opening_flaw(text, language) if settings.require_self_contained else "")
+                for doc_id, text in rows.iter_rows()
+            ]
+        )
 
 
-def _openings(
-    run: StageRun, texts: Sequence[Text], model: str, known: Sequence[str], log: RowLog, progress: Progress
-) -> tuple[dict[str, list[str]], pl.DataFrame]:
-    """The known openings that suit each text, by document, and the rows they were found in."""
+def _with_openings(run: StageRun, windows: Iterable[Window], model: str, count: int) -> Generator[Window]:
+    """The windows with what is tried for their texts: the real users' openings that suit each come in, if any are wanted."""
     settings = run.settings.generation
     wanted = settings.guided_candidates
+    known = common_openings(run.read(SEEDS).sort("pair_id")["instruction"]) if wanted else []
     identity = content_key(model, str(wanted), str(settings.seed), *known)
-    keys = {content_key("opening", identity, text.text): text for text in texts}
-    rows = run_rows(
+
+    def asked(window: Window) -> list[Request]:
+        return [Request(_opening_key(identity, text), reverse_prompt(text.text)) for text in window.whole if known]
+
+    for window, rows in run_windows(
         _reverse_model(run),
-        [Request(key, reverse_prompt(text.text)) for key, text in keys.items()],
+        windows,
+        asked,
         lambda engine, batch: suit_openings(engine, batch, known, wanted, settings.seed),
-        log,
+        run.row_log(OPENINGS),
         batch_rows=SCORED_ROWS,
-        progress=partial(progress, doing="finding openings"),
+        progress=partial(run.progress, doing="finding openings"),
         maximum_failed_share=settings.maximum_failed_share,
-    )
-    return {keys[key].doc_id: found for key, found in rows.done.iter_rows()}, rows.done
+        windows_in_all=count,
+    ):
+        window.openings = rows.done
+        suited = dict(rows.done.iter_rows())
+        for text in window.whole:
+            window.attempts += _attempts(run, text, suited.get(_opening_key(identity, text), []), model)
+        yield window
+
+
+def _opening_key(identity: str, text: Text) -> str:
+    return content_key("opening", identity, text.text)
 
 
 def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) -> Iterator[Attempt]:
@@ -212,6 +213,22 @@ def _attempts(run: StageRun, text: Text, openings: Sequence[str], model: str) ->
     for sample, opening in enumerate([*[""] * settings.candidates, *openings, *settings.openings]):
         key = content_key("generation", model, decoding, asked, opening, str(sample))
         yield Attempt(text, sample, opening, reverse_request(key, asked, opening))
+
+
+def _with_answers(run: StageRun, windows: Iterable[Window], model: str, count: int) -> Generator[Window]:
+    """The windows with what the reverse model wrote, and what is to be said of it before gains are known."""
+    for window, raw in write_raw_windows(
+        _reverse_model(run),
+        windows,
+        lambda window: [attempt.request for attempt in window.attempts],
+        run.settings.generation,
+        run.row_log(RAW),
+        run.progress,
+        count,
+    ):
+        window.raw = raw.done
+        window.rows = list(_judged(run, window.attempts, raw, model))
+        yield window
 
 
 def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -> Iterator[dict[str, object]]:
@@ -236,26 +253,35 @@ def _judged(run: StageRun, attempts: Sequence[Attempt], raw: Rows, model: str) -
         yield _row(run, attempt.text, model, attempt, answers[key]["raw_output"], instruction, status)
 
 
-def _choose_by_gain(
-    run: StageRun, rows: Sequence[dict[str, Any]], model: str, log: RowLog, progress: Progress
-) -> pl.DataFrame:
-    """Write gain and status into the rows that are accepted so far: of every text those go on that gain most. The rows of GAINS."""
+def _with_gains(
+    run: StageRun, windows: Iterable[Window], model: str, count: int
+) -> Generator[tuple[Window, pl.DataFrame]]:
+    """The windows, gain and status written into the rows that were accepted so far, with the rows of GAINS.
+
+    Of every text those go on that gain most.
+    """
     settings = run.settings.generation
-    accepted = {row["pair_id"]: row for row in rows if row["status"] == ACCEPTED and settings.chooses_by_gain}
-    gained = measure_gains(
+
+    def accepted(window: Window) -> list[dict[str, Any]]:
+        return [row for row in window.rows if row["status"] == ACCEPTED and settings.chooses_by_gain]
+
+    for window, gained in measure_gains(
         _reverse_model(run),
         model,
-        [(key, row["response"], row["instruction"]) for key, row in accepted.items()],
-        log,
-        progress,
+        windows,
+        lambda window: [(row["pair_id"], row["response"], row["instruction"]) for row in accepted(window)],
+        run.row_log(GAINS),
+        run.progress,
         maximum_failed_share=settings.maximum_failed_share,
-    )
-    statuses = statuses_by_gain(gained.values, {key: row["doc_id"] for key, row in accepted.items()}, settings)
-    for key, status in statuses.items():
-        accepted[key].update(gain=gained.values[key], status=status)
-    for key, reason in gained.failed.items():
-        accepted[key].update(status="failed", detail=printable(reason))
-    return gained.rows
+        windows_in_all=count,
+    ):
+        chosen = {row["pair_id"]: row for row in accepted(window)}
+        statuses = statuses_by_gain(gained.values, {key: row["doc_id"] for key, row in chosen.items()}, settings)
+        for key, status in statuses.items():
+            chosen[key].update(gain=gained.values[key], status=status)
+        for key, reason in gained.failed.items():
+            chosen[key].update(status="failed", detail=printable(reason))
+        yield window, gained.rows
 
 
 def _flawed(run: StageRun, text: Text, model: str) -> dict[str, object]:

@@ -62,7 +62,16 @@ def test_the_gain_is_given_minus_alone_and_is_read_once(tmp_path: Path) -> None:
 
     def measured() -> Any:
         log = RowLog.open(tmp_path, GAINS.schema)
-        return measure_gains(lambda: reader, "model", asked, log, silent, maximum_failed_share=0.5)  # type: ignore[arg-type, return-value]
+        [(_, found)] = measure_gains(
+            lambda: reader,  # type: ignore[arg-type, return-value]
+            "model",
+            [asked],
+            lambda given: given,
+            log,
+            silent,
+            maximum_failed_share=0.5,
+        )
+        return found
 
     gains = measured()
     assert {key: round(value, 6) for key, value in gains.values.items()} == {"a": 0.5, "c": 0.5}
@@ -72,6 +81,14 @@ def test_the_gain_is_given_minus_alone_and_is_read_once(tmp_path: Path) -> None:
     assert measured().values == gains.values
     assert reader.read - before == 2 * 1 + 2, "only what failed is read again, and one that is known to be good"
     with pytest.raises(StageError, match="may fail"):
-        measure_gains(
-            lambda: reader, "other", asked, RowLog.open(tmp_path / "o", GAINS.schema), silent, maximum_failed_share=0.1
-        )  # type: ignore[arg-type, return-value]
+        list(
+            measure_gains(
+                lambda: reader,  # type: ignore[arg-type, return-value]
+                "other",
+                [asked],
+                lambda given: given,
+                RowLog.open(tmp_path / "o", GAINS.schema),
+                silent,
+                maximum_failed_share=0.1,
+            )
+        )

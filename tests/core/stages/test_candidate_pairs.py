@@ -444,6 +444,23 @@ def test_a_run_killed_in_any_window_generates_nothing_twice(
     assert len(Writer.generated) == 36 - die_after // 2 * 2
 
 
+@pytest.mark.parametrize("fails", ["score", "generate"])
+def test_the_share_of_failed_rows_is_not_that_of_a_last_short_window(
+    build: Build, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    monkeypatch.setattr(module, "WINDOW_TEXTS", 8)
+    sound = getattr(Writer, fails)
+
+    def broken(self: Writer, requests: Sequence[Request], *more: Any) -> Any:
+        if any("namba 8." in request.prompt for request in requests):
+            raise ValueError("cannot be read")
+        return sound(self, requests, *more)
+
+    monkeypatch.setattr(Writer, fails, broken)
+    partition = build(MANY, chosen_candidates=1, maximum_failed_share=0.2)
+    assert pairs(partition).filter(pl.col("status") == "failed")["doc_id"].to_list() == ["d8"]
+
+
 def test_no_more_than_the_first_documents_by_key_are_looked_at(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WINDOW_TEXTS", 2)
     shuffled = {f"{n * 7 % 16:x}abc{n}": f"Maandishi namba {n}." for n in range(16)}
