@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -60,6 +61,36 @@ class CommandLine:
 
     def manifests(self) -> list[str]:
         return sorted(path.parent.parent.name for path in self.home.glob("data/*/*/manifest.json"))
+
+
+def on_a_terminal(xinstr: CommandLine, answer: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and all that is printed, where a person sits at the terminal and answers."""
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xinstr_dagster.cli", *arguments],
+        env=xinstr.environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    printed = b""
+    while True:
+        try:
+            read = os.read(ours, 4096)
+        except OSError:  # Linux says so when the other side is closed
+            break
+        if not read:
+            break
+        printed += read
+    os.close(ours)
+    return process.wait(timeout=600), printed.decode()
+
+
+def complaints(errors: str) -> list[str]:
+    """The lines of a build's standard error, but those that say that a stage is done."""
+    return [line for line in errors.splitlines() if not line.endswith("; done")]
 
 
 @pytest.fixture(autouse=True, scope="session")

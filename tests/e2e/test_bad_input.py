@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CommandLine, assert_one_line, record, texts_in
+from tests.e2e.conftest import CommandLine, assert_one_line, complaints, record, texts_in
 from xinstr_core.catalogue import CATALOGUE, can_be_read
 from xinstr_core.store import Store
 
@@ -184,7 +184,7 @@ def test_bad_records_are_rows_with_a_reason_and_the_build_goes_on(xinstr: Comman
     bad = [line for line, _ in BAD_RECORDS.values()]
     corpus.write_bytes(b"".join([record(good[0]), *bad, *map(record, good[1:])]))
     done = xinstr("build", "sw", "--corpus", str(corpus), "--to", "raw_corpus")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     partition = Store(xinstr.home / "data").get("raw_corpus", "sw")
     assert partition is not None
     rejected = partition.read("rejected").select("place", "reason").rows()
@@ -245,7 +245,7 @@ def test_a_damaged_partition_costs_its_own_language_alone_and_says_what_to_do(xi
     manifest.write_text("{", "utf-8")
     for command in (["status"], ["build", "fi", "--to", "seed_pairs"]):
         done = xinstr(*command)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, complaints(done.stderr)) == (0, [])
     done = xinstr("build", "sw", "fi", "--to", "raw_corpus")
     assert done.returncode == 1
     assert "fi is up to date" in done.stdout
@@ -269,7 +269,7 @@ def test_what_is_damaged_and_what_another_release_stored_is_built_anew(xinstr: C
     ):
         damage()
         done = xinstr(*arguments)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, complaints(done.stderr)) == (0, [])
         assert "sw built in" in done.stdout
         assert can_be_read(Store(xinstr.home / "data"))
         assert partition.table_path("documents").exists()

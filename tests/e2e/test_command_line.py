@@ -10,7 +10,7 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from tests.e2e.conftest import CommandLine, assert_one_line, record, texts_in
+from tests.e2e.conftest import CommandLine, assert_one_line, complaints, on_a_terminal, record, texts_in
 from xinstr_core.presets.explain import explain
 from xinstr_core.stages.raw_corpus import clean_corpus
 from xinstr_core.stages.stage import run_stage
@@ -25,7 +25,7 @@ def test_a_corpus_folder_for_one_language_is_enough_when_others_were_built(xinst
     (folder / "fi.jsonl").write_bytes(b"".join(map(record, texts_in("fi", 10))))
     assert xinstr("build", "sw", "--to", "raw_corpus").returncode == 0
     done = xinstr("build", "fi", "--corpus", str(folder), "--to", "raw_corpus")
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert (done.returncode, complaints(done.stderr)) == (0, []), done.stdout
 
 
 def test_status_outlives_a_corpus_that_was_deleted(xinstr: CommandLine) -> None:
@@ -50,9 +50,19 @@ def test_one_bad_language_does_not_keep_the_other_from_being_built(xinstr: Comma
     assert [path.parent.name for path in xinstr.home.glob("data/raw_corpus/*/manifest.json")] == ["language=fi"]
 
 
+def test_on_a_terminal_a_stage_is_seen_while_it_runs(xinstr: CommandLine) -> None:
+    """Dagster turns standard output into a file meanwhile."""
+    code, printed = on_a_terminal(xinstr, "", "build", "sw", "--to", "raw_corpus")
+    before, built, _ = printed.partition("sw\x1b[0m built in ")
+    assert (code, bool(built)) == (0, True)
+    assert re.search(r"sw raw_corpus \(\d+ s\): judging 472 records", before)
+
+
 def test_a_build_that_is_up_to_date_does_nothing(xinstr: CommandLine) -> None:
     first = xinstr("build", "sw", "--to", "seed_pairs")
-    assert (first.returncode, first.stderr) == (0, "")
+    assert first.returncode == 0
+    ended = [line.split(" (")[0] for line in first.stderr.splitlines() if line.endswith("; done")]
+    assert (ended, complaints(first.stderr)) == (["sw raw_corpus"], [])  # the other one has nothing to count
     built, funnel = first.stdout.splitlines()[:2]
     assert built.startswith("sw built in ")
     assert re.fullmatch(r"  raw_corpus: 472 documents and spans -> \d+ kept \(7 exact_duplicate, .*\)", funnel)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CommandLine
+from tests.e2e.conftest import CommandLine, on_a_terminal
 from xinstr_core.store import StageOutput, Store
 
 SAID = (
@@ -26,31 +22,6 @@ def before(xinstr: CommandLine) -> Path:
         "reverse_model", "sw", "f", {"model": "another"}, StageOutput(built={**BUILT, "changed": {}})
     )
     return partition.path / "manifest.json"
-
-
-def on_a_terminal(xinstr: CommandLine, answer: str, *arguments: str) -> tuple[int, str]:
-    """Exit code and all that is printed, where a person sits at the terminal and answers."""
-    ours, theirs = pty.openpty()
-    os.write(ours, f"{answer}\n".encode())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "xinstr_dagster.cli", *arguments],
-        env=xinstr.environment(),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    printed = b""
-    while True:
-        try:
-            read = os.read(ours, 4096)
-        except OSError:  # Linux says so when the other side is closed
-            break
-        if not read:
-            break
-        printed += read
-    os.close(ours)
-    return process.wait(timeout=600), printed.decode()
 
 
 def test_without_a_terminal_nothing_is_built_and_the_option_is_named(xinstr: CommandLine, before: Path) -> None:
