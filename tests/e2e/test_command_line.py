@@ -62,7 +62,7 @@ def test_a_build_that_is_up_to_date_does_nothing(xinstr: CommandLine) -> None:
     first = xinstr("build", "sw", "--to", "seed_pairs")
     assert first.returncode == 0
     ended = [line.split(" (")[0] for line in first.stderr.splitlines() if line.endswith("; done")]
-    assert (ended, complaints(first.stderr)) == (["sw raw_corpus", "sw seed_pairs"], [])
+    assert (ended, complaints(first.stderr)) == (["sw raw_corpus"], [])  # the other one has nothing to count
     built, funnel = first.stdout.splitlines()[:2]
     assert built.startswith("sw built in ")
     assert re.fullmatch(r"  raw_corpus: 472 documents and spans -> \d+ kept \(7 exact_duplicate, .*\)", funnel)

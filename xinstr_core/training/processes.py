@@ -142,8 +142,8 @@ def _follow(members: Sequence[BaseProcess], receivers: Sequence[Connection], pro
                 continue
             if isinstance(message, XinstrError):
                 _raise(message, running)
-            done, total, told = message
-            progress(done, total, **told)
+            done, total, said = message
+            progress(done, total, **said)
         for sentinel in [one for one in running if one in ready]:
             _check_end(running.pop(sentinel), len(members))
 
