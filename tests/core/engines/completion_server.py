@@ -103,7 +103,7 @@ class Answering(BaseHTTPRequestHandler):
         while len(written) < self.body["max_tokens"] and not finished:
             after = self.server.next_token(ids + written, self.body["model"])
             drawn = torch.multinomial(after[-1].exp(), 1, generator=chance)
-            written.append(int(drawn if self.body["temperature"] else after[-1].argmax()))
+            written.append(int(drawn if self.body.get("temperature") else after[-1].argmax()))
             finished = written[-1] in stops
         echo = self.body.get("echo", False)
         shown = ids + written if echo else written
