@@ -47,7 +47,8 @@ def estimate(
     seen = [stage.seen for stage in found.stages if stage.seen]
     prices = ["money"] if seen and workspace.settings(language).engines.have_prices else []
     headings = ("stage", "rows", "read", "written", "trained", "memory", "time", *prices)
-    table = Table(*headings, caption="tokens in thousands")
+    # With all columns it has just the 80 of a terminal that tells no width, and no stage is cut.
+    table = Table(*headings, caption="tokens in thousands", pad_edge=False)
     for stage in found.stages:
         tokens = (stage.work.read_tokens, stage.work.written_tokens, stage.work.trained_tokens)
         shown = [f"{count / 1000:,.1f}" if count else "-" for count in tokens]
