@@ -60,7 +60,7 @@ class Asked:
 CASES = {
     "pocket, rows of 32, as they end": Asked("pocket", 128, 32, 64, 16),
     "pocket, rows of 64, as they end": Asked("pocket", 128, 64, 64, 16),
-    "pocket, rows of 64, short texts, all 64 tokens": Asked("pocket", 128, 64, 64, 16, ends=False, longest=120),
+    "pocket, rows of 64, short texts, all 64 tokens": Asked("pocket", 64, 64, 64, 16, ends=False, longest=315),
     "gemma-3-270m, rows of 16, all 32 tokens": Asked("models/gemma-3-270m", 16, 16, 32, 2, ends=False),
 }
 
@@ -132,6 +132,7 @@ def texts(count: int, longest: int) -> list[str]:
         write_world(Path(folder), "sw")
         found = pl.read_ndjson(Path(folder) / "corpus" / "sw.jsonl")["text"].unique().to_list()
     by_length = sorted((text for text in found if len(text) <= longest), key=lambda text: (len(text), text))
+    assert len(by_length) >= count, "texts that stand twice would be read once, and not by the bare model"
     return [by_length[n * len(by_length) // count] for n in range(count)]
 
 
