@@ -77,7 +77,7 @@ def test_a_builder_that_dies_costs_its_own_language_alone(new_home: Callable[[st
     printed, errors = (stream.decode() for stream in command.communicate(timeout=PATIENCE))
     assert command.returncode == 1
     assert [line.split(" in ")[0] for line in printed.splitlines() if not line.startswith(" ")] == ["fi built"]
-    assert errors.splitlines() == ["error: sw: its process ended with -9: was memory short?"]
+    assert complaints(errors) == ["error: sw: its process ended with -9: was memory short?"]
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["as a terminal does", "the command alone"])
