@@ -26,7 +26,14 @@ import polars as pl
 from real import table
 
 from xinstr_core.engines.base import Decoding, Engine, Request
-from xinstr_core.engines.models import ModelReference, load_prompt_format, load_tokenizer, resolve_model
+from xinstr_core.engines.encoding import maximum_positions
+from xinstr_core.engines.models import (
+    ModelReference,
+    load_prompt_format,
+    load_tokenizer,
+    read_config,
+    resolve_model,
+)
 from xinstr_core.engines.reading import row_of
 from xinstr_core.engines.resume import KEY, RowLog, run_rows
 from xinstr_core.engines.vllm_engine import VllmEngine
@@ -39,6 +46,7 @@ from xinstr_core.settings import EngineSettings
 
 SCHEMA = pl.Schema({KEY: pl.String, "tokens": pl.Int64, "text": pl.String})
 WRITTEN, BATCH_ROWS, CANDIDATES = 48, 16, 4
+LONGEST = 8192  # tokens of a row, as the worker has it on a processor
 
 
 def texts(number: int, seed: int) -> list[str]:
@@ -115,8 +123,13 @@ def main() -> None:
     given = parser.parse_args()
     python, base = os.environ["XINSTR_VLLM"], resolve_model(given.base_model)
     settings = EngineSettings(kind="vllm", python=python)
-    options = {"model": str(base.path), "dtype": base.precision}
-    of_llm = {**options, "enforce_eager": True, "kv_cache_memory_bytes": 2**30, "max_model_len": -1}
+    named = {"model": str(base.path), "dtype": base.precision}
+    places = maximum_positions(read_config(base)) or LONGEST
+    options = {**named, "positions": places}
+    # As the worker has it on a processor.
+    whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": min(places, LONGEST)}
+    kept = {"enforce_eager": True, "kv_cache_memory_bytes": 2**30, "max_model_len": min(places, LONGEST)}
+    of_llm = {**named, **whole, **kept}
     bare = Bare(python, base, of_llm)
     engine = VllmEngine(base, VllmProcess(python, options, 1), None, settings)
     ratios, same = list[float](), list[float]()

@@ -95,10 +95,15 @@ class EngineContract:
         assert [one.key for one in engine.generate(ASKED[::-1], Decoding(2))] == [one.key for one in ASKED[::-1]]
 
     def test_what_is_sampled_depends_on_the_key_and_the_seed_alone(self, load: Load) -> None:
-        engine, sampled = load(None), Decoding(12, 1.0, 0.95, seed=3)
-        together = engine.generate(ASKED, sampled)
-        assert engine.generate(ASKED[::-1], sampled) == together[::-1]
-        assert engine.generate(ASKED, replace(sampled, seed=4)) != together
+        engine, sampled = load(None), Decoding(8, 1.0, 0.95, seed=3)
+        asked = [
+            replace(one, prompt=prompt("reverse").render(text=20 * text))
+            for one, text in zip(ASKED, SCRIPTS, strict=True)
+        ]
+        together = engine.generate(asked, sampled)  # more tokens than are read at once
+        assert engine.generate(asked[::-1], sampled) == together[::-1]
+        assert engine.generate(asked[:1], sampled) == together[:1]
+        assert engine.generate(asked, replace(sampled, seed=4)) != together
 
     def test_nothing_asked_has_no_answers(self, load: Load) -> None:
         engine = load(None)

@@ -39,6 +39,8 @@ def vllm_server(python: str, base: ModelReference, folder: Path) -> Iterator[Eng
         port = free.getsockname()[1]
     options = ["--model", str(base.path), "--served-model-name", "served", "--dtype", "float32", "--enforce-eager"]
     options += ["--enable-lora", "--max-lora-rank", "16", "--lora-target-modules", *ADAPTED]
+    # On a processor: what a row draws depends on its seed alone only where its prompt is read whole.
+    options += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "2048", "--max-model-len", "2048"]
     options += ["--host", "127.0.0.1", "--port", str(port)]
     environment = {
         **os.environ,

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from xinstr_core.engines.base import Decoding
 from xinstr_core.engines.by_token_ids import AskedByTokenIds, Ids, Written
+from xinstr_core.engines.encoding import maximum_positions
 from xinstr_core.engines.memory import TokenBudget
-from xinstr_core.engines.models import ModelReference, training_method
+from xinstr_core.engines.models import ModelReference, read_config, training_method
 from xinstr_core.engines.vllm_process import VllmProcess
 from xinstr_core.settings import EngineSettings
 
@@ -38,7 +39,12 @@ class VllmEngine(AskedByTokenIds):
         InputError where its environment has no vLLM, vLLM cannot load the model, or scores, stop tokens or the adapter do
         not bind.
         """
-        options = {"model": str(base.path), "dtype": base.precision, "tensor_parallel_size": settings.tensor_parallel}
+        options: dict[str, Any] = {
+            "model": str(base.path),
+            "positions": maximum_positions(read_config(base)),
+            "dtype": base.precision,
+        }
+        options["tensor_parallel_size"] = settings.tensor_parallel
         if settings.memory_share is not None:
             options["gpu_memory_utilization"] = settings.memory_share
         if adapter is not None and training_method(adapter) == "full":

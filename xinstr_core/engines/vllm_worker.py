@@ -1,7 +1,7 @@
 """A program for the Python of an environment that has vLLM: questions in, answers out, a line of JSON each.
 
 vLLM wants other versions of torch and transformers than the rest, so it is started by engines/vllm_process.py and imports
-nothing of xinstr. The first line says what to load: `model` (folder), `dtype`, and the rest as vLLM's EngineArgs name it. The
+nothing of xinstr. The first line says what to load: `model` (folder), `positions` that it has, or null, and the rest as vLLM's EngineArgs name it. The
 first answer says what is there, or what has `failed`. Then every question has a number `id`, `ids` of a prompt, the folder of an
 `adapter` or null, and
 - `write`: how to sample, as vLLM's SamplingParams name it; the answer holds `ids`, with the stop token, and `finished`;
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 _KEPT_ON_A_PROCESSOR = 2**30  # bytes, for what is kept of prompts
+_LONGEST_ON_A_PROCESSOR = 8192  # tokens of a row, and so of all that is read at once
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -109,11 +110,15 @@ def _loaded(options: dict[str, Any]) -> Any:
     from vllm import EngineArgs, LLMEngine
     from vllm.platforms import current_platform
 
+    positions, longest = options.pop("positions"), -1
     if current_platform.is_cpu():
-        options = {"enforce_eager": True, **options}  # to compile takes longer than it gains
+        # A prompt that is read in pieces has what it draws undone between them, which no generator of a processor can.
+        longest = min(positions or _LONGEST_ON_A_PROCESSOR, _LONGEST_ON_A_PROCESSOR)
+        options |= {"enable_chunked_prefill": False, "max_num_batched_tokens": longest}
+        options["enforce_eager"] = True  # to compile takes longer than it gains
         if "gpu_memory_utilization" not in options:  # other things live in a processor's memory, too
             options["kv_cache_memory_bytes"] = _KEPT_ON_A_PROCESSOR
-    return LLMEngine.from_engine_args(EngineArgs(max_model_len=-1, disable_log_stats=True, **options))
+    return LLMEngine.from_engine_args(EngineArgs(max_model_len=longest, disable_log_stats=True, **options))
 
 
 def _read(questions: queue.SimpleQueue[dict[str, Any]]) -> None:
