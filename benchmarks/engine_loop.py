@@ -8,7 +8,8 @@ written is compared first, token for token. Then the three run in turn, every se
 a ratio is of runs that stand next to each other, by the wall and by the processor's time: other work was on the machine.
 
 Rows *as they end* stop at their end token, which is after some fifteen tokens; rows of *all tokens* have no end token, so
-that each writes as many as it may. A case that was measured stays in data/benchmarks/engine_loop.
+that each writes as many as it may. A case that was measured stays in
+data/benchmarks/engine_loop; `--cases` says which to measure, the table has all that are.
 """
 
 from __future__ import annotations
@@ -183,14 +184,9 @@ def measure(name: str, pairs: int) -> list[Any]:
     ]
 
 
-def kept(name: str, pairs: int) -> list[Any]:
-    """What was measured of a case, once."""
-    path = FOLDER / f"{content_key(name, repr(CASES[name]), str(pairs))}.json"
-    if not path.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(measure(name, pairs)))
-    found: list[Any] = json.loads(path.read_text("utf-8"))
-    return found
+def kept(name: str, pairs: int) -> Path:
+    """Where it lies what was measured of a case."""
+    return FOLDER / f"{content_key(name, repr(CASES[name]), str(pairs))}.json"
 
 
 def main() -> None:
@@ -201,7 +197,12 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    rows = [kept(name, given.pairs) for name in given.cases]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in given.cases:
+        if not kept(name, given.pairs).exists():
+            write_text(kept(name, given.pairs), json.dumps(measure(name, given.pairs)))
+    measured = [path for name in CASES if (path := kept(name, given.pairs)).exists()]
+    rows = [json.loads(path.read_text("utf-8")) for path in measured]
     head = [
         "rows", "prompts", "ours: processor ms a row", "bare", "one at a time", "bare / ours, wall", "processor",
         "one at a time / ours, wall", "processor", "of these equal to ours",

@@ -2,10 +2,11 @@
 
 The whole stage `candidate_pairs`, one instruction a text of a thousand characters, with an engine that answers at once: so
 what is measured is what the stage itself holds. Each run is a process of its own: a first one is killed when half of the
-rows are there, a second one goes on from their shards. Peak is the stage's, as manifests tell it, until its tables are
+rows are there, a second one goes on from their shards. Seconds are those of a busy machine. Peak is the stage's, as manifests tell it, until its tables are
 handed over and checked. `--before REVISION` measures a release that is checked out for it, too.
 
-What was measured stays in data/benchmarks/request_memory, so the command goes on where it was stopped.
+What was measured stays in data/benchmarks/request_memory, so the command goes on where it was stopped; `--counts` says
+what to measure, the table has all that is.
 """
 
 from __future__ import annotations
@@ -136,12 +137,9 @@ def ran(count: int, source: Path) -> dict[str, Any]:
     return {**result, "killed": json.loads(killed.stdout.splitlines()[-1])["peak"]}
 
 
-def measured(count: int, name: str, source: Path) -> dict[str, Any]:
-    kept = FOLDER / f"{name}-{count}.json"
-    if not kept.exists():
-        write_text(kept, json.dumps(ran(count, source)))
-    found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
-    return found
+def kept(count: int, name: str) -> Path:
+    """Where it lies what was measured."""
+    return FOLDER / f"{name}-{count}.json"
 
 
 def checked_out(revision: str) -> Path:
@@ -167,17 +165,18 @@ def main() -> None:
         build(given.home, given.build)
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
-    sources = {"now": Path.cwd()}
+    sources: dict[str, Path] = {"now": Path.cwd()}
     if given.before:
         sources = {given.before: checked_out(given.before), **sources}
-    rows = []
     for name, source in sources.items():
         for count in given.counts:
-            found = measured(count, name, source)
-            assert found["rows"] == count, f"{found['rows']} rows of {count} prompts"
-            rows.append(
-                [name, f"{count:,}", *(found[of] for of in ("before", "killed", "peak")), round(found["seconds"])]
-            )
+            if not kept(count, name).exists():
+                write_text(kept(count, name), json.dumps(ran(count, source)))
+    rows = []
+    for count, name in ((count, name) for name in sources for count in COUNTS if kept(count, name).exists()):
+        found = json.loads(kept(count, name).read_text("utf-8"))
+        assert found["rows"] == count, f"{found['rows']} rows of {count} prompts"
+        rows.append([name, f"{count:,}", *(found[of] for of in ("before", "killed", "peak")), round(found["seconds"])])
     head = [
         "code",
         "prompts",
