@@ -3,7 +3,8 @@
 The same prompts of uneven lengths, each with a limit of its own, go through `run_rows` and an engine of kind vllm, and
 through vLLM's own `LLM.generate` in one call, in turn, both in processes that have loaded the model before; every pair has
 prompts of its own, so that none was read before. Texts are greedy and compared first. Then four candidates a text, with
-vLLM's cache of prompts and without. `--base-model` names the model, `--prompts` how many, `--pairs` how often.
+vLLM's cache of prompts and without. `--base-model` names the model, of which
+the page keeps a section each, `--prompts` how many, `--pairs` how often.
 """
 
 from __future__ import annotations
@@ -159,9 +160,12 @@ def main() -> None:
         [f"{CANDIDATES} candidates a text: rate with the cache of prompts, of that without", ratio(gains), ""],
     ]
     head = ["", "median ratio (range)", "texts alike"]
-    lines = ["# Our way to vLLM", "", *(__doc__ or "").splitlines()[2:], ""]
-    lines += [f"{base.name.rpartition('/')[2]}, {given.prompts} prompts, {given.pairs} pairs.", ""]
-    write_text(Path(__file__).with_suffix(".md"), "\n".join([*lines, *table(rows, head), ""]))
+    name, page = base.name.rpartition("/")[2], Path(__file__).with_suffix(".md")
+    section = [f"## {name}", "", f"{given.prompts} prompts, {given.pairs} pairs.", "", *table(rows, head)]
+    parts = page.read_text("utf-8").split("\n## ")[1:] if page.exists() else []
+    others = [f"## {part.strip()}\n" for part in parts if not part.startswith(f"{name}\n")]
+    lines = ["# Our way to vLLM", "", *(__doc__ or "").splitlines()[2:], "", *others, *section]
+    write_text(page, "\n".join(lines).rstrip("\n") + "\n")
 
 
 if __name__ == "__main__":
