@@ -1,10 +1,10 @@
 """What our way to vLLM costs: `XINSTR_VLLM=.venv-vllm/bin/python python benchmarks/vllm_rate.py` writes benchmarks/vllm_rate.md.
 
-The same prompts of uneven lengths, each with a limit of its own, go through `run_rows` and an engine of kind vllm, and
+The same prompts of uneven lengths, whose texts end where they end, go through `run_rows` and an engine of kind vllm, and
 through vLLM's own `LLM.generate` in one call, in turn, both in processes that have loaded the model before; every pair has
 prompts of its own, so that none was read before. Texts are greedy and compared first. Then four candidates a text, with
-vLLM's cache of prompts and without. `--base-model` names the model, of which
-the page keeps a section each, `--prompts` how many, `--pairs` how often.
+vLLM's cache of prompts and without. `--base-model` names the model, of which the page keeps a section each, `--prompts` how
+many, `--pairs` how often.
 """
 
 from __future__ import annotations
