@@ -80,7 +80,7 @@ Listener = Callable[[Event], None]
 
 
 class Meter:
-    """A stage's Progress that measures: how fast the piece of work that it told of last is, and when that ends."""
+    """Measures what a stage's Progress is told: how fast the piece of work that it told of last is, and when that ends."""
 
     def __init__(self, stage: str, language: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -97,7 +97,6 @@ class Meter:
         doing: str = "",
         unit: str = "rows",
         found: int = 0,
-        urgent: bool = False,
         figures: Mapping[str, float] | None = None,
     ) -> None:
         now, fresh, figures_before = self._clock(), done - found, self._told.figures
@@ -171,19 +170,9 @@ class Reporter:
         self._repeating.join()
         self._tell(self._listeners, ended="done" if error is None else "failed")
 
-    def __call__(
-        self,
-        done: int,
-        total: int,
-        *,
-        doing: str = "",
-        unit: str = "rows",
-        found: int = 0,
-        urgent: bool = False,
-        figures: Mapping[str, float] | None = None,
-    ) -> None:
+    def __call__(self, done: int, total: int, *, urgent: bool = False, **told: Any) -> None:
         with self._telling:
-            self._meter(done, total, doing=doing, unit=unit, found=found, figures=figures)
+            self._meter(done, total, **told)
         self._tell([*self._listeners, *self._here], urgent=urgent)
 
     def _repeat(self) -> None:

@@ -122,6 +122,11 @@ class SeedSettings(Section):
     batch_rows: int = Field(default=16, ge=1, description="texts translated at once")
 
 
+# Of the tuned model more are averaged than of other trainings.
+_AveragedCheckpoints = Annotated[int, Field(ge=0, le=50)]
+_AVERAGED = "points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains"
+
+
 class TrainingSettings(Section):
     """How a model is trained."""
 
@@ -148,11 +153,9 @@ class TrainingSettings(Section):
         lt=1,
         description="of AdamW (arXiv 1711.05101), times the learning rate; 0 as in Alpaca and QLoRA: of an adapter it draws the weights to those of the base, which few epochs hardly leave",
     )
-    averaged_checkpoints: int = Field(
+    averaged_checkpoints: _AveragedCheckpoints = Field(
         default=0,
-        ge=0,
-        le=50,
-        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, as for the reverse model and the evaluator, of which no gain was measured",
+        description=f"{_AVERAGED}; 0 or 1: off, as for the reverse model and the evaluator, of which no gain was measured",
     )
     averaged_share: float = Field(
         default=1.0,
@@ -468,11 +471,9 @@ PreferenceKind = Literal["other_text", "wrong_language", "cut_off", "weaker", "u
 
 
 class TuningSettings(TrainingSettings):
-    averaged_checkpoints: int = Field(
+    averaged_checkpoints: _AveragedCheckpoints = Field(
         default=10,
-        ge=0,
-        le=50,
-        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; ten, as seen in ten pocket languages to be better in the mean and worse in none (docs/decisions/0018); 0 or 1: off",
+        description=f"{_AVERAGED}; ten, as seen in ten pocket languages to be better in the mean and worse in none (docs/decisions/0018); 0 or 1: off",
     )
     include_seeds: bool = Field(
         default=True, description="mix seed pairs in the language with the curated pairs, as published"
@@ -641,6 +642,16 @@ class EngineSettings(Section):
     )
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is in this process."""
+        return self.kind == "transformers"
+
+    @property
+    def serves_adapters(self) -> bool:
+        """Whether one such engine is the base and all of its adapters at once."""
+        return self.kind == "vllm"
+
+    @property
     def rows_at_once(self) -> int:
         """Most requests under way."""
         return self.requests_at_once or (256 if self.kind == "vllm" else 64)
@@ -674,7 +685,7 @@ class EngineSettings(Section):
     def identity(self) -> dict[str, str]:
         """What keys and fingerprints know of it: nothing of this process's own kind, and never where a server is."""
         held: dict[str, str] = {} if self.precision is None else {"precision": self.precision}
-        return held if self.kind == "transformers" else {"kind": self.kind, "model": self.model, **held}
+        return held if self.is_here else {"kind": self.kind, "model": self.model, **held}
 
 
 _AS_DEFAULT = Field(default=None, description="as engines.default, unless it is a table of the same keys")

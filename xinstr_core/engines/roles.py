@@ -46,8 +46,7 @@ class Engines:
     another is loaded it is let go. So a room calls the handle where it needs the model, before every batch, and keeps no
     model beyond that. SettingsError from a role that engines of the kind that the settings choose for it cannot play;
     BudgetError from a handle where no money is left for it. `base` is None for a stage that does not use the base model,
-    and
-    `roles` are those that it declares. `budget` is how much they read at once.
+    and `roles` are those that it declares. `budget` is how much they read at once.
     `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
     With `gpu` the first model that goes onto one waits until no other process has any there, and it is kept to the end.
     """

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from xinstr_core.engines.base import Usage
+from xinstr_core.engines.busy import Busy
 from xinstr_core.engines.pace import Pace
 from xinstr_core.errors import InputError, StageError
 from xinstr_core.settings import EngineSettings
@@ -57,8 +58,7 @@ class Server:
             raise InputError("a server is asked with aiohttp, which is not installed: pip install 'xinstr[server]'")
         self.address = settings.address.rstrip("/")
         self.usage = Usage()
-        self._busy, self._busy_since = 0, 0.0
-        self._counts = threading.Lock()
+        self._busy = Busy(self.usage)
         self._settings = settings
         self._key = os.environ.get(settings.key_variable, "")
         self._pace = Pace(settings.rows_at_once)
@@ -76,18 +76,8 @@ class Server:
         kept for a call that asks for them again. InputError for what the user has to mend (key, address, model), StageError
         for a server that does not answer at all.
         """
-        with self._counts:
-            if not self._busy:
-                self._busy_since = time.monotonic()
-            self._busy += 1
-        try:
-            answers = self._run(self._ask(path, [json.dumps(body, ensure_ascii=False) for body in bodies], holds))
-        finally:
-            with self._counts:
-                now = time.monotonic()
-                self.usage.seconds += now - self._busy_since  # by every call: with several at once it is always busy
-                self._busy, self._busy_since = self._busy - 1, now
-        return answers
+        with self._busy:
+            return self._run(self._ask(path, [json.dumps(body, ensure_ascii=False) for body in bodies], holds))
 
     def models(self) -> list[dict[str, Any]]:
         """What it says of each model that it serves, its `id` at least. Errors as of ask()."""

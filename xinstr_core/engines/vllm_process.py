@@ -6,7 +6,6 @@ import json
 import subprocess
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from xinstr_core.engines import vllm_worker
 from xinstr_core.engines.base import Usage
+from xinstr_core.engines.busy import Busy
 from xinstr_core.errors import InputError, StageError
 
 _SECONDS_TO_END = 10.0
@@ -55,12 +55,11 @@ class VllmProcess:
         self.close = weakref.finalize(self, _end, self._process)
         self._numbers, self._asking = count(), threading.Lock()
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
-        self._busy_since = 0.0
         self.usage = Usage()
         self._say(json.dumps(options))
         there = self._first_answer()
         self.positions: int = there["positions"]
-        self._devices = devices if there["device"] != "cpu" else 0
+        self._busy = Busy(self.usage, 0 if there["device"] == "cpu" else devices)
         answers = threading.Thread(
             target=_read, args=(weakref.ref(self), self._process.stdout), name="vllm answers", daemon=True
         )
@@ -74,16 +73,17 @@ class VllmProcess:
         """
         asked = [Future[dict[str, Any]]() for _ in questions]
         with self._asking:
-            if not self._waiting:
-                self._busy_since = time.monotonic()
             numbers = [next(self._numbers) for _ in questions]
             self._waiting |= dict(zip(numbers, asked, strict=True))
-        self._say(*(json.dumps({"id": n, **one}) for n, one in zip(numbers, questions, strict=True)))
-        answers = [one.result() for one in asked]
-        for question, answer in zip(questions, answers, strict=True):
-            if "error" in answer:
-                raise ValueError(self.told(answer["error"]))
-            self._count(question, answer)
+        with self._busy:
+            self._say(*(json.dumps({"id": n, **one}) for n, one in zip(numbers, questions, strict=True)))
+            answers = [one.result() for one in asked]
+        with self._asking:
+            for question, answer in zip(questions, answers, strict=True):
+                if "error" not in answer:
+                    self._count(question, answer)
+        if errors := [answer["error"] for answer in answers if "error" in answer]:
+            raise ValueError(self.told(errors[0]))
         return answers
 
     def give_up(self) -> None:
@@ -98,8 +98,6 @@ class VllmProcess:
         """Hand an answer to whoever waits for it."""
         with self._asking:
             waiting = self._waiting.pop(answer["id"], None)
-            if not self._waiting:
-                self._rest()
         if waiting is not None:
             waiting.set_result(answer)
 
@@ -125,19 +123,14 @@ class VllmProcess:
         return there
 
     def _count(self, question: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        written = len(answer.get("ids", ()))
-        with self._asking:
-            self.usage += Usage(1, len(question["ids"]), answer["cached"], written)
-
-    def _rest(self) -> None:
-        seconds = time.monotonic() - self._busy_since
-        self.usage += Usage(seconds=seconds, gpu_seconds=seconds * self._devices)
+        self.usage.rows += 1
+        self.usage.prompt_tokens += len(question["ids"])
+        self.usage.cached_tokens += answer["cached"]
+        self.usage.completion_tokens += len(answer.get("ids", ()))
 
     def _fail(self, error: BaseException) -> None:
         with self._asking:
             waiting, self._waiting = self._waiting, {}
-            if waiting:
-                self._rest()
         for one in waiting.values():
             one.set_exception(error)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import stat
+import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,33 @@ from xinstr_core.progress import silent
 from xinstr_core.settings import EngineSettings, EnginesSettings, Settings
 
 SCHEMA = pl.Schema({KEY: pl.String, "text": pl.String})
+# What stands for a vLLM that has loaded a model and has nothing to do.
+IDLE = """
+__version__ = "1"
+from vllm import platforms
+
+class SamplingParams:
+    logprob_token_ids = None
+
+class EngineArgs:
+    def __init__(self, **options): ...
+
+class LLMEngine:
+    class model_config:
+        max_model_len = 64
+
+    @classmethod
+    def from_engine_args(cls, options): return cls()
+
+    def has_unfinished_requests(self): return False
+"""
+PLATFORMS = """
+class current_platform:
+    device_type = "cpu"
+
+    @staticmethod
+    def is_cpu(): return True
+"""
 PROBED = 5  # questions that are asked of the base before the first row
 
 
@@ -96,14 +125,42 @@ def test_an_environment_without_vllm_is_told(tiny_model: ModelReference) -> None
         started(tiny_model, sys.executable)
 
 
-def test_a_vllm_that_is_too_old_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:
-    (tmp_path / "vllm.py").write_text("__version__ = '0.9.2'\n\nclass SamplingParams: ...\n", "utf-8")
-    runs = f"import runpy, sys; sys.path.insert(0, '{tmp_path}'); runpy.run_path(sys.argv[-1], run_name='__main__')"
-    python = tmp_path / "python"
+def with_vllm(folder: Path, source: str) -> str:
+    """A Python that runs the worker itself, with a vLLM of this source."""
+    package = folder / "vllm"
+    package.mkdir()
+    (package / "__init__.py").write_text(source, "utf-8")
+    (package / "platforms.py").write_text(PLATFORMS, "utf-8")
+    runs = f"import runpy, sys; sys.path.insert(0, '{folder}'); runpy.run_path(sys.argv[-1], run_name='__main__')"
+    python = folder / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{runs}" "$@"\n', "utf-8")
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return str(python)
+
+
+def test_a_vllm_that_is_too_old_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:
+    python = with_vllm(tmp_path, "__version__ = '0.9.2'\n\nclass SamplingParams: ...\n")
     with pytest.raises(InputError, match=r"its vLLM 0\.9\.2 cannot score given tokens: take another"):
-        started(tiny_model, str(python))
+        started(tiny_model, python)
+
+
+def test_a_killed_build_leaves_no_worker(tmp_path: Path) -> None:
+    python = with_vllm(tmp_path, IDLE)
+    process = (
+        "from xinstr_core.engines.vllm_process import VllmProcess\n"
+        f"there = VllmProcess({python!r}, {{'model': 'none', 'positions': 64}}, 1)\n"
+        "print(there._process.pid, flush=True)\n"
+        "input()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", process], encoding="utf-8", **pipes) as build:  # type: ignore[call-overload]
+        worker = Path("/proc") / build.stdout.readline().strip()
+        assert worker.is_dir()
+        build.kill()
+    until = time.monotonic() + 10
+    while worker.is_dir() and "(Z" not in (worker / "stat").read_text("utf-8") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not worker.is_dir()
 
 
 def test_a_python_that_is_not_there_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:

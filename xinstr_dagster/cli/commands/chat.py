@@ -54,19 +54,23 @@ def chat(
     asked = [BASE, TUNED] if both else [BASE if base else TUNED]
     settings = workspace.settings(workspace.language(tag))
     gpu = DeviceLock(f"{tag} chat", print_notice)
-    if not settings.engines.of(
-        "tuned"
-    ).identity():  # no server has it: there must be room here, once nobody else is there
+    chosen = settings.engines.of("tuned")
+    if chosen.is_here:  # there must be room here, once nobody else is there
         gpu.take()
-        check_fits(found.base, found.base.precision, copies=len(asked))
+        check_fits(found.base, chosen.precision or found.base.precision, copies=len(asked))
     evaluation = settings.evaluation
     decoding = Decoding(
         tokens or evaluation.maximum_new_tokens,
         temperature,
         repetition_penalty=repetition_penalty or evaluation.repetition_penalty,
     )
-    # Engines of their own, so that both models stay loaded.
-    models = {name: Engines(settings, found.base, gpu=gpu).tuned(adapters[name]) for name in asked}
+
+    def engines() -> Engines:
+        return Engines(settings, found.base, gpu=gpu)
+
+    # Engines of their own, so that both models stay loaded; where one serves both, a second would find no room.
+    of_each = [engines()] * len(asked) if chosen.serves_adapters else [engines() for _ in asked]
+    models = {name: one.tuned(adapters[name]) for name, one in zip(asked, of_each, strict=True)}
     for turn, line in enumerate(_lines()):
         request = Request(f"turn {turn}", found.ask(line))
         for name, load in models.items():
