@@ -1,9 +1,9 @@
 """A program for the Python of an environment that has vLLM: questions in, answers out, a line of JSON each.
 
 vLLM wants other versions of torch and transformers than the rest, so it is started by engines/vllm_process.py and imports
-nothing of xinstr. The first line says what to load: `model` (folder), `positions` that it has, or null, and the rest as vLLM's EngineArgs name it. The
-first answer says what is there, or what has `failed`. Then every question has a number `id`, `ids` of a prompt, the folder of an
-`adapter` or null, and
+nothing of xinstr. The first line says what to load: `model` (folder), `positions` that it has, or null, and the rest as
+vLLM's EngineArgs name it. The first answer says what is there, or what has `failed`. Then every question has a number `id`,
+`ids` of a prompt, the folder of an `adapter` or null, and
 - `write`: how to sample, as vLLM's SamplingParams name it; the answer holds `ids`, with the stop token, and `finished`;
 - or `score`: true; the answer holds `scores`, natural log-probabilities of every id but the first;
 - or `next`: ids; the answer holds `scores` with which each of them follows.
