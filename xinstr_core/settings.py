@@ -122,11 +122,6 @@ class SeedSettings(Section):
     batch_rows: int = Field(default=16, ge=1, description="texts translated at once")
 
 
-# Of the tuned model more are averaged than of other trainings.
-_AveragedCheckpoints = Annotated[int, Field(ge=0, le=50)]
-_AVERAGED = "points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains"
-
-
 class TrainingSettings(Section):
     """How a model is trained."""
 
@@ -153,9 +148,11 @@ class TrainingSettings(Section):
         lt=1,
         description="of AdamW (arXiv 1711.05101), times the learning rate; 0 as in Alpaca and QLoRA: of an adapter it draws the weights to those of the base, which few epochs hardly leave",
     )
-    averaged_checkpoints: _AveragedCheckpoints = Field(
+    averaged_checkpoints: int = Field(
         default=0,
-        description=f"{_AVERAGED}; 0 or 1: off, as for the reverse model and the evaluator, of which no gain was measured",
+        ge=0,
+        le=50,
+        description="points of the training whose weights' mean is what is learned, instead of the last weights (arXiv 2305.16834); each is a file of weights while it trains; 0 or 1: off, since likelihood gains a hundredth and right replies get fewer (docs/decisions/0018)",
     )
     averaged_share: float = Field(
         default=1.0,
@@ -471,10 +468,6 @@ PreferenceKind = Literal["other_text", "wrong_language", "cut_off", "weaker", "u
 
 
 class TuningSettings(TrainingSettings):
-    averaged_checkpoints: _AveragedCheckpoints = Field(
-        default=10,
-        description=f"{_AVERAGED}; ten, as seen in ten pocket languages to be better in the mean and worse in none (docs/decisions/0018); 0 or 1: off",
-    )
     include_seeds: bool = Field(
         default=True, description="mix seed pairs in the language with the curated pairs, as published"
     )
