@@ -65,17 +65,23 @@ def _own_stream(console: Console) -> Iterator[None]:
 
 def _redrawn(live: Live) -> Listener:
     """A line of every language below all that is printed, as long as one of its stages runs."""
-    lines: dict[str, Text] = {}
+    told: dict[str, Event] = {}
 
     def listen(event: Event) -> None:
-        before = len(lines)
+        before = _work_of(told)
         if event.ended:
-            lines.pop(event.language, None)
+            told.pop(event.language, None)
         else:
-            lines[event.language] = Text(event.line(), no_wrap=True, overflow="ellipsis")
-        live.update(Group(*lines.values()), refresh=len(lines) != before)  # else a few times a second
+            told[event.language] = event
+        lines = (Text(one.line(), no_wrap=True, overflow="ellipsis") for one in told.values())
+        live.update(Group(*lines), refresh=_work_of(told) != before)  # else a few times a second
 
     return listen
+
+
+def _work_of(told: dict[str, Event]) -> list[tuple[str, str, str]]:
+    """What every language does."""
+    return [(language, event.stage, event.doing) for language, event in told.items()]
 
 
 def _lines(console: Console) -> Listener:

@@ -80,6 +80,22 @@ def test_on_a_terminal_every_language_has_one_line_that_is_cut_and_goes_with_its
     ]
 
 
+def test_a_piece_of_work_is_seen_however_short_it_is() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=60, height=10, color_system=None)
+    with progress_output(console) as listen:
+        for doing in ("", "judging", "sorting"):
+            listen(Event("raw_corpus", "fi", 0.0, doing, 9, None, "records" if doing else ""))
+        listen(Event("seed_pairs", "fi", 0.0, "sorting", 1, None, "records"))
+    drawn = [line for line in dict.fromkeys(_plain(shown.getvalue())) if line]
+    assert drawn == [
+        "fi raw_corpus (0 s)",
+        "fi raw_corpus (0 s): judging 9 records",
+        "fi raw_corpus (0 s): sorting 9 records",
+        "fi seed_pairs (0 s): sorting 1 records",
+    ]
+
+
 def _plain(drawn: str) -> Iterator[str]:
     import re
 

@@ -138,6 +138,7 @@ def run_windows(
         run.finish()
     except BudgetError:
         run.finish()  # it is paid for
+        load()  # which says what is spent with that
         raise
     except BaseException:
         run.give_up()

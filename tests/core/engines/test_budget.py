@@ -47,7 +47,7 @@ class Paid(Worker):
 
 
 class ManyPaid(Paid):
-    """One that takes two batches of two rows at once, and makes the first when the second is asked for."""
+    """One that takes two batches of two rows at once: the first is made when the second is asked for, which is made when money was refused."""
 
     rows_at_once = 2
 
@@ -55,11 +55,22 @@ class ManyPaid(Paid):
         super().__init__(ledger)
         self.given_up = False
         self.together = threading.Barrier(2, timeout=20)
+        self.stopping, self.counting = threading.Event(), threading.Lock()
+
+    def load(self) -> Engine:
+        try:
+            return super().load()
+        except BudgetError:
+            self.stopping.set()
+            raise
 
     def work(self, engine: Engine, batch: list[Request]) -> pl.DataFrame:
-        if "key-0" in {r.key for r in batch} or "key-2" in {r.key for r in batch}:
+        if batch[0].key in ("key-0", "key-2"):
             self.together.wait()
-        return super().work(engine, batch)
+        if batch[0].key == "key-2":
+            self.stopping.wait(timeout=20)
+        with self.counting:
+            return super().work(engine, batch)
 
     def give_up(self) -> None:
         self.given_up = True
