@@ -577,7 +577,7 @@ class EngineSettings(Section):
 
     kind: Literal["transformers", "vllm", "openai"] = Field(
         default="transformers",
-        description="transformers: in this process; vllm: vLLM, in a process that is started for it; openai: a server that speaks the OpenAI API and serves the base model (tried with vLLM). Both are asked by token ids, so that prompts are those of the base model's own tokenizer",
+        description="transformers: in this process; vllm: vLLM, in a process that is started for it; openai: a server that speaks the OpenAI API and serves the base model (tried with vLLM, and with llama.cpp, which scores nothing, as writer). Both are asked by token ids, so that prompts are those of the base model's own tokenizer",
     )
     precision: Literal["float32", "bfloat16"] | None = Field(
         default=None, description="in which transformers or vllm hold the weights; none: the base model's"

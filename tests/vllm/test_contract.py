@@ -78,6 +78,9 @@ class TestVllmServer(WithAdapter):
         with vllm_server(vllm_python, base, tmp_path_factory.mktemp("server")) as settings:
             yield cache(lambda adapter: KINDS[settings.kind].load(base, adapter, TokenBudget(), settings))
 
+    def test_it_tells_the_likeliest_tokens_by_their_ids(self, load: Load) -> None:
+        assert load(None)._tells_likeliest
+
     def test_another_model_is_refused(self, load: Load, base: ModelReference) -> None:
         settings = load(None)._server._settings.model_copy(update={"model": "another"})
         with pytest.raises(InputError, match=r"it serves served.* and not another: correct the role's model"):

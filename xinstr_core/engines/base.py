@@ -118,7 +118,7 @@ class Capability(StrEnum):
 
 
 class Engine(Protocol):
-    """A loaded model. `capabilities` are its class's; `usage` grows with what it does.
+    """A loaded model. `capabilities` are its class's, or those of them that it was seen to have; `usage` grows with what it does.
 
     Requests of one call whose `prompt` is equal share that beginning: the candidates of a text, the openings that are
     tried for it, the instructions that are scored after it. An engine may read it once. How many of them it reads at

@@ -21,7 +21,7 @@ from xinstr_core.engines.models import ModelReference, load_prompt_format, load_
 from xinstr_core.engines.prompt_format import PlainFormat
 from xinstr_core.engines.resume import Load
 from xinstr_core.engines.translators import Translator, load_translator
-from xinstr_core.errors import SettingsError
+from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
 from xinstr_core.schemas.shared import TrainingSpeed
@@ -45,9 +45,9 @@ class Engines:
     with the same base and adapter share it, those with another adapter too where an engine takes several, and before
     another is loaded it is let go. So a room calls the handle where it needs the model, before every batch, and keeps no
     model beyond that. SettingsError from a role that engines of the kind that the settings choose for it cannot play;
-    BudgetError from a handle where no money is left for it. `base` is None for a stage that does not use the base model,
-    and `roles` are those that it declares. `budget` is how much they read at once.
-    `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
+    BudgetError from a handle where no money is left for it, InputError where this server cannot play it. `base` is None
+    for a stage that does not use the base model, and `roles` are those that it declares. `budget` is how much they read
+    at once. `trainings` is what trainings with them told of their speed, by folder, `ledger` what every role's engine did.
     With `gpu` the first model that goes onto one waits until no other process has any there, and it is kept to the end.
     """
 
@@ -179,6 +179,11 @@ class Engines:
             load = partial(kind.load, base, adapter, self._budget, chosen)
             self._swap_adapter(chosen, adapter)
             engine: Engine = self._model(("engine", chosen, adapter), load, gpus=chosen.gpus)
+            if lacking := needed - engine.capabilities:
+                raise InputError(
+                    f"the {role} cannot be {chosen.called(self.base.name)} at {chosen.address}, which does not "
+                    f"{', '.join(sorted(lacking))}: let a server that does (vLLM) play it, or transformers"
+                )
             self.ledger.play(role, chosen.called(self.base.name), chosen, engine.usage)
             return engine
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from xinstr_core.engines.base import Decoding
+from xinstr_core.engines.base import Capability, Decoding
 from xinstr_core.engines.by_token_ids import PROBE, AskedByTokenIds, Ids, Written
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference, adapter_hash, training_method
@@ -16,18 +16,26 @@ from xinstr_core.errors import InputError
 from xinstr_core.settings import EngineSettings
 
 _COMPLETIONS = "/completions"
+_LIKELIEST = 20  # tokens at a place that a server tells the log-probabilities of: as many as vLLM does by default
+_TOKEN_ID = "token_id:"  # so a token is called where ids are asked for in place of texts, which several tokens may have
 _AT_START = 30.0  # seconds for which a server may be without an answer when it is first asked
 _ADAPTERS = "to load adapters (vLLM: --enable-lora, and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its environment)"
 
 
 class ServerEngine(AskedByTokenIds):
-    """A model that a server holds. It has to see an adapter's folder under the same path. Scores are echoed by it."""
+    """A model that a server holds. It has to see an adapter's folder under the same path. Scores are echoed by it.
 
-    def __init__(self, base: ModelReference, server: Server, model: str, rows_at_once: int) -> None:
+    One that does not echo (llama.cpp) completes, and no more: its `capabilities` are fewer than its kind's.
+    """
+
+    def __init__(
+        self, base: ModelReference, server: Server, model: str, rows_at_once: int, tells_likeliest: bool = False
+    ) -> None:
         """`model` is the name that the server knows the base or an adapter by."""
         super().__init__(base)
         self._server = server
         self._model = model
+        self._tells_likeliest = tells_likeliest
         self.rows_at_once = rows_at_once
         self.usage = server.usage
 
@@ -35,28 +43,51 @@ class ServerEngine(AskedByTokenIds):
     def load(cls, base: ModelReference, adapter: Path | None, budget: TokenBudget, settings: EngineSettings) -> Self:
         """How much is read at once is the server's affair, not the `budget`'s.
 
-        InputError where the server does not serve the base model, load the adapter, take token ids or score them.
+        InputError where the server does not serve the base model, load the adapter or take token ids.
         """
         # A server that is not there, or that its first scores end, is to be told at once, and not after its retry_seconds.
         hasty = settings.model_copy(update={"retry_seconds": min(settings.retry_seconds, _AT_START)})
         server = Server(hasty)
         model = _served(server, base, settings)
         whole = cls(base, server, model, 1)
-        whole.probe_tokenizer()
+        can = whole.probe_tokenizer()
         if adapter is None:
             whole.probe()
         else:
             model = _load_adapter(server, adapter)
             cls(base, server, model, 1).probe(adapter, whole)
-        return cls(base, Server(settings), model, settings.rows_at_once)
+        found = cls(base, Server(settings), model, settings.rows_at_once, whole.tells_likeliest())
+        found.capabilities = can
+        return found
 
-    def probe_tokenizer(self) -> None:
-        """InputError where the server reads token ids of the base model as another text."""
-        answer, *_ = self._echoes([row_of(self._format, PROBE).prompt])
-        if PROBE not in str(self._choice(answer).get("text")):
+    def probe_tokenizer(self) -> frozenset[Capability]:
+        """What the server can: to complete alone where it echoes no scores.
+
+        InputError where it reads token ids of the base model as another text.
+        """
+        ids = row_of(self._format, PROBE).prompt
+        try:
+            (choice,) = map(self._choice, self._echoes([ids]))
+        except ValueError:  # it refuses to echo
+            choice = {}
+        if isinstance((choice.get("logprobs") or {}).get("token_logprobs"), list):
+            reads = PROBE in str(choice.get("text"))
+        else:
+            self.capabilities &= {Capability.GENERATE}
+            # Without what begins a text too, which a server may set before a text by itself, or not.
+            reads = self._begins(PROBE) in (self._begins(ids), self._begins(ids[1:]))
+        if not reads:
             raise InputError(
                 self._told(f"it reads token ids of the base model as another text: {self._model} is another model")
             )
+        return self.capabilities
+
+    def tells_likeliest(self) -> bool:
+        """Whether it tells the likeliest tokens at a place by their ids."""
+        try:
+            return bool(self._likeliest([row_of(self._format, PROBE).prompt])[0])
+        except ValueError:  # fewer than are asked for
+            return False
 
     def give_up(self) -> None:
         self._server.give_up()
@@ -101,9 +132,43 @@ class ServerEngine(AskedByTokenIds):
         ]
 
     def _scored_next(self, rows: Sequence[Ids], tokens: Sequence[Ids]) -> list[list[float]]:
+        told = self._likeliest(rows) if self._tells_likeliest else [{}] * len(rows)
+        found = {
+            (*row, token): likeliest[token]
+            for row, following, likeliest in zip(rows, tokens, told, strict=True)
+            for token in following
+            if token in likeliest
+        }
         asked = [(*row, token) for row, following in zip(rows, tokens, strict=True) for token in following]
-        last = iter([values[-1] for values in self._scored(asked)])
-        return [[next(last) for _ in following] for following in tokens]
+        echoed = [one for one in asked if one not in found]
+        found |= {one: values[-1] for one, values in zip(echoed, self._scored(echoed), strict=True)}
+        return [[found[*row, token] for token in following] for row, following in zip(rows, tokens, strict=True)]
+
+    def _likeliest(self, rows: Sequence[Ids]) -> list[dict[int, float]]:
+        """Natural log-probabilities of the tokens that are likeliest after each row, by id; empty where it tells no ids."""
+        bodies = [
+            {
+                "model": self._model,
+                "prompt": row,
+                "max_tokens": 1,
+                "temperature": 0,
+                "logprobs": _LIKELIEST,
+                "return_tokens_as_token_ids": True,
+            }
+            for row in rows
+        ]
+        choices = map(self._choice, self._server.ask(_COMPLETIONS, bodies, "choices"))
+        told = [(choice.get("logprobs") or {}).get("top_logprobs") or [{}] for choice in choices]
+        return [
+            {int(name.removeprefix(_TOKEN_ID)): value for name, value in first.items() if name.startswith(_TOKEN_ID)}
+            for first, *_ in told
+        ]
+
+    def _begins(self, prompt: str | Ids) -> tuple[str, Any]:
+        """How a prompt goes on, and how many tokens it is."""
+        body = {"model": self._model, "prompt": prompt, "max_tokens": 4, "temperature": 0}
+        (answer,) = self._server.ask(_COMPLETIONS, [body], "choices")
+        return str(self._choice(answer).get("text")), (answer.get("usage") or {}).get("prompt_tokens")
 
     def _echoes(self, rows: Sequence[tuple[int, ...]]) -> list[dict[str, Any]]:
         bodies = [

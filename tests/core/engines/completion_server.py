@@ -30,6 +30,8 @@ class CompletionServer(ThreadingHTTPServer):
         self.loaded: dict[str, Any] = dict.fromkeys(names, load_causal_model(base))
         self.loads_adapters = True
         self.gives_scores = True
+        self.echoes = True
+        self.likeliest = 20  # of what may be asked for
         self.heeds_stops = True
         self.heeds_adapters = True
         self.asked: list[dict[str, Any]] = []
@@ -92,11 +94,15 @@ class Answering(BaseHTTPRequestHandler):
     def complete(self) -> None:
         import torch
 
-        ids = list(self.body["prompt"])
+        prompt = self.body["prompt"]
+        ids = self.server.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
         stops = set(self.body.get("stop_token_ids", ())) if self.server.heeds_stops else set[int]()
         most = self.server.positions
         if len(ids) + self.body["max_tokens"] > most:
             self.answer({"error": {"message": f"This model's maximum context length is {most} tokens."}}, 400)
+            return
+        if self.body.get("logprobs", 0) > self.server.likeliest:
+            self.answer({"error": {"message": f"at most {self.server.likeliest} logprobs"}}, 400)
             return
         written, finished = list[int](), False
         chance = torch.Generator().manual_seed(self.body.get("seed", 0))
@@ -105,7 +111,7 @@ class Answering(BaseHTTPRequestHandler):
             drawn = torch.multinomial(after[-1].exp(), 1, generator=chance)
             written.append(int(drawn if self.body.get("temperature") else after[-1].argmax()))
             finished = written[-1] in stops
-        echo = self.body.get("echo", False)
+        echo = self.body.get("echo", False) and self.server.echoes
         shown = ids + written if echo else written
         choice = {
             "text": self.server.tokenizer.decode(shown, skip_special_tokens=True),
@@ -116,6 +122,10 @@ class Answering(BaseHTTPRequestHandler):
             scores = self.server.next_token(shown, self.body["model"])
             told = [None, *(float(scores[place, token]) for place, token in enumerate(shown[1:]))]
             choice["logprobs"] = {"token_logprobs": told}
+        elif "logprobs" in self.body and self.body.get("return_tokens_as_token_ids"):
+            values, tokens = self.server.next_token(ids, self.body["model"])[-1].topk(self.body["logprobs"])
+            named = {f"token_id:{token}": value for token, value in zip(tokens.tolist(), values.tolist(), strict=True)}
+            choice["logprobs"] = {"top_logprobs": [named]}
         usage = {"prompt_tokens": len(ids), "completion_tokens": len(written)}
         self.answer({"choices": [choice], "usage": usage})
 

@@ -16,9 +16,11 @@ import pytest
 
 from tests.core.engines.completion_server import Answering, CompletionServer, serving
 from xinstr_core.engines import server as server_module
+from xinstr_core.engines import server_engine
 from xinstr_core.engines.base import Decoding, Engine, Request
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference, load_causal_model
+from xinstr_core.engines.reading import row_of
 from xinstr_core.engines.resume import KEY, RowLog, Rows, run_rows
 from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.server_engine import ServerEngine
@@ -229,9 +231,69 @@ def test_a_server_without_scores_or_adapters_is_told(
     server.loads_adapters = False
     with pytest.raises(InputError, match=r"Not Found .*: it has to see /.*/adapter and to load adapters \(vLLM: --ena"):
         engine(tiny_model, said(server), adapter)
-    server.gives_scores = False
+    server.loads_adapters, server.gives_scores = True, False
     with pytest.raises(InputError, match="it gives no log-probabilities of a prompt that it echoes: let one that does"):
-        engine(tiny_model, said(server))
+        engine(tiny_model, said(server), adapter)
+
+
+@pytest.mark.parametrize("kind", ["ignores", "refuses"])
+def test_a_server_that_echoes_nothing_writes_and_no_more(
+    server: CompletionServer, tiny_model: ModelReference, kind: str
+) -> None:
+    """As llama.cpp, and as some that are rented."""
+
+    def refuse(answering: Answering) -> bool:
+        if answering.body.get("echo"):
+            answering.answer({"error": {"message": "echo is not supported"}}, 400)
+        return "echo" in answering.body
+
+    server.echoes = False
+    if kind == "refuses":
+        server.fault = refuse
+    with Engines(
+        Settings(engines=EnginesSettings(default=said(server), encoder=EngineSettings())), tiny_model
+    ) as engines:
+        written = engines.writer()().generate(REQUESTS, GREEDY)
+        with pytest.raises(
+            InputError,
+            match=rf"^the reader cannot be openai .* at {server.address}, which does not score completions: let",
+        ):
+            engines.reader()()
+    assert written == TransformersEngine(tiny_model).generate(REQUESTS, GREEDY)
+
+
+def test_a_server_that_echoes_nothing_and_has_another_tokenizer_is_told(tiny_model: ModelReference) -> None:
+    class Other:
+        def decode(self, ids: list[int], **_: object) -> str:
+            return " ".join(map(str, ids))
+
+        def encode(self, text: str) -> list[int]:
+            return [*text.encode()]
+
+    with serving(CompletionServer(tiny_model, Other())) as server:
+        server.echoes = False
+        with pytest.raises(InputError, match="it reads token ids of the base model as another text"):
+            engine(tiny_model, said(server))
+
+
+@pytest.mark.parametrize(("told", "requests"), [("all", 1), ("some", 3), ("none", 3)])
+def test_labels_among_the_likeliest_tokens_cost_one_request_and_others_are_echoed(
+    server: CompletionServer, tiny_model: ModelReference, monkeypatch: pytest.MonkeyPatch, told: str, requests: int
+) -> None:
+    labels, here = [" yes", " no", " so"], TransformersEngine(tiny_model)
+    [its] = here.score_labels(REQUESTS[:1], labels)
+    if told == "some":
+        ranked = server.next_token([*row_of(here._format, REQUESTS[0].prompt).prompt], "base")[-1].sort(descending=True)
+        amount = int((ranked.values > max(its.labels) - 1e-4).sum())  # up to the likeliest label
+    else:
+        amount = len(server.tokenizer)
+    monkeypatch.setattr(server_engine, "_LIKELIEST", amount)
+    server.likeliest = amount if told != "none" else 1
+    there = engine(tiny_model, said(server))
+    server.asked.clear()
+    [mine] = there.score_labels(REQUESTS[:1], labels)
+    assert mine.labels == pytest.approx(its.labels, abs=1e-3)
+    assert (len(server.asked), sum("echo" in body for body in server.asked)) == (requests, requests - (told != "none"))
 
 
 def test_a_server_on_which_stop_tokens_or_adapters_have_no_effect_is_told(
