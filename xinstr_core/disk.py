@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,28 +14,44 @@ from xinstr_core.errors import InputError, XinstrError
 
 _ROOM = 1 << 20  # bytes: with less nothing can be written, and what failed has left its half of a file behind
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SAID = (*map(os.strerror, _FULL), "disk is full")  # SQLite says the last
+_TEMPORARY = ("SQLITE_TMPDIR", "TMPDIR")  # environment variables
 
 
 @contextmanager
 def full_disk_told(folder: Path) -> Iterator[None]:
-    """InputError in place of any error within for which the folder's disk is to blame.
+    """InputError in place of any error within for which the disk of the folder, or of temporary files, is to blame.
 
     Polars, safetensors, torch and SQLite have errors of their own for it, of which some do not say it.
     """
     try:
         yield
     except Exception as error:
-        if not _is_of_full_disk(error, folder):
+        full = _full_disk(error, folder)
+        if full is None:
             raise
         raise InputError(
-            f"no room is left on the disk of {folder}: make some, and the same command goes on from here"
+            f"no room is left on the disk of {full}: make some, and the same command goes on from here"
         ) from error
 
 
-def _is_of_full_disk(error: Exception, folder: Path) -> bool:
+def _full_disk(error: Exception, folder: Path) -> Path | None:
+    """The folder whose disk is to blame, if one is."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _FULL
-    said = any(os.strerror(number) in str(error) for number in _FULL)
-    if isinstance(error, XinstrError) or not folder.exists():
-        return said
-    return said or shutil.disk_usage(folder).free < _ROOM
+        is_said = error.errno in _FULL
+    else:
+        is_said = any(words in str(error) for words in _SAID)
+    if is_said:
+        return next((place for place in (folder, *_temporary()) if _has_no_room(place)), folder)
+    has_another_reason = isinstance(error, XinstrError) or (isinstance(error, OSError) and error.errno is not None)
+    return folder if not has_another_reason and _has_no_room(folder) else None
+
+
+def _temporary() -> list[Path]:
+    """Where Python and SQLite (https://www.sqlite.org/tempfiles.html, section 5) have their temporary files."""
+    named = [os.environ[name] for name in _TEMPORARY if os.environ.get(name)]
+    return [Path(place) for place in (*named, tempfile.gettempdir(), "/var/tmp")]
+
+
+def _has_no_room(folder: Path) -> bool:
+    return folder.exists() and shutil.disk_usage(folder).free < _ROOM

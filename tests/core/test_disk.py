@@ -54,6 +54,17 @@ def test_an_error_that_does_not_say_it_is_told_where_the_disk_is_full(
         raise error
 
 
+def test_a_full_disk_of_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1, 1, 0 if folder == temporary else 1 << 30))
+    with pytest.raises(InputError, match=f"^no room is left on the disk of {temporary}: "), full_disk_told(tmp_path):
+        raise sqlite3.OperationalError("database or disk is full")
+    with pytest.raises(RuntimeError, match="unexpected"), full_disk_told(tmp_path):
+        raise RuntimeError("unexpected pos 576 vs 534")
+
+
 @pytest.mark.parametrize("error", [SettingsError("unknown setting"), FileNotFoundError(errno.ENOENT, "no file", "x")])
 def test_an_error_that_has_another_reason_stays_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
