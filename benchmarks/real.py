@@ -50,7 +50,7 @@ HEAD = [
     "- Gold pairs, which nothing was trained on: a fifth of the seeds' responses with all their questions; for Indonesian and Swahili native questions and paragraphs (TyDi QA).",
     f"- Find their English text: of documents that people translated, how often does the surest instruction gain most from that document's English side, among those of all (at most {FOUND}), for SmolLM2-135M-Instruct, which rated nothing. The surer half by the rating against the other.",
     f"- Replies are those to {REPLIED} open English prompts, and to as many questions of people in the language where there are some.",
-    "- Pairs that were read blind lie in benchmarks/readings. Of Hindi's 20 surest 1 answers, 12 are about the subject and 7 wrong, of 20 others 1, 10 and 9: that it is not called curated is right. Of Vietnamese's 20 surest 5, 10 and 5, of 20 others 2, 14 and 4; of Thai's, by their beginnings, 7, 9 and 4, and 5, 10 and 5.",
+    "- Pairs that were read blind lie in benchmarks/readings. Of Hindi's 20 surest 1 answers, 12 are about the subject and 7 wrong, of 20 others 1, 10 and 9: that it is not called curated is right. Of Vietnamese's 20 surest 5, 10 and 5, of 20 others 2, 14 and 4; of Thai's, by their beginnings, 7, 9 and 4, and 5, 10 and 5; of Indonesian's, whose texts are pages about React for the most part, 9, 11 and 0, and 10, 7 and 3.",
     "- Gold responses are of the seeds' kind (XQuAD paragraphs, translated answers), documents of the corpus are not: the arm seed_only, all of whose rows are of that kind, has it easier in bits per byte.",
     "- Minutes are those of a stage's last run: one that was stopped, or that found its rows read, has fewer.",
     "",
