@@ -84,7 +84,9 @@ def main() -> None:
     base, requests = resolve_model(given.base), asked()
     with serving(os.environ["XINSTR_LLAMA"], given.gguf) as address, TemporaryDirectory() as folder:
         adapter = new_adapter(base, Path(folder))
-        settings = Settings(engines=EnginesSettings(default=EngineSettings(kind="openai", address=address)))
+        settings = Settings(
+            engines=EnginesSettings(default=EngineSettings(kind="openai", address=address, model=str(given.gguf)))
+        )
         with Engines(settings, base) as engines:
             writer = engines.writer()()
             began = time.monotonic()

@@ -6,6 +6,7 @@ entry in `languages.toml`, and what is given for one run (`presets/`). Unknown k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -562,6 +563,7 @@ class EvaluationSettings(Section):
 
 
 # Settings of an engine that mean something for some kinds alone.
+NEVER_SHOWN = {"address", "key_variable"}  # where somebody may have typed a key
 _ONLY_OF = {
     "precision": ("transformers", "vllm"),
     "python": ("vllm",),
@@ -597,7 +599,6 @@ class EngineSettings(Section):
     )
     address: str = Field(
         default="",
-        pattern=r"^(https?://[^\s?#@]+)?$",
         description="of a server's API, such as http://127.0.0.1:8000/v1; in no fingerprint, so that a server may move; a key does not belong in it",
     )
     model: str = Field(
@@ -606,7 +607,6 @@ class EngineSettings(Section):
     )
     key_variable: str = Field(
         default="OPENAI_API_KEY",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="environment variable with the server's key, from which alone it is taken; not set: no key is sent",
     )
     requests_at_once: int | None = Field(
@@ -654,6 +654,22 @@ class EngineSettings(Section):
         """How many of this machine it works with, where there are some."""
         return {"transformers": 1, "vllm": self.tensor_parallel, "openai": 0}[self.kind]
 
+    @field_validator("address")
+    @classmethod
+    def _is_an_address_without_a_key(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s?#@]+", value):
+            raise ValueError(
+                "an address begins with http:// or https://, and has no user, ? or #: a key belongs in the environment"
+            )
+        return value
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_the_name_of_a_variable(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("the name of an environment variable is wanted, and not the key")
+        return value
+
     @model_validator(mode="after")
     def _each_kind_has_what_is_its_own(self) -> Self:
         if self.kind == "openai" and not self.address:
@@ -693,7 +709,10 @@ class EnginesSettings(Section):
     rater: EngineSettings | None = _AS_DEFAULT
     writer: EngineSettings | None = _AS_DEFAULT
     tuned: EngineSettings | None = _AS_DEFAULT
-    encoder: EngineSettings | None = _AS_DEFAULT
+    encoder: EngineSettings | None = Field(
+        default=None,
+        description="as engines.default where that is transformers, and else transformers: no other kind embeds as the base model does here",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -707,7 +726,8 @@ class EnginesSettings(Section):
         }
 
     def of(self, role: str) -> EngineSettings:
-        found: EngineSettings = getattr(self, role) or self.default
+        default = self.default if role != "encoder" or self.default.is_here else EngineSettings()
+        found: EngineSettings = getattr(self, role) or default
         return found
 
     @property

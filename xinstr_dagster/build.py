@@ -18,6 +18,7 @@ from xinstr_core.catalogue import can_be_read
 from xinstr_core.engines.budget import require_prices
 from xinstr_core.engines.encoders import check_encoder
 from xinstr_core.engines.fit import check_usable
+from xinstr_core.engines.roles import check_roles
 from xinstr_core.errors import SettingsError, StageError, XinstrError
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.schemas.eval_report import EVAL_REPORT
@@ -94,6 +95,7 @@ def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str
         settings = workspace.settings(language)
         if model := next(filter(None, (STAGES[name].model_of(workspace, language) for name in stages)), None):
             check_usable(model)
+        check_roles(settings, sorted({role for name in stages for role in STAGES[name].roles}))
         if DIVERSIFIED_SET.asset in stages:
             check_encoder(settings.diversity.encoder)
         if RAW_CORPUS.asset in stages or workspace.corpus:

@@ -9,6 +9,7 @@ import dagster as dg
 
 from xinstr_core.catalogue import build_catalogue
 from xinstr_core.engines.budget import Budget, require_prices
+from xinstr_core.engines.roles import check_roles
 from xinstr_core.errors import StageError, XinstrError
 from xinstr_core.progress import Event, Listener, Reporter, Seldom
 from xinstr_core.stages import STAGES
@@ -66,8 +67,11 @@ def materialize(
     """
     language, workspace = context.partition_key, xinstr.workspace()
     try:
+        selected = _selected(context)
         if not xinstr.replace:
-            _refuse_to_replace(context, workspace)
+            _refuse_to_replace(context, workspace, selected)
+        roles = {role for name in selected if name in STAGES for role in STAGES[name].roles}
+        check_roles(workspace.settings(workspace.language(language)), sorted(roles))
         log = Seldom(LOG_SECONDS, _event_log(context), at_once=True)
         with Reporter(stage.name, language, listeners, [log]) as progress:
             result = run_stage(workspace, stage, language, inputs, progress, _budget(context, xinstr.budget, workspace))
@@ -94,14 +98,15 @@ def _budget(context: dg.AssetExecutionContext, limit: float, workspace: Workspac
     return _budgets.setdefault(context.run.run_id, Budget(limit))
 
 
-def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace) -> None:
-    """StageError where the run would replace work of another preset or base model.
-
-    Every step looks at all that the run is about, so the first one stops it, before any work is done.
-    """
+def _selected(context: dg.AssetExecutionContext) -> list[str]:
+    """Names of all assets of the run. Every step looks at all of them, so the first one stops it, before any work is done."""
     selected = context.run.asset_selection
-    names = [*STAGES] if selected is None else [key.to_user_string() for key in selected]
-    if found := replacement(workspace, context.partition_key, names):
+    return [*STAGES] if selected is None else [key.to_user_string() for key in selected]
+
+
+def _refuse_to_replace(context: dg.AssetExecutionContext, workspace: Workspace, selected: list[str]) -> None:
+    """StageError where the run would replace work of another preset or base model."""
+    if found := replacement(workspace, context.partition_key, selected):
         raise StageError(
             f"{found}. Set `replace: true` of the resource xinstr to let it; without options a run takes preset and base_model of [{found.language}] in {workspace.registry.name}"
         )

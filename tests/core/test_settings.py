@@ -149,9 +149,15 @@ def test_a_role_has_the_default_engine_but_for_what_it_says_itself() -> None:
             {"reader": {"kind": "openai", "address": ADDRESS, "precision": "float32"}},
             "precision is of transformers and",
         ),
-        ({"default": {"kind": "openai", "address": "127.0.0.1:8000"}}, "engines.default.address: String should match"),
-        ({"default": {"kind": "openai", "address": "http://me:key@host/v1"}}, "engines.default.address: String should"),
-        ({"default": {"kind": "openai", "address": ADDRESS, "key_variable": "sk-123"}}, "key_variable: String should"),
+        (
+            {"default": {"kind": "openai", "address": "127.0.0.1:8000"}},
+            "engines.default.address: an address begins with http:// or https://",
+        ),
+        ({"default": {"kind": "openai", "address": "http://me:key@host/v1"}}, "a key belongs in the environment$"),
+        (
+            {"default": {"kind": "openai", "address": ADDRESS, "key_variable": "sk-123"}},
+            "key_variable: the name of an environment variable is wanted, and not the key$",
+        ),
     ],
 )
 def test_an_engine_that_cannot_be_is_told_with_what_is_known(said: dict[str, object], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import re
 import shutil
 import sys
@@ -227,10 +228,57 @@ def test_an_estimate_says_which_build_it_goes_by_and_what_that_makes_in_money(
     said = printed[printed.index("as seen in") :].splitlines()
     assert said[0] == "as seen in fi, 2026-11-30: candidate_pairs"
     assert said[1] == f"reverse ({engine}): 2.0 rows/s, 200 tokens/s"
-    about = re.fullmatch(r"about ([\d.]+) for engines, by the prices of the settings; trainings are not in it", said[2])
+    about = re.fullmatch(
+        r"at least ([\d.]+) for engines, and what no build has told yet: evaluator, refined_pairs, diversified_set, eval_report; "
+        r"by the prices of the settings, without trainings",
+        said[2],
+    )
     assert about
     assert re.search(rf"candidate_pairs .* {about[1]} *│", printed), "a unit of money a second"
     assert 50 < float(about[1]) < 1000
+
+
+def test_an_engine_is_set_by_its_keys_and_one_that_cannot_play_its_role_is_told_before_the_first_stage(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["kind=openai", "address=http://127.0.0.1:9/v1"]
+    of_tuned = [part for key in chosen for part in ("--set", f"engines.tuned.{key}")]
+    penalty = ["--set", "evaluation.repetition_penalty=1.1"]
+    told = (
+        "error: the tuned cannot be an engine of kind 'openai', which lacks: repetition penalty; set engines.tuned.kind"
+    )
+    for command in ("build", "estimate"):
+        assert run(command, "sw", *of_tuned, *penalty) == ExitCode.FAILED
+        assert capsys.readouterr().err.startswith(told)
+    assert not (tmp_path / "data" / "raw_corpus").exists()
+    assert run("build", "sw", "--to", "raw_corpus", *of_tuned, *penalty) == ExitCode.DONE, "it is not played there"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("address=http://u:sk-secret@localhost/v1", "a key belongs in the environment"),
+        ("key_variable=sk-secret", "the name of an environment variable is wanted, and not the key"),
+    ],
+)
+def test_a_key_that_was_typed_where_none_belongs_is_not_shown(
+    run: Run, capsys: pytest.CaptureFixture[str], key: str, shown: str
+) -> None:
+    assert (
+        run("build", "sw", "--set", "engines.default.kind=openai", "--set", f"engines.default.{key}") == ExitCode.FAILED
+    )
+    said = capsys.readouterr().err
+    assert shown in said
+    assert "sk-secret" not in said
+
+
+def test_a_program_that_reads_progress_reads_errors_alike(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("xinstr_dagster.cli.output._for_programs", False)
+    assert run("build", "xx", "--progress", "json") == ExitCode.FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["error"].startswith("unknown language 'xx'")
 
 
 def test_a_model_is_asked_for_where_a_stage_uses_one_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """The presets for real models are run as they stand: every stage, construction, signal and arm that they name.
 
-Gemma 3 270M as base, 40 short Finnish documents and 40 seed pairs, one epoch, short replies: what is looked at is that
+Gemma 3 270M as base, 24 short Finnish documents and 32 seed pairs, one epoch, short replies: what is looked at is that
 the line holds, not how good it is.
 """
 
@@ -31,10 +31,10 @@ from xinstr_core.store import Partition, Store
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
-ROWS = 40
-LONGEST = {"corpus": 400, "seeds": 250}  # characters: the time that this may take is CI's
+ROWS = {"corpus": 24, "seeds": 32}  # the time that this may take is CI's
+LONGEST = {"corpus": 300, "seeds": 250}  # characters
 SHORTEST = 200  # characters, which the presets ask of a document
-# One epoch of 40 rows is two steps of 32, in which nothing is learned that writes an instruction: ten of four, and larger.
+# One epoch of 32 rows is one step of 32, in which nothing is learned that writes an instruction: eight of four, and larger.
 TRAININGS = ("reverse_model", "evaluator", "tuning")
 SMALLER = {
     **{f"{training}.epochs": "1" for training in TRAININGS},
@@ -43,7 +43,7 @@ SMALLER = {
     "generation.maximum_new_tokens": "48",
     "generation.candidates": "2",  # each is written twice with guidance, and rated after its own text, near ones and halves
     "generation.openings": '["Tell me about"]',
-    "generation.minimum_gain": "0",  # ten steps teach a reverse model little of what a text adds
+    "generation.minimum_gain": "0",  # eight steps teach a reverse model little of what a text adds
     "evaluation.maximum_new_tokens": "64",
     # A rater of 16 seeds proves nothing: whether it may decide what is kept must not be a matter of luck here.
     "evaluator.minimum_held_out_rows": "1000",
@@ -63,7 +63,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = DATA / kind / "fi.jsonl"
         short = short_records(source, field, LONGEST[kind]) if source.is_file() else embedded_records(kind)
         (folder / kind).mkdir()
-        (folder / kind / "fi.jsonl").write_text("".join(json.dumps(one) + "\n" for one in short[:ROWS]), "utf-8")
+        (folder / kind / "fi.jsonl").write_text("".join(json.dumps(one) + "\n" for one in short[: ROWS[kind]]), "utf-8")
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -36,6 +36,33 @@ NEEDS = {
     "tuned": {Capability.GENERATE, Capability.SCORE_COMPLETIONS},
     "encoder": {Capability.EMBED},
 }
+
+
+def check_roles(settings: Settings, roles: Iterable[str]) -> None:
+    """SettingsError where the kind of engine that the settings choose for a role cannot play it."""
+    for role in roles:
+        _check(role, _needs(role, settings), settings)
+
+
+def _check(role: str, needed: set[Capability], settings: Settings) -> None:
+    kind = settings.engines.of(role).kind
+    if missing := needed - KINDS[kind].capabilities:
+        able = [name for name, other in KINDS.items() if needed <= other.capabilities]
+        raise SettingsError(
+            f"the {role} cannot be an engine of kind {kind!r}, which lacks: {', '.join(sorted(missing))}; "
+            f"set engines.{role}.kind to one that can: {', '.join(able) or 'none'}"
+        )
+
+
+def _needs(role: str, settings: Settings, adapter: Path | None = None) -> set[Capability]:
+    needed = set(NEEDS[role])
+    if adapter is not None:
+        needed.add(Capability.ADAPTERS)
+    if role == "reverse" and settings.generation.guidance:
+        needed.add(Capability.GUIDANCE)
+    if role == "tuned" and settings.evaluation.repetition_penalty != 1:
+        needed.add(Capability.REPETITION_PENALTY)
+    return needed
 
 
 class Engines:
@@ -164,14 +191,10 @@ class Engines:
 
     def _engine(self, role: str, adapter: Path | None = None) -> Load:
         assert role in self._roles, f"a stage that asks for the {role} has to declare it"
+        needed = _needs(role, self._settings, adapter)
+        _check(role, needed, self._settings)
         chosen = self._settings.engines.of(role)
-        needed, kind = self._needs(role, adapter), KINDS[chosen.kind]
-        if missing := needed - kind.capabilities:
-            able = [name for name, other in KINDS.items() if needed <= other.capabilities]
-            raise SettingsError(
-                f"the {role} cannot be an engine of kind {chosen.kind!r}, which lacks: {', '.join(sorted(missing))}; "
-                f"kinds that can: {', '.join(able) or 'none'}"
-            )
+        kind = KINDS[chosen.kind]
 
         def play() -> Engine:
             self.ledger.admit(chosen)
@@ -199,16 +222,6 @@ class Engines:
             swapped = held.with_adapter(adapter)
             if swapped is not None:
                 self._held = ("engine", chosen, adapter), swapped
-
-    def _needs(self, role: str, adapter: Path | None) -> set[Capability]:
-        needed = set(NEEDS[role])
-        if adapter is not None:
-            needed.add(Capability.ADAPTERS)
-        if role == "reverse" and self._settings.generation.guidance:
-            needed.add(Capability.GUIDANCE)
-        if role == "tuned" and self._settings.evaluation.repetition_penalty != 1:
-            needed.add(Capability.REPETITION_PENALTY)
-        return needed
 
     def _model(self, key: tuple[Any, ...], load: Callable[[], Any], *, gpus: int = 1) -> Any:
         """The held model, or a loaded one in its place, which works with so many GPUs of this machine."""

@@ -158,19 +158,21 @@ class Server:
             else:
                 self._answers += 1
                 if method == "POST" and holds:
-                    self._count(found)
+                    self._count(json.loads(body), found)
                 return found
 
-    def _count(self, answer: Mapping[str, Any]) -> None:
-        """A row, and what tokens the server says that it took."""
+    def _count(self, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """A row, and what tokens the server says that it took; where it does not, those sent, and as many as it may write."""
+        usage = answer.get("usage")
+        said = usage if isinstance(usage, Mapping) else {}
+        details = said.get("prompt_tokens_details")
+        cached = amount(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
+        prompt, completion = (amount(said.get(f"{name}_tokens")) for name in ("prompt", "completion"))
+        prompt = len(asked["prompt"]) if prompt is None else prompt
         self.usage.rows += 1
-        said = answer.get("usage")
-        if not isinstance(said, Mapping):
-            return
-        cached = said.get("prompt_tokens_details")
-        self.usage.prompt_tokens += _whole(said.get("prompt_tokens"))
-        self.usage.cached_tokens += _whole(cached.get("cached_tokens")) if isinstance(cached, Mapping) else 0
-        self.usage.completion_tokens += _whole(said.get("completion_tokens"))
+        self.usage.prompt_tokens += prompt
+        self.usage.cached_tokens += min(cached or 0, prompt)
+        self.usage.completion_tokens += asked["max_tokens"] if completion is None else completion
 
     async def _is_there(self) -> bool:
         try:
@@ -190,14 +192,15 @@ class Server:
         except TimeoutError:
             raise _LaterError(f"no answer within {self._settings.timeout_seconds:g} seconds") from None
         except aiohttp.InvalidURL:
-            raise InputError(self.told("this is no address: correct engines.default.address")) from None
+            raise InputError(self.told("this is no address: correct the role's address")) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _LaterError(f"the connection failed ({str(error) or type(error).__name__})") from None
         if status in _DECLINED or status >= 500:
             raise _LaterError(f"status {status}: {_message(raw)}", _seconds(after), status in _DECLINED)
         if status in _MENDED_BY_USER or 300 <= status < 400:
             key = f"{self._settings.key_variable} is {'set' if self._key else 'not set'}"
-            raise InputError(self.told(f"status {status} of {path}: {_message(raw)} ({key})"))
+            root = "; an address ends with /v1" if status == 404 and not self.address.endswith("/v1") else ""
+            raise InputError(self.told(f"status {status} of {path}: {_message(raw)} ({key}{root})"))
         if status >= 400:
             raise ValueError(self.told(f"status {status}: {_message(raw)}"))
         if not holds:
@@ -247,8 +250,9 @@ def _proxy(address: str) -> str | None:
     return urllib.request.getproxies().get(parts.scheme)
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+def amount(value: Any) -> int | None:
+    """A number of tokens, where it is one."""
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _message(raw: bytes) -> str:

@@ -11,7 +11,7 @@ from xinstr_core.engines.by_token_ids import PROBE, AskedByTokenIds, Ids, Writte
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference, adapter_hash, training_method
 from xinstr_core.engines.reading import row_of
-from xinstr_core.engines.server import Server
+from xinstr_core.engines.server import Server, amount
 from xinstr_core.errors import InputError
 from xinstr_core.settings import EngineSettings
 
@@ -121,8 +121,8 @@ class ServerEngine(AskedByTokenIds):
         if isinstance(ids, list):
             kept = tuple(token for token in ids if token not in stops)
             return Written(kept, text, len(kept), finished)
-        tokens = int((answer.get("usage") or {}).get("completion_tokens", 0)) - finished
-        return Written(None, text, tokens, finished)
+        tokens = amount((answer.get("usage") or {}).get("completion_tokens")) or 0
+        return Written(None, text, max(0, tokens - finished), finished)
 
     def _scored(self, rows: Sequence[Ids]) -> list[list[float]]:
         answers = self._echoes(rows)
@@ -191,24 +191,36 @@ class ServerEngine(AskedByTokenIds):
     def _choice(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         choices = answer["choices"]
         if len(choices) != 1 or not isinstance(choices[0], dict):
-            raise ValueError(self._told(f"an answer of {len(choices)} choices in place of one"))
+            raise ValueError(self._told(f"an answer whose choices are not one: {str(choices)[:80]}"))
         found: dict[str, Any] = choices[0]
         return found
 
 
 def _served(server: Server, base: ModelReference, settings: EngineSettings) -> str:
-    """The base model's name on the server: the wanted one, its own, or that of the only model there."""
+    """The base model's name on the server: the wanted one, its own, or that under which it serves its folder (vLLM's `root`).
+
+    Another model of the same family has the same tokenizer, so that no probe would tell it.
+    """
     models = server.models()
     names = [str(one["id"]) for one in models]
-    whole = [str(one["id"]) for one in models if not one.get("parent")]  # vLLM lists adapters, with their base, too
     wanted = settings.model or base.name
     if wanted in names:
         return wanted
-    if not settings.model and len(whole) == 1:
-        return whole[0]
+    # vLLM lists adapters, with their base, too.
+    same = [str(one["id"]) for one in models if not one.get("parent") and _last(one.get("root")) == _last(base.name)]
+    if not settings.model and len(same) == 1:
+        return same[0]
     raise InputError(
-        server.told(f"it serves {', '.join(names) or 'no model'}, and not {wanted}: correct the role's model")
+        server.told(
+            f"it serves {', '.join(names) or 'no model'}, and not {wanted}: set the role's model to the one that has the "
+            "base model's very weights"
+        )
     )
+
+
+def _last(name: Any) -> str:
+    """Of a folder or a hub id: what stays when a server has it elsewhere."""
+    return str(name or "").rstrip("/").rpartition("/")[2]
 
 
 def _load_adapter(server: Server, adapter: Path) -> str:

@@ -116,10 +116,15 @@ class VllmProcess:
     def _first_answer(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
-        there: dict[str, Any] = json.loads(line) if line else {"failed": f"it did not start: {self._last_printed()}"}
+        try:
+            there: dict[str, Any] = (
+                json.loads(line) if line else {"failed": f"it did not start: {self._last_printed()}"}
+            )
+        except ValueError:
+            there = {"failed": f"it is no Python that runs vLLM, and says: {line.strip()[:_SHOWN]}"}
         if "failed" in there:
             self.close()
-            raise InputError(self.told(f"{there['failed']}"))
+            raise InputError(self.told(f"{there['failed']}: correct the role's python, or its environment"))
         return there
 
     def _count(self, question: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
@@ -135,9 +140,12 @@ class VllmProcess:
             one.set_exception(error)
 
     def _end_error(self) -> StageError:
-        return StageError(
-            self.told(f"it ended ({self._process.wait()}): {self._last_printed()}; the next build goes on from here")
-        )
+        status = self._process.wait()
+        if status < 0:
+            why = f"it was killed by signal {-status} (was memory short?)"
+        else:
+            why = f"it ended ({status}): {self._last_printed()}"
+        return StageError(self.told(f"{why}; the next build goes on from here"))
 
     def _last_printed(self) -> str:
         """The last line that names an error, or the last one."""

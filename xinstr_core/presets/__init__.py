@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from xinstr_core.errors import SettingsError
-from xinstr_core.settings import Section, Settings
+from xinstr_core.settings import NEVER_SHOWN, Section, Settings
 
 PRESET = "preset"  # stands in a layer beside the settings
 UNLESS_TOLD = "pocket"  # works without a download and without a GPU
@@ -137,7 +137,8 @@ def _complaint(error: Any) -> str:
         return f"setting {'.'.join(location)}: a list is wanted, such as [{error['input']!r}]"
     if error["type"] != "extra_forbidden":
         said = error["msg"].removeprefix("Value error, ")
-        got = "" if isinstance(error["input"], Mapping) else f" (got {error['input']!r})"
+        shown = not isinstance(error["input"], Mapping) and location[-1] not in NEVER_SHOWN
+        got = f" (got {error['input']!r})" if shown else ""
         return f"setting {'.'.join(location)}: {said}{got}"
     section: Any = Settings
     for part in location[:-1]:

@@ -13,6 +13,7 @@ from xinstr_core.corpus.addresses import is_local
 from xinstr_core.errors import SettingsError
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.text import as_utf8, is_storable
+from xinstr_dagster.cli.output import tell_programs
 from xinstr_dagster.progress_output import Output
 
 
@@ -31,6 +32,13 @@ def positive(parameter: typer.CallbackParam, value: float | None) -> float | Non
     return value
 
 
+def told_as(value: Output) -> Output:
+    """How progress is told, and with it errors."""
+    if value is Output.JSON:
+        tell_programs()
+    return value
+
+
 Preset = Annotated[str, typer.Option(callback=not_empty, help="preset of settings, for this call; else as kept")]
 CorpusPath = Annotated[str, typer.Option("--corpus", callback=not_empty, help="corpus file or folder, for this build")]
 SeedsPath = Annotated[str, typer.Option("--seeds", callback=not_empty, help="seed file or folder, for this build")]
@@ -41,7 +49,12 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="replace what was built with another preset or base model without asking")
 ]
 ProgressOutput = Annotated[
-    Output, typer.Option("--progress", help="how to tell progress; json: an object a line on standard error")
+    Output,
+    typer.Option(
+        "--progress",
+        callback=told_as,
+        help="how to tell progress; json: an object a line on standard error, errors too",
+    ),
 ]
 Budget = Annotated[
     float | None,
@@ -67,7 +80,7 @@ def choices_of(corpus: str, seeds: str, base_model: str, preset: str, override: 
 
 
 def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
-    """`section.key=value` as nested settings; values are read as TOML, anything else is text."""
+    """`section.key=value`, of an engine `engines.role.key=value`, as nested settings; values are read as TOML, anything else is text."""
     parsed: dict[str, Any] = {}
     for assignment in assignments:
         name, found, value = assignment.partition("=")
@@ -75,8 +88,11 @@ def _parse_overrides(assignments: list[str]) -> dict[str, Any]:
             raise SettingsError(f"--set {assignment!r}: write it as section.key=value")
         section = parsed
         *parents, key = name.strip().split(".")
-        if len(parents) > 1:
-            raise SettingsError(f"--set {assignment[:80]!r}: a setting has one section, as in tuning.epochs=2")
+        if len(parents) > (2 if parents[:1] == ["engines"] else 1):
+            raise SettingsError(
+                f"--set {name.strip()[:80]!r}: a setting has one section, as in tuning.epochs=2, and one of an engine its role, "
+                "as in engines.default.kind=vllm"
+            )
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 from rich.console import Console
@@ -9,11 +10,21 @@ from rich.console import Console
 from xinstr_core.text import printable
 
 console = Console()
+_for_programs = False
+
+
+def tell_programs() -> None:
+    """From now on whoever reads standard error reads JSON."""
+    global _for_programs
+    _for_programs = True
 
 
 def print_error(message: str) -> None:
     """One line on standard error, whatever the message holds."""
-    _print_apart(f"[red]error:[/] {plain(message)}")
+    if _for_programs:
+        print(json.dumps({"error": printable(message)}, ensure_ascii=False), file=sys.stderr, flush=True)
+    else:
+        _print_apart(f"[red]error:[/] {plain(message)}")
 
 
 def print_notice(message: str) -> None:

@@ -26,12 +26,13 @@ class CompletionServer(ThreadingHTTPServer):
     def __init__(self, base: ModelReference, tokenizer: Any = None, names: tuple[str, ...] = ("base",)) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
         self.base, self.tokenizer = base, tokenizer or load_tokenizer(base)
-        self.models: list[dict[str, Any]] = [{"id": name} for name in names]
+        self.models: list[dict[str, Any]] = [{"id": name, "root": str(base.path)} for name in names]
         self.loaded: dict[str, Any] = dict.fromkeys(names, load_causal_model(base))
         self.loads_adapters = True
         self.gives_scores = True
         self.echoes = True
         self.likeliest = 20  # of what may be asked for
+        self.tells_usage: Callable[[dict[str, int]], object] = lambda counted: counted
         self.heeds_stops = True
         self.heeds_adapters = True
         self.asked: list[dict[str, Any]] = []
@@ -127,7 +128,7 @@ class Answering(BaseHTTPRequestHandler):
             named = {f"token_id:{token}": value for token, value in zip(tokens.tolist(), values.tolist(), strict=True)}
             choice["logprobs"] = {"top_logprobs": [named]}
         usage = {"prompt_tokens": len(ids), "completion_tokens": len(written)}
-        self.answer({"choices": [choice], "usage": usage})
+        self.answer({"choices": [choice], "usage": self.server.tells_usage(usage)})
 
     def answer(self, found: Any, status: int = 200, **headers: str) -> None:
         self.reply(json.dumps(found).encode(), status, **headers)

@@ -19,7 +19,7 @@ from xinstr_core.engines.kinds import KINDS, TRANSFORMERS
 from xinstr_core.engines.memory import TokenBudget
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.resume import KEY, RowLog, run_rows
-from xinstr_core.engines.roles import Engines
+from xinstr_core.engines.roles import Engines, check_roles
 from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.languages import Language
 from xinstr_core.progress import silent
@@ -143,7 +143,6 @@ def test_nothing_is_loaded_before_the_first_row_is_missing(engines: Engines, tmp
     ("ask", "role", "lacks"),
     [
         (lambda e: e.reader(), "reader", "score completions"),
-        (lambda e: e.encoder(), "encoder", "embed"),
         (lambda e: e.reverse(ONE), "reverse", "adapters, score completions"),
         (lambda e: e.rater(ONE), "rater", "adapters, score completions, score labels"),
         (lambda e: e.tuned(), "tuned", "score completions"),
@@ -165,10 +164,19 @@ def test_a_kind_of_engine_that_cannot_play_a_role_is_refused_when_it_is_asked_fo
     with pytest.raises(SettingsError) as refused:
         ask(deaf)
     assert str(refused.value) == (
-        f"the {role} cannot be an engine of kind 'openai', which lacks: {lacks}; kinds that can: transformers"
+        f"the {role} cannot be an engine of kind 'openai', which lacks: {lacks}; "
+        f"set engines.{role}.kind to one that can: transformers"
     )
     deaf.writer()()
     assert Fake.loaded == [None]
+
+
+def test_the_encoder_stays_here_where_the_default_cannot_embed_unless_it_is_told(tiny_model: ModelReference) -> None:
+    elsewhere = EngineSettings(kind="openai", address="http://localhost")
+    assert EnginesSettings(default=elsewhere).of("encoder") == EngineSettings()
+    chosen = Settings(engines=EnginesSettings(default=elsewhere, encoder=elsewhere))
+    with pytest.raises(SettingsError, match=r"^the encoder cannot be .* lacks: embed; set engines.encoder.kind to one"):
+        check_roles(chosen, ["reader", "encoder"])
 
 
 def test_a_stage_releases_its_models_at_its_end_and_when_it_fails(

@@ -130,7 +130,6 @@ def test_the_settings_choose_the_engine_of_a_role(server: CompletionServer, tiny
 @pytest.mark.parametrize(
     ("role", "settings", "lacks"),
     [
-        ("embedder", Settings(), "embed"),
         ("reverse", Settings(generation=GenerationSettings(guidance=1.0)), "guidance"),
         ("tuned", Settings(evaluation=EvaluationSettings(repetition_penalty=1.1)), "repetition penalty"),
     ],
@@ -201,8 +200,12 @@ def test_a_server_that_is_not_there_is_told_in_one_line(tiny_model: ModelReferen
 @pytest.mark.parametrize(
     ("names", "model", "told"),
     [
-        (("one", "other"), "", r"it serves one, other, and not .*: correct the role's model"),
-        (("one",), "other", r"it serves one, and not other: correct the role's model"),
+        (
+            ("one", "other"),
+            "",
+            r"it serves one, other, and not .*: set the role's model to the one that has the base mod",
+        ),
+        (("one",), "other", r"it serves one, and not other: set the role's model"),
         ((), "", r"it serves no model, and not"),
     ],
 )
@@ -211,6 +214,36 @@ def test_another_model_than_named_is_told(
 ) -> None:
     with serving(CompletionServer(tiny_model, names=names)) as server, pytest.raises(InputError, match=told):
         engine(tiny_model, said(server, model=model))
+
+
+@pytest.mark.parametrize("root", [None, "org/other", "/models/tiny-instruct"])
+def test_another_model_with_the_same_tokenizer_is_taken_only_where_it_is_named(
+    server: CompletionServer, tiny_model: ModelReference, root: str | None
+) -> None:
+    server.models[0]["root"] = root
+    with pytest.raises(
+        InputError, match=r"it serves base, and not .*: set the role's model to the one that has the ba"
+    ):
+        engine(tiny_model, said(server))
+    assert engine(tiny_model, said(server, model="base"))
+    server.models[0]["root"] = f"/elsewhere/{tiny_model.name.rpartition('/')[2]}"
+    assert engine(tiny_model, said(server))
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, [], {}, {"prompt_tokens": "12", "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": 10**6}}],
+)
+def test_what_a_server_does_not_say_of_its_tokens_costs_what_was_sent_and_the_most_that_may_be_written(
+    server: CompletionServer, tiny_model: ModelReference, usage: object
+) -> None:
+    there = engine(tiny_model, said(server))
+    server.asked.clear()
+    server.tells_usage = lambda counted: usage
+    there.generate(REQUESTS, GREEDY)
+    sent = sum(len(body["prompt"]) for body in server.asked)
+    assert (there.usage.prompt_tokens, there.usage.completion_tokens) == (sent, 6 * len(REQUESTS))
+    assert 0 <= there.usage.cached_tokens <= sent
 
 
 def test_a_model_with_another_tokenizer_is_told(tiny_model: ModelReference) -> None:

@@ -79,7 +79,7 @@ def run(engine: VllmEngine, folder: Path, work: Writing) -> Rows:
 def test_a_process_that_dies_half_way_ends_the_stage_and_finished_rows_stay(
     tiny_model: ModelReference, tmp_path: Path
 ) -> None:
-    with pytest.raises(StageError, match=r"it ended \(-9\): .*; the next build goes on from here") as told:
+    with pytest.raises(StageError, match=r"it was killed by signal 9 \(was memory short\?\); the next build") as told:
         run(started(tiny_model, stand_in(tmp_path, PROBED + 6)), tmp_path / "rows", Writing([]))
     assert "\n" not in str(told.value)
     again = Writing([])
@@ -161,6 +161,16 @@ def test_a_killed_build_leaves_no_worker(tmp_path: Path) -> None:
     while worker.is_dir() and "(Z" not in (worker / "stat").read_text("utf-8") and time.monotonic() < until:
         time.sleep(0.05)
     assert not worker.is_dir()
+
+
+def test_a_python_that_is_none_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\necho a banner\n", "utf-8")
+    other.chmod(0o755)
+    with pytest.raises(
+        InputError, match=r"it is no Python that runs vLLM, and says: a banner: correct the role's python"
+    ):
+        started(tiny_model, str(other))
 
 
 def test_a_python_that_is_not_there_is_told(tiny_model: ModelReference, tmp_path: Path) -> None:

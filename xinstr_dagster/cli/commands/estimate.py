@@ -34,6 +34,7 @@ def estimate(
     """Rows, tokens, memory and time of every stage of a build with these options, and whether it fits this machine."""
     from xinstr_core.engines.machine import machine_rate
     from xinstr_core.engines.models import check_model
+    from xinstr_core.engines.roles import NEEDS, check_roles
     from xinstr_core.estimate.cost import estimate as estimated
     from xinstr_dagster.board import not_current
     from xinstr_dagster.build import BuildRequest
@@ -42,6 +43,7 @@ def estimate(
     language = workspace.language(tag)
     precision = workspace.precision(language)
     check_model(workspace.model(language))
+    check_roles(workspace.settings(language), NEEDS)
     found = estimated(workspace, tag, machine_rate(precision.name))
     to_build = not_current(workspace, tag)
     seen = [stage.seen for stage in found.stages if stage.seen]
@@ -64,16 +66,25 @@ def estimate(
         soft_wrap=True,
         highlight=False,
     )
-    for line in _as_seen(
-        found.stages, sum(stage.money for stage in found.stages if stage.asset in to_build), bool(prices)
-    ):
+    for line in _as_seen(found.stages):
         console.print(plain(line), soft_wrap=True, highlight=False)
+    if prices:
+        console.print(_in_money([stage for stage in found.stages if stage.asset in to_build]), soft_wrap=True)
     console.print(
         f"[yellow]does not fit: {plain(found.advice)}[/]" if found.advice else "[green]fits[/]", soft_wrap=True
     )
 
 
-def _as_seen(stages: Sequence[StageEstimate], money: float, prices: bool) -> Iterator[str]:
+def _in_money(stages: Sequence[StageEstimate]) -> str:
+    """What engines will cost in these stages, as far as builds have told it."""
+    asked = [stage for stage in stages if stage.work.read_tokens or stage.work.written_tokens]
+    unknown = [stage.asset for stage in asked if not stage.seen]
+    known = f"{'at least' if unknown else 'about'} {sum(stage.money for stage in stages):,.2f} for engines"
+    missing = f", and what no build has told yet: {', '.join(unknown)}" if unknown else ""
+    return f"{known}{missing}; by the prices of the settings, without trainings"
+
+
+def _as_seen(stages: Sequence[StageEstimate]) -> Iterator[str]:
     """Where times and money are from, and the rates there; nothing where no build has told any."""
     by_source: dict[str, list[str]] = {}
     for stage in stages:
@@ -83,5 +94,3 @@ def _as_seen(stages: Sequence[StageEstimate], money: float, prices: bool) -> Ite
     for source, assets in by_source.items():
         yield f"{source}: {', '.join(assets)}"
     yield from rates(stage.seen for stage in stages if stage.seen)
-    if prices:
-        yield f"about {money:,.2f} for engines, by the prices of the settings; trainings are not in it"
