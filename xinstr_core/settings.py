@@ -744,6 +744,11 @@ class EnginesSettings(Section):
         found: EngineSettings = getattr(self, role) or self.default
         return found
 
+    def without_actors(self) -> EnginesSettings:
+        """The same engines, each in this process or one that is started for it."""
+        chosen = {role: found for role in type(self).model_fields if (found := getattr(self, role)) is not None}
+        return self.model_copy(update={role: one.model_copy(update={"actors": 0}) for role, one in chosen.items()})
+
     @property
     def have_prices(self) -> bool:
         """Whether what any role does costs money."""

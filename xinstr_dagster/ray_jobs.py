@@ -76,9 +76,9 @@ def _run(
         def handle_job_logs(self, handler: Any) -> None:
             super().handle_job_logs(_Passing(handler, listeners))
 
-    logging.getLogger("ray").setLevel(logging.WARNING)  # that a job's log ended is no news
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)  # that a job's log ended is no news
     client = PipesRayJobClient(address=address, message_reader=Reader())
-    gpus = {"entrypoint_num_gpus": _job_gpus()} if stage.uses_model and _job_gpus() else {}
+    gpus = {"entrypoint_num_gpus": job_gpus()} if stage.uses_model and job_gpus() else {}
     submitted = {"entrypoint": "python -m xinstr_dagster.ray_job", **gpus}
     try:
         with warnings.catch_warnings():
@@ -111,7 +111,8 @@ class _Passing:
             listener(event)
 
 
-def _job_gpus() -> float:
+def job_gpus() -> float:
+    """GPUs that the process of a job takes. SettingsError for what is no number."""
     told = os.environ.get(JOB_GPUS, "0")
     try:
         return float(told)

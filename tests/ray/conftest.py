@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.ray.stand_in import StandIn
@@ -23,15 +23,22 @@ ROOT = Path(__file__).parents[2]
 OBJECTS = 80 << 20
 
 
-def said_to_nodes() -> dict[str, str]:
-    """The environment of nodes and of all that talk to them."""
+@pytest.fixture(scope="session", autouse=True)
+def ray_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What clusters and all that talk to them find in the environment, before Ray is imported, which reads it then."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed: make test-ray")
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
-    return {
-        "PYTHONPATH": os.pathsep.join(paths),  # of the stand-ins
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        TemporaryDirectory(prefix="xinstr-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder,
+    ):
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))  # of the stand-ins
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
 
 
 @dataclass
@@ -51,13 +58,9 @@ class Nodes:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Nodes]:
+def cluster(ray_environment: None) -> Iterator[Nodes]:
     """Two nodes with room for a process each."""
-    if find_spec("ray") is None:
-        pytest.skip("Ray is not installed: make test-ray")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in said_to_nodes().items():  # Ray reads them when it is imported
-            patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
         started = Cluster(
@@ -86,15 +89,3 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
 
 def actors(count: int, restarts: int = 3) -> EngineSettings:
     return EngineSettings(actors=count, actor_restarts=restarts)
-
-
-def processes(name: str) -> list[psutil.Process]:
-    """What this process started, or that did, that is called so now."""
-    found = []
-    for one in psutil.Process().children(recursive=True):
-        try:
-            if name in " ".join(one.cmdline()):
-                found.append(one)
-        except psutil.Error:
-            continue
-    return found
