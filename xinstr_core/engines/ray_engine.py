@@ -142,20 +142,23 @@ class ActorEngine:
         self._counted = Usage()
         self._changing = Lock()
 
-    def load(self, adapter: Path | None, tokens: int | None) -> Engine:
-        """The engine with this adapter; where other processes have no room for more than so many `tokens`, it takes no more."""
-        with self._changing:
-            self._budget.limit(tokens)
-            return self._with(adapter)
+    def load(self, adapter: Path | None, tokens: int | None) -> None:
+        """Have the engine with this adapter; where other processes have no room for more than so many `tokens`, it takes no more."""
+        self._loaded(adapter, tokens)
 
     def ask(self, adapter: Path | None, tokens: int | None, method: str, arguments: tuple[Any, ...]) -> _Answer:
         """What a method of the engine gives."""
-        engine = self.load(adapter, tokens)
+        engine = self._loaded(adapter, tokens)
         made = getattr(engine, method)(*arguments)
         with self._changing:
             now = replace(engine.usage)
             done, self._counted = now - self._counted, now
         return _Answer(made, done, self._budget.found)
+
+    def _loaded(self, adapter: Path | None, tokens: int | None) -> Engine:
+        with self._changing:
+            self._budget.limit(tokens)
+            return self._with(adapter)
 
     def _with(self, adapter: Path | None) -> Engine:
         if self._held is not None and self._held[0] == adapter:
