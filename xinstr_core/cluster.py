@@ -25,7 +25,7 @@ from xinstr_core.parallel import THREADS, in_order
 
 ADDRESS = "RAY_ADDRESS"  # Ray's own; it is where a cluster is, and never what comes out
 _OBJECTS = 256 << 20  # bytes of shared memory for calls and answers under way, which are texts and a few vectors
-# Until a process has to be there: a cluster that grows by itself takes minutes to have a machine.
+# Until a machine has to be there that could have a process: a cluster that grows by itself takes minutes.
 _STARTS_WITHIN = 600.0
 RESTARTS = 3
 
@@ -155,7 +155,7 @@ class Workers:
         """What a method of the thing gives in one of the processes; what it raises is raised here.
 
         A call that is lost with its process is made again in another. StageError where a process was lost once too often,
-        or none can be had.
+        or no machine could have one.
         """
         while True:
             slot = self._taken()
@@ -185,13 +185,17 @@ class Workers:
                 if self._free:
                     self._under_way += 1
                     return self._free.popleft()
-                if not self._changed.wait(_STARTS_WITHIN) and not self._under_way:
+                if not (self._changed.wait(_STARTS_WITHIN) or self._under_way or self._could_be_had()):
                     raise StageError(
-                        f"none of {self._place.processes} {self._what} could be had in {_STARTS_WITHIN:.0f} s: each takes "
-                        f"{_counted(self._takes['num_cpus'], self._takes['num_gpus'])}, and of the cluster's "
-                        f"{_counted(*(self._ray.cluster_resources().get(name, 0) for name in ('CPU', 'GPU')))} are free: "
-                        f"{_counted(*(self._ray.available_resources().get(name, 0) for name in ('CPU', 'GPU')))}"
+                        f"no machine of the cluster has what one of {self._place.processes} {self._what} takes: "
+                        f"{self._takes['num_cpus']} processors and {self._takes['num_gpus']} GPUs"
                     )
+
+    def _could_be_had(self) -> bool:
+        """Whether a machine is large enough for a process. Where others have taken it, their end is waited for."""
+        wanted = {"CPU": self._takes["num_cpus"], "GPU": self._takes["num_gpus"]}
+        machines = [one["Resources"] for one in self._ray.nodes() if one["Alive"]]
+        return any(all(has.get(name, 0) >= count for name, count in wanted.items()) for has in machines)
 
     def _give_back(self, slot: _Slot) -> None:
         with self._changed:
@@ -280,10 +284,6 @@ def _why(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith("The actor")), lines[0] if lines else type(error).__name__)
     return said.partition(". ")[0].removesuffix(".")
-
-
-def _counted(processors: float, gpus: float) -> str:
-    return f"{processors:g} processors and {gpus:g} GPUs"
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from tests.engine_contract import GIVEN, LABELS, EngineContract, Load, random_adapter
 from tests.ray.conftest import Nodes, actors
 from tests.ray.stand_in import FAILS, KILLS, SLOW, UNUSABLE, StandIn, made_in, run
+from xinstr_core import cluster as room
 from xinstr_core.engines.base import Decoding, Engine, Request
 from xinstr_core.engines.encoders import encode_in_batches
 from xinstr_core.engines.kinds import load_engine
@@ -243,6 +245,31 @@ def test_what_cannot_be_loaded_is_told_in_the_words_of_the_engine(
 ) -> None:
     with pytest.raises(InputError, match=f"{UNUSABLE} cannot be loaded: train it again"):
         many(adapter=tmp_path / UNUSABLE)
+
+
+def test_an_actor_that_no_machine_could_have_ends_the_stage_in_a_line(
+    cluster: Nodes, stand_in: type[StandIn], base: ModelReference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_STARTS_WITHIN", 1.0)
+    with pytest.raises(
+        StageError, match=r"^no machine of the cluster has what one of 1 actors .* takes: 64 processors and 0 GPUs$"
+    ):
+        loaded(base, EngineSettings(actors=1, actor_cpus=64))
+
+
+def test_an_actor_whose_place_others_have_waits_for_them(
+    many: Callable[..., RayEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_STARTS_WITHIN", 1.0)
+    first = many(2)
+    with first._actors.workers._changed:
+        first._actors.workers._changed.wait_for(lambda: len(first._actors.workers._free) == 4, 120)
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(many, 1)
+        time.sleep(5)
+        assert not second.done()
+        first.give_up()
+        assert second.result(120).generate(ROWS[:1], Decoding(1))
 
 
 DRIVER = """
