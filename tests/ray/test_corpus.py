@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import operator
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +43,33 @@ def test_the_corpus_is_the_same_and_nothing_is_done_again_for_who_shared_the_wor
     for table in here.partition.tables:
         assert here.partition.table_path(table).read_bytes() == there.partition.table_path(table).read_bytes()
     assert build(tmp_path / "there").reused
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from tests.ray.test_corpus import build
+from xinstr_core import cluster
+
+cluster.join()
+print(cluster._folder.name)
+print(build(Path(sys.argv[1]), ray_workers=2).partition.version)
+"""
+
+
+def test_where_no_cluster_is_named_one_is_started_and_leaves_nothing(tmp_path: Path, ray_environment: None) -> None:
+    write_world(tmp_path, "sw")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "sw.jsonl").write_bytes((tmp_path / "corpus" / "sw.jsonl").read_bytes())
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, "-c", STAGE, str(tmp_path / "there")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "sw.jsonl").write_bytes((tmp_path / "corpus" / "sw.jsonl").read_bytes())
+    folder, version = ran.stdout.split()
+    assert version == build(tmp_path / "here").partition.version
+    assert not Path(folder).exists()
 
 
 def counted(taken: list[int], count: int) -> Iterator[int]:
