@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from threading import Condition, Lock
 from typing import Any, TypeVar
 
-from xinstr_core.errors import InputError, StageError, XinstrError
+from xinstr_core.errors import InputError, StageError
 from xinstr_core.parallel import THREADS, in_order
 
 ADDRESS = "RAY_ADDRESS"  # Ray's own; it is where a cluster is, and never what comes out
@@ -157,15 +157,19 @@ class Workers:
         A call that is lost with its process is made again in another. StageError where a process was lost once too often,
         or no machine could have one.
         """
+        errors = self._ray.exceptions
         while True:
             slot = self._taken()
             try:
                 made = self._ray.get(self._processes[slot.process].call.remote(method, arguments))
-            except self._ray.exceptions.RayTaskError as error:
+            except (errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError):
+                self._lose(slot)
+            except errors.RayTaskError as error:
                 self._give_back(slot)
                 raise error.cause from None
-            except self._ray.exceptions.RayError:
-                self._lose(slot)
+            except BaseException:
+                self._give_back(slot)
+                raise
             else:
                 self._give_back(slot)
                 return made
@@ -228,13 +232,13 @@ class Workers:
                 self._end = self._end or self._told(error)
             self._changed.notify_all()
 
-    def _told(self, error: BaseException) -> Exception:
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, XinstrError):
-            return cause
+    def _told(self, error: BaseException) -> StageError:
+        how = "could not be started"
+        if isinstance(error, self._ray.exceptions.RayActorError):
+            how = f"was lost more than {self._place.restarts} times"
         return StageError(
-            f"one of {self._place.processes} {self._what} was lost more than {self._place.restarts} times "
-            f"({_why(error)}): what is finished is kept, and the next build goes on from there"
+            f"one of {self._place.processes} {self._what} {how} ({_why(error)}): what is finished is kept, and the next "
+            "build goes on from there"
         )
 
 

@@ -94,14 +94,15 @@ class _Actors:
         self.usage = Usage()
         self._busy, self._counting = Busy(self.usage), Lock()
         self._budget = budget
-        takes_many = settings.serves_adapters
+        at_work, calls = (_BATCHES_OF_MANY, _BATCHES_OF_MANY) if settings.kind == "vllm" else (1, 2)
         place = Place(
             settings.actors,
             settings.actor_restarts,
             settings.actor_cpus,
             settings.gpus if settings.actor_gpus is None else settings.actor_gpus,
             gpus_if_any=settings.actor_gpus is None,
-            **({"at_work": _BATCHES_OF_MANY, "calls": _BATCHES_OF_MANY} if takes_many else {}),
+            at_work=at_work,
+            calls=calls,
         )
         self.workers = Workers(
             lambda: ActorEngine(kind, base, settings), place, f"actors with {settings.called(base.name)}"
