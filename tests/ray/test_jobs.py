@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -91,16 +92,24 @@ def homes(tmp_path: Path) -> list[Path]:
     return found
 
 
-def built(
-    home: Path, jobs: str, monkeypatch: pytest.MonkeyPatch, **request: Any
-) -> tuple[str, dg.AssetMaterialization | None]:
-    """The error of a build of the corpus, and what it showed."""
+@dataclass(frozen=True)
+class Built:
+    """How a build of the corpus ended, and what it showed."""
+
+    error: str
+    shown: dg.AssetMaterialization | None
+    observed: list[dg.AssetObservation | None]
+
+
+def built(home: Path, jobs: str, monkeypatch: pytest.MonkeyPatch, **request: Any) -> Built:
     monkeypatch.setenv("XINSTR_HOME", str(home))
     monkeypatch.setenv(JOBS, jobs)
+    asset = dg.AssetKey("raw_corpus")
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = build(instance, home, BuildRequest(last="raw_corpus", **request), "sw")
-        found = instance.get_latest_materialization_event(dg.AssetKey("raw_corpus"))
-    return outcome.error, found.asset_materialization if found else None
+        found = instance.get_latest_materialization_event(asset)
+        observed = [record.asset_observation for record in instance.fetch_observations(asset, limit=10).records]
+    return Built(outcome.error, found.asset_materialization if found else None, observed)
 
 
 def test_a_stage_that_is_a_job_shows_what_it_shows_without(
@@ -109,10 +118,11 @@ def test_a_stage_that_is_a_job_shows_what_it_shows_without(
     told: list[Event] = []
     monkeypatch.setattr(execution, "listeners", [told.append])
     here, there = homes
-    _, own = built(here, "", monkeypatch)
+    own = built(here, "", monkeypatch).shown
     told.clear()
-    error, shown = built(there, jobs, monkeypatch, overrides={"corpus": {"ray_workers": 2}})
-    assert error == ""
+    job = built(there, jobs, monkeypatch, overrides={"corpus": {"ray_workers": 2}})
+    assert job.error == ""
+    shown = job.shown
     assert own is not None and shown is not None
     assert shown.tags == own.tags  # the data version among them
     assert shown.metadata.keys() == own.metadata.keys()
@@ -121,7 +131,8 @@ def test_a_stage_that_is_a_job_shows_what_it_shows_without(
     assert {event.stage for event in told} == {"raw_corpus"}
     assert told[-1].ended == "done"
     assert any(event.done for event in told)
-    assert built(there, jobs, monkeypatch)[0] == ""
+    assert job.observed and all(one is not None and one.partition == "sw" for one in job.observed)
+    assert built(there, jobs, monkeypatch).error == ""
 
 
 def test_what_a_job_could_not_do_is_told_in_the_same_line(
@@ -130,15 +141,15 @@ def test_what_a_job_could_not_do_is_told_in_the_same_line(
     errors = []
     for home, address in zip(homes, ("", jobs), strict=True):
         (home / "sw.jsonl").unlink()
-        error, shown = built(home, address, monkeypatch)
-        assert shown is None
-        errors.append(error.replace(str(home), "HOME"))
+        failed = built(home, address, monkeypatch)
+        assert failed.shown is None
+        errors.append(failed.error.replace(str(home), "HOME"))
     assert errors[0] == errors[1]
     assert "no corpus file for 'sw'" in errors[0]
 
 
 def test_a_cluster_that_is_not_there_is_told_in_a_line(homes: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    error, _ = built(homes[0], f"http://127.0.0.1:{free_port()}", monkeypatch)
+    error = built(homes[0], f"http://127.0.0.1:{free_port()}", monkeypatch).error
     assert error.startswith("raw_corpus: the job on the Ray cluster at http://127.0.0.1:")
     assert "\n" not in error
 
