@@ -8,7 +8,7 @@ PORT ?= 3000
 # One thread a test process, and two of these: two threads on a shared two-core machine were measured to be slower than one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
-.PHONY: reference demo test test-slow test-browser test-real test-vllm real-models ui lint format clean setup
+.PHONY: reference demo test test-slow test-browser test-real test-vllm test-ray real-models ui lint format clean setup
 
 setup: $(VENV)/.installed
 
@@ -33,7 +33,7 @@ ui: setup ## the Dagster UI on the loopback address
 	$(BIN)/xinstr ui --port $(PORT)
 
 test: $(VENV)/.installed-dev ## the default suite
-	$(TEST_ENVIRONMENT) $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser and not real and not vllm"
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser and not real and not vllm and not ray"
 
 test-slow: $(VENV)/.installed-dev ## kills, byte-for-byte repeats, real data where it is present
 	$(TEST_ENVIRONMENT) $(BIN)/pytest -n 2 --dist loadfile -m "slow and not real"
@@ -56,6 +56,13 @@ $(VLLM)/.installed:
 
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.installed ## the engine contract on a vLLM server, in an environment of its own (3.4 GB)
 	$(TEST_ENVIRONMENT) XINSTR_VLLM=$(CURDIR)/$(VLLM)/bin/python $(BIN)/pytest -m vllm
+
+$(VENV)/.installed-ray: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	touch $@
+
+test-ray: $(VENV)/.installed-ray ## Ray clusters of this machine: actors, nodes and drivers that are killed, stages as jobs
+	$(TEST_ENVIRONMENT) $(BIN)/pytest -m ray
 
 reference: $(VENV)/.installed-dev ## docs/reference.md, from the declarations
 	$(BIN)/python -m xinstr_core.reference > docs/reference.md

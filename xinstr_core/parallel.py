@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from multiprocessing import get_context, parent_process
@@ -46,22 +46,28 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], worke
     if workers == 1 or len(first) < 2:
         yield from map(function, chain(first, items))
         return
-    pending: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(workers, get_context("spawn"), _start, (function,)) as pool:
         try:
-            for item in chain(first, items):
-                pending.append(pool.submit(_work, item))
-                if len(pending) >= workers * _ITEMS_AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+            yield from in_order(pool, _work, chain(first, items), workers * _ITEMS_AHEAD)
         except BrokenProcessPool:
             raise StageError(
                 "a worker process was killed (was memory short?): start again, finished work is kept"
             ) from None
-        finally:
-            for future in pending:
-                future.cancel()
+
+
+def in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """`function` of every item, by the workers of a pool, in order, of which so many items are taken ahead."""
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
 
 
 def end_with_parent() -> None:

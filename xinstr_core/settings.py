@@ -56,6 +56,11 @@ class CorpusSettings(Section):
         default=(),
         description="words and phrases with which a page is refused, as whole words and in any case; `@words.txt` takes a file with one a line",
     )
+    ray_workers: int = Field(
+        default=0,
+        ge=0,
+        description="processes of a Ray cluster that judge documents, where RAY_ADDRESS says or else on this machine (docs/ray.md); 0: as many processes of this machine as OMP_NUM_THREADS or its processors are; every document is judged by itself, so it is no reason to judge again",
+    )
     near_duplicate_similarity: float = Field(
         default=0.8,
         gt=0,
@@ -571,6 +576,7 @@ _ONLY_OF = {
     "tensor_parallel": ("vllm",),
     "address": ("openai",),
     "model": ("openai",),
+    "actors": ("vllm", "transformers"),
 }
 
 
@@ -623,6 +629,27 @@ class EngineSettings(Section):
         description="a request is tried again, later each time, until so long after its first failure; ten minutes outlast the restart of a server",
     )
 
+    actors: int = Field(
+        default=0,
+        ge=0,
+        description="of transformers and vllm: processes of a Ray cluster that hold such an engine each, where RAY_ADDRESS says or else on this machine (docs/ray.md); 0: the engine is here. Rows are those of the engine here, so it is in no key and no fingerprint",
+    )
+    actor_cpus: int = Field(
+        default=1,
+        ge=1,
+        description="processors that an actor takes, and threads with which it computes; as many as OMP_NUM_THREADS here give the same last bits",
+    )
+    actor_gpus: int | None = Field(
+        default=None,
+        ge=0,
+        description="GPUs that an actor takes; none: as many as the engine would here, where the cluster has GPUs",
+    )
+    actor_restarts: int = Field(
+        default=3,
+        ge=0,
+        description="how often each actor may be lost before its stage ends in a line: enough for machines that are taken away, few enough for a row that kills whatever reads it",
+    )
+
     price_prompt: float = Field(default=0.0, ge=0, description="of a million prompt tokens, in any currency")
     price_cached: float | None = Field(
         default=None,
@@ -631,7 +658,9 @@ class EngineSettings(Section):
     )
     price_completion: float = Field(default=0.0, ge=0, description="of a million tokens that are written")
     price_hour: float = Field(
-        default=0.0, ge=0, description="of an hour in which it has something to do, as of a rented GPU"
+        default=0.0,
+        ge=0,
+        description="of an hour in which it has something to do, as of a rented GPU; of all its actors together",
     )
 
     @property
@@ -653,6 +682,11 @@ class EngineSettings(Section):
     def gpus(self) -> int:
         """How many of this machine it works with, where there are some."""
         return {"transformers": 1, "vllm": self.tensor_parallel, "openai": 0}[self.kind]
+
+    @property
+    def gpus_here(self) -> int | None:
+        """How many this process has to take for it; None where actors, which may be on this machine, take their own."""
+        return None if self.actors else self.gpus
 
     @field_validator("address")
     @classmethod
@@ -685,7 +719,7 @@ class EngineSettings(Section):
 
     def called(self, base: str) -> str:
         """Its name in what is told of it, with the base model's."""
-        return f"{self.kind} {self.model or base}"
+        return f"{self.kind} {self.model or base}" + (f", {self.actors} actors" if self.actors else "")
 
     @property
     def has_price(self) -> bool:
@@ -729,6 +763,11 @@ class EnginesSettings(Section):
         default = self.default if role != "encoder" or self.default.is_here else EngineSettings()
         found: EngineSettings = getattr(self, role) or default
         return found
+
+    def without_actors(self) -> EnginesSettings:
+        """The same engines, each in this process or one that is started for it."""
+        chosen = {role: found for role in type(self).model_fields if (found := getattr(self, role)) is not None}
+        return self.model_copy(update={role: one.model_copy(update={"actors": 0}) for role, one in chosen.items()})
 
     @property
     def have_prices(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -21,6 +22,7 @@ from xinstr_dagster.checks import results_of, specs_of
 from xinstr_dagster.instance import GPU_POOL
 from xinstr_dagster.metadata import partition_metadata, progress_metadata
 from xinstr_dagster.partitions import languages
+from xinstr_dagster.ray_jobs import JOBS, run_stage_as_job
 from xinstr_dagster.resources import XinstrResource
 
 LOG_SECONDS = 30.0  # every observation is a row of the event log: endless progress output has frozen the UI before
@@ -73,8 +75,12 @@ def materialize(
         roles = {role for name in selected if name in STAGES for role in STAGES[name].roles}
         check_roles(workspace.settings(workspace.language(language)), sorted(roles))
         log = Seldom(LOG_SECONDS, _event_log(context), at_once=True)
-        with Reporter(stage.name, language, listeners, [log]) as progress:
-            result = run_stage(workspace, stage, language, inputs, progress, _budget(context, xinstr.budget, workspace))
+        spending = _budget(context, xinstr.budget, workspace)
+        if os.environ.get(JOBS):
+            result = run_stage_as_job(context, workspace, stage, [*listeners, log], spending)
+        else:
+            with Reporter(stage.name, language, listeners, [log]) as progress:
+                result = run_stage(workspace, stage, language, inputs, progress, spending)
         partition, warnings = result.partition, result.warnings
         if result.reused:
             context.log.info(f"{stage.name} of {language} is up to date: nothing to do")

@@ -91,6 +91,7 @@ FLOORS = (
     {"store"},
     {"manifest", "prompts", "settings"},
     {"schemas"},
+    {"cluster"},
     {"disk", "files", "generations", "identity", "locks", "parallel", "progress", "scripts", "statistics", "text"},
     {"errors"},
 )

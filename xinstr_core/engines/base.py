@@ -143,9 +143,10 @@ class Engine(Protocol):
 
 @runtime_checkable
 class TakesMany(Protocol):
-    """An engine that has use for several batches at once, given to it by as many threads; in all `rows_at_once` rows."""
+    """An engine that has use for several batches at once, given to it by as many threads."""
 
-    rows_at_once: int
+    def batches_at_once(self, batch_rows: int) -> int:
+        """How many of so many rows: those that it works at, and as many that wait while the last rows of these are made."""
 
     def give_up(self) -> None:
         """Let what is under way come to nothing: calls that wait for it end with an error."""

@@ -48,6 +48,9 @@ class AskedByTokenIds(ABC):
         self._base = base
         self._format = load_prompt_format(base, load_tokenizer(base))
 
+    def batches_at_once(self, batch_rows: int) -> int:
+        return -(-2 * self.rows_at_once // batch_rows)
+
     @abstractmethod
     def give_up(self) -> None:
         """As of TakesMany."""

@@ -18,8 +18,7 @@ class Crew(Generic[Made]):
         self.engine = engine
         self._at_once, self._threads = 0, None
         if isinstance(engine, TakesMany):
-            # Twice: while the last rows of a batch are waited for.
-            self._at_once = -(-2 * engine.rows_at_once // batch_rows)
+            self._at_once = engine.batches_at_once(batch_rows)
             self._threads = ThreadPoolExecutor(self._at_once)
         self._under_way = set[Future[Made]]()
 

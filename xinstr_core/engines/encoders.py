@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy
 
+from xinstr_core.engines.base import Engine
+from xinstr_core.engines.crew import Crew
 from xinstr_core.engines.models import ModelReference
 from xinstr_core.engines.weights import weight_shapes
 from xinstr_core.errors import InputError
@@ -66,9 +69,22 @@ def load_encoder(name: str) -> Encode:
     )
 
 
-def encode_in_batches(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
-    """What an engine's `embed` gives for any number of texts: batches of similar length, vectors in the order of the texts."""
+def encode_in_batches(engine: Engine, texts: Sequence[str]) -> Any:
+    """What an engine embeds, for any number of texts: batches of similar length, vectors in the order of the texts."""
     order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), index))
     batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
-    vectors = numpy.concatenate([embed([texts[index] for index in batch]) for batch in batches])
+    crew = Crew[tuple[int, Any]](engine, BATCH_TEXTS)
+    made = dict[int, Any]()
+    try:
+        for number, batch in enumerate(batches):
+            made.update(crew.make(partial(_embedded, engine, number, [texts[index] for index in batch])))
+        made.update(crew.rest())
+    except BaseException:
+        crew.give_up()
+        raise
+    vectors = numpy.concatenate([made[number] for number in range(len(batches))])
     return vectors[numpy.argsort(order)]
+
+
+def _embedded(engine: Engine, number: int, texts: Sequence[str]) -> tuple[int, Any]:
+    return number, engine.embed(texts)

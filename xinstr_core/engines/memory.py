@@ -98,6 +98,16 @@ class TokenBudget:
     def tokens(self, model: Any) -> int:
         return self._tokens or self._keep(tokens_at_once(model.config, model.dtype.itemsize, free_memory()))
 
+    @property
+    def found(self) -> int | None:
+        """How many they are, once somebody has asked."""
+        return self._tokens
+
+    def limit(self, tokens: int | None) -> None:
+        """No more than another process that shares the work found room for; None where it did not look."""
+        if tokens is not None and (self._tokens is None or tokens < self._tokens):
+            self._keep(tokens)
+
     def halve(self, model: Any) -> None:
         """After memory ran out: what is read from now on is split finer."""
         self._keep(self.tokens(model) // 2)

@@ -14,7 +14,7 @@ from xinstr_core.engines.base import Capability, Engine, TakesAdapters
 from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.encoders import BASE_MODEL, Encode, encode_in_batches, load_encoder
 from xinstr_core.engines.fit import check_fits
-from xinstr_core.engines.kinds import KINDS
+from xinstr_core.engines.kinds import KINDS, load_engine
 from xinstr_core.engines.ledger import Ledger
 from xinstr_core.engines.memory import TokenBudget, give_back_freed
 from xinstr_core.engines.models import ModelReference, load_prompt_format, load_tokenizer, load_trainable_model
@@ -131,7 +131,7 @@ class Engines:
         name = self._settings.diversity.encoder
         if name == BASE_MODEL:
             engine = self.embedder()
-            return lambda: partial(encode_in_batches, engine().embed)
+            return lambda: partial(encode_in_batches, engine())
         return partial(self._model, ("encoder", name), partial(load_encoder, name))
 
     def translator(self, source: Language, target: Language) -> Callable[[], Translator]:
@@ -194,14 +194,13 @@ class Engines:
         needed = _needs(role, self._settings, adapter)
         _check(role, needed, self._settings)
         chosen = self._settings.engines.of(role)
-        kind = KINDS[chosen.kind]
 
         def play() -> Engine:
             self.ledger.admit(chosen)
             base = replace(self.base, precision=chosen.precision or self.base.precision)
-            load = partial(kind.load, base, adapter, self._budget, chosen)
+            load = partial(load_engine, base, adapter, self._budget, chosen)
             self._swap_adapter(chosen, adapter)
-            engine: Engine = self._model(("engine", chosen, adapter), load, gpus=chosen.gpus)
+            engine: Engine = self._model(("engine", chosen, adapter), load, gpus=chosen.gpus_here)
             if lacking := needed - engine.capabilities:
                 raise InputError(
                     f"the {role} cannot be {chosen.called(self.base.name)} at {chosen.address}, which does not "
@@ -223,11 +222,16 @@ class Engines:
             if swapped is not None:
                 self._held = ("engine", chosen, adapter), swapped
 
-    def _model(self, key: tuple[Any, ...], load: Callable[[], Any], *, gpus: int = 1) -> Any:
-        """The held model, or a loaded one in its place, which works with so many GPUs of this machine."""
+    def _model(self, key: tuple[Any, ...], load: Callable[[], Any], *, gpus: int | None = 1) -> Any:
+        """The held model, or a loaded one in its place, which works with so many GPUs of this machine.
+
+        None: other processes, which may be on this machine, take them, and for these they are let go.
+        """
         if self._held is None or self._held[0] != key:
             self.release()
             if gpus:
                 self.take_gpus(gpus)
+            elif gpus is None and self._gpu is not None:
+                self._gpu.release()
             self._held = key, load()
         return self._held[1]

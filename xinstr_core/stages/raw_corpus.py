@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from xinstr_core.cluster import ordered_map_on_cluster
 from xinstr_core.corpus.assembly import Corpus, assemble
 from xinstr_core.corpus.batches import BatchJudge, batches
 from xinstr_core.corpus.contamination import RunIndex
@@ -67,7 +68,9 @@ def clean_corpus(run: StageRun) -> StageOutput:
 
     keys, records, ready = list[str](), 0, 0
     before = {path.stem for path in judge.rejects.folder.glob("*.parquet")}
-    for key in ordered_map(judge, enumerate(counted(batches(found))), processors()):
+    workers = run.settings.corpus.ray_workers
+    share = ordered_map_on_cluster if workers else ordered_map
+    for key in share(judge, enumerate(counted(batches(found))), workers or processors()):
         keys.append(key)
         size = sizes.popleft()
         records += size

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from xinstr_core.cluster import left_at_the_end
 from xinstr_core.corpus.sources import file_identity
 from xinstr_core.disk import full_disk_told
 from xinstr_core.engines.budget import Budget
@@ -194,9 +195,12 @@ def fingerprint_parts(workspace: Workspace, stage: Stage, tag: str, inputs: Mapp
 
 
 def settings_of(workspace: Workspace, stage: Stage, language: Language) -> dict[str, Any]:
-    """What the settings that matter to a stage are for a language. By how many processes it trains changes rounding alone."""
+    """What the settings that matter to a stage are for a language. How many processes share its work changes rounding at most."""
     settings = workspace.settings(language)
-    return {section: getattr(settings, section).model_dump(exclude={"processes"}) for section in stage.settings}
+    return {
+        section: getattr(settings, section).model_dump(exclude={"processes", "ray_workers"})
+        for section in stage.settings
+    }
 
 
 def engines_of(workspace: Workspace, stage: Stage, language: Language) -> dict[str, dict[str, str]]:
@@ -265,7 +269,10 @@ def _run(
         model = stage.model_of(workspace, language)
         budget, ledger = TokenBudget(begun / "token_budget.json"), Ledger(unfinished / "engines.json", spending)
         gpu = DeviceLock(f"{tag} {stage.name}", lambda said: progress(0, 0, doing=said, unit="", urgent=True))
-        with Engines(workspace.settings(language), model, budget, stage.roles, ledger, gpu) as engines:
+        with (
+            left_at_the_end(),
+            Engines(workspace.settings(language), model, budget, stage.roles, ledger, gpu) as engines,
+        ):
             output = stage.run(
                 StageRun(
                     workspace,

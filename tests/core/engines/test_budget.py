@@ -49,13 +49,14 @@ class Paid(Worker):
 class ManyPaid(Paid):
     """One that takes two batches of two rows at once: the first is made when the second is asked for, which is made when money was refused."""
 
-    rows_at_once = 2
-
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self.given_up = False
         self.together = threading.Barrier(2, timeout=20)
         self.stopping, self.counting = threading.Event(), threading.Lock()
+
+    def batches_at_once(self, batch_rows: int) -> int:
+        return 2
 
     def load(self) -> Engine:
         try:

@@ -105,6 +105,9 @@ class ManyWorker(Worker):
         self._places, self._lock = threading.BoundedSemaphore(self.rows_at_once), threading.Lock()
         self._rng = random.Random(0)
 
+    def batches_at_once(self, batch_rows: int) -> int:
+        return -(-2 * self.rows_at_once // batch_rows)
+
     def give_up(self) -> None:
         self.given_up = True
 

@@ -53,6 +53,7 @@ def chat(
     adapters = {BASE: None, TUNED: found.trained}
     asked = [BASE, TUNED] if both else [BASE if base else TUNED]
     settings = workspace.settings(workspace.language(tag))
+    settings = settings.model_copy(update={"engines": settings.engines.without_actors()})  # one line needs no cluster
     gpu = DeviceLock(f"{tag} chat", print_notice)
     chosen = settings.engines.of("tuned")
     if chosen.is_here:  # there must be room here, once nobody else is there
