@@ -201,7 +201,7 @@ def test_the_processes_of_a_killed_training_are_gone_when_its_gpu_is_free(start:
     waiting.said()
     training.kill()
     assert waiting.said() == "holds"
-    assert [is_alive(member) for member in members] == [False, False]
+    assert all(ends(member) for member in members)
 
 
 def test_who_waits_can_be_interrupted(start: Start) -> None:
