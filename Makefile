@@ -55,7 +55,7 @@ $(VLLM)/.installed:
 	touch $@
 
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.installed ## the engine contract on a vLLM server, in an environment of its own (3.4 GB)
-	$(TEST_ENVIRONMENT) XINSTR_VLLM=$(CURDIR)/$(VLLM)/bin/python $(BIN)/pytest -m vllm
+	$(TEST_ENVIRONMENT) XINSTR_VLLM=$(CURDIR)/$(VLLM)/bin/python $(BIN)/pytest -m "vllm and not ray"
 
 $(VENV)/.installed-ray: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'

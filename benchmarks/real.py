@@ -152,7 +152,10 @@ def of_pairs(home: Path, store: Store, tag: str) -> Told:
     told: Told = [("curated", figures.curated), ("kept", f"{figures.funnel.kept} of {figures.funnel.taken}")]
     if proof := figures.precision:
         told += [
-            ("texts with a pair that is as surely right as is wanted", surely_right(best, proof.wanted)),
+            (
+                "texts whose best pair is as surely right as is wanted, its level aside",
+                surely_right(best, proof.wanted),
+            ),
             ("held-out instructions kept", f"{proof.checked_kept} of {proof.checked}"),
         ]
         if proof.precision is not None:
@@ -210,8 +213,16 @@ def main() -> None:
         home = prepare(tag, arguments.documents)
         build(tag, home, arguments.to)
         measure(home, tag)
-    built = [tag for tag in LANGUAGES if (FOLDER / tag / "data").exists()]
-    write_text(Path(__file__).with_suffix(".md"), "\n".join([*HEAD, *(line for tag in built for line in section(tag))]))
+    page = Path(__file__).with_suffix(".md")
+    parts = page.read_text("utf-8").split("\n## ")[1:] if page.exists() else []
+    sections = {
+        part.partition("\n")[0]: [f"## {part.rstrip()}", ""] for part in parts
+    }  # of builds that are elsewhere, too
+    for tag in LANGUAGES:
+        if (FOLDER / tag / "data").exists():
+            lines = section(tag)
+            sections[lines[0].removeprefix("## ")] = lines
+    write_text(page, "\n".join([*HEAD, *(line for lines in sections.values() for line in lines)]))
 
 
 if __name__ == "__main__":

@@ -109,7 +109,9 @@ class Evaluator:
         )
         return rated.select("pair_id", *PROBABILITIES, *scores, *self.readers.signals), signals
 
-    def rate_rated(self, rated: Sequence[RatedPair], pairs: Sequence[Pair], log: SignalLog) -> pl.DataFrame:
+    def rate_rated(
+        self, rated: Sequence[RatedPair], pairs: Sequence[Pair], log: SignalLog, progress: Progress = silent
+    ) -> pl.DataFrame:
         """Rows of a rating set with their ratings: truth beside what `rate` gives, in their own order.
 
         `pairs` are the seed pairs that the rows were made of.
@@ -127,7 +129,7 @@ class Evaluator:
             orient="row",
         )
         near = near_of_rated(self.readers, rated, pairs)
-        return truth.join(self.rate(rated, log, near=near)[0], on="pair_id", maintain_order="left")
+        return truth.join(self.rate(rated, log, progress, near=near)[0], on="pair_id", maintain_order="left")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from xinstr_core.engines.batches import length_sorted_batches
 from xinstr_core.engines.resume import Load
 from xinstr_core.evaluation.gold import HeldOutDocument, judge_instruction, judge_pairs
 from xinstr_core.evaluation.measures import Measures, by_case
+from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.metrics import (
     GOOD_PAIRS,
@@ -41,7 +42,11 @@ def measure_pairs(pairs: pl.DataFrame, selected: pl.DataFrame, gold: Path, langu
 
 
 def measure_reverse_model(
-    load: Load, documents: Sequence[HeldOutDocument], settings: GenerationSettings, measures: Measures
+    load: Load,
+    documents: Sequence[HeldOutDocument],
+    settings: GenerationSettings,
+    measures: Measures,
+    progress: Progress = silent,
 ) -> None:
     """The reverse model on documents about subjects that no training text names: greedily, with the guidance that candidates are written with."""
     by_key = {document.key: document for document in documents}
@@ -51,6 +56,7 @@ def measure_reverse_model(
     decoding = Decoding(settings.maximum_new_tokens, guidance=settings.guidance)
     intents, subjects = dict[str, float](), dict[str, float]()
     for batch in length_sorted_batches(requests, settings.batch_rows):
+        progress(len(intents), len(requests), doing="writing instructions of gold documents")
         for completion in load().generate(batch, decoding):
             intent, subject = judge_instruction(completion.text.strip(), by_key[completion.key].topic)
             intents[completion.key], subjects[completion.key] = float(intent), float(subject)

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -30,7 +31,7 @@ from xinstr_core.evaluation.replies import (
 from xinstr_core.identity import content_key
 from xinstr_core.languages import Language
 from xinstr_core.pocket.documents import write_instruction
-from xinstr_core.progress import Progress
+from xinstr_core.progress import Progress, silent
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.metrics import (
     GOLD_BITS,
@@ -82,12 +83,15 @@ class Examination:
         template = prompt(subject.template)
         replies = answer(engine, model, self.prompts, template, self.language, self.settings, log, progress)
         self._judge(subject, replies, measures)
-        measures.add(HELD_OUT_LIKELIHOOD, subject.name, likelihoods(engine, self._held_out_requests()), prompts=ENGLISH)
+        reading = partial(progress, doing="reading held-out pairs")
+        held_out = likelihoods(engine, self._held_out_requests(), reading)
+        measures.add(HELD_OUT_LIKELIHOOD, subject.name, held_out, prompts=ENGLISH)
+        reading = partial(progress, doing="reading gold responses")
         if self.gold_pairs:
-            found = bits_per_byte(engine, self._gold_pair_requests(subject.template))
+            found = bits_per_byte(engine, self._gold_pair_requests(subject.template), reading)
             measures.add(GOLD_BITS, subject.name, found, prompts=ENGLISH)
         if self.gold is not None:
-            of_gold = likelihoods(engine, self._gold_requests(self.gold, subject.template))
+            of_gold = likelihoods(engine, self._gold_requests(self.gold, subject.template), reading)
             measures.add(GOLD_LIKELIHOOD, subject.name, of_gold, prompts=ENGLISH)
         return replies.with_columns(language=pl.lit(self.language.tag), model=pl.lit(subject.name))
 
@@ -148,24 +152,26 @@ class Examination:
         ]
 
 
-def likelihoods(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
+def likelihoods(engine: Load, requests: Sequence[Request], progress: Progress = silent) -> dict[str, float]:
     """Mean natural log-probability per token of every completion, by key; none of one that the model cannot read."""
-    return {key: sum(scores.tokens) / len(scores.tokens) for key, scores in _scored(engine, requests).items()}
+    return {key: sum(scores.tokens) / len(scores.tokens) for key, scores in _scored(engine, requests, progress).items()}
 
 
-def bits_per_byte(engine: Load, requests: Sequence[Request]) -> dict[str, float]:
+def bits_per_byte(engine: Load, requests: Sequence[Request], progress: Progress = silent) -> dict[str, float]:
     """Bits that each completion costs a byte of its UTF-8 form, by key: tokenizers cut differently, bytes are the same.
 
     None of a completion that the model cannot read. The end of text is not counted.
     """
     bytes_of = {request.key: len(request.completion.encode()) for request in requests}
-    found = _scored(engine, requests).items()
+    found = _scored(engine, requests, progress).items()
     return {key: -sum(scores.tokens) / math.log(2) / bytes_of[key] for key, scores in found}
 
 
-def _scored(engine: Load, requests: Sequence[Request]) -> dict[str, TokenScores]:
-    found = dict[str, TokenScores]()
+def _scored(engine: Load, requests: Sequence[Request], progress: Progress) -> dict[str, TokenScores]:
+    found, done = dict[str, TokenScores](), 0
     for batch in length_sorted_batches(requests, SCORED_ROWS):
+        progress(done, len(requests))
+        done += len(batch)
         for _, scores in isolated(lambda part: engine().score(part), batch):
             if not isinstance(scores, Fault):
                 found |= {score.key: score for score in scores}

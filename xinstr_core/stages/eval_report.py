@@ -229,7 +229,7 @@ def _measure_stages(run: StageRun, documents: list[HeldOutDocument], measures: M
     selected = run.scan(diversified_set.SELECTED).filter(IS_FOR_TRAINING).select("pair_id").collect()
     measure_pairs(run.read(refined_pairs.PAIRS), selected, gold, run.language.tag, measures)
     reverse = run.engines.reverse(run.inputs[REVERSE_MODEL.asset].folder(ADAPTER.name))
-    measure_reverse_model(reverse, documents, run.settings.generation, measures)
+    measure_reverse_model(reverse, documents, run.settings.generation, measures, run.progress)
 
 
 def _held_out(run: StageRun) -> pl.DataFrame:

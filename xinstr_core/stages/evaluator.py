@@ -139,8 +139,8 @@ def rate_held_out(
     """The held-out rows of the rating set, and held-out pairs shuffled, rated: what an evaluator is validated on."""
     rated = build_rating_set(seeds.held_out, run.settings.evaluator.constructions, seeds.held_out_material)
     return (
-        evaluator.rate_rated(rated, seeds.held_out, log),
-        evaluator.rate_rated(shuffled_pairs(seeds.held_out), seeds.held_out, log),
+        evaluator.rate_rated(rated, seeds.held_out, log, run.progress),
+        evaluator.rate_rated(shuffled_pairs(seeds.held_out), seeds.held_out, log, run.progress),
     )
 
 

@@ -85,7 +85,7 @@ class Round:
 @stage(
     gives=REFINED_PAIRS,
     takes=(SEED_PAIRS, CANDIDATE_PAIRS, EVALUATOR),
-    version="13",
+    version="14",
     settings=("curation", "evaluator"),
     prompts=("reverse", "rating", "response_seed"),
     roles=("reader", "reverse", "rater", "writer", "encoder"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.corpus.readers import Reject
-from xinstr_core.corpus.rows import reject_row
+from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, reject_row
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.parallel_documents import ParallelDocument, parallel_seeds, read_parallel_documents
 from xinstr_core.curation.reverse import written_by
@@ -124,12 +124,19 @@ def _of_parallel_documents(run: StageRun, outcomes: list[SeedPair | Reject]) -> 
             f"{path.name}: English pairs have to teach how instructions are written, and there are none: name a file of "
             f'them beside it in {run.workspace.registry.name}: seeds = {{ path = "english.jsonl", parallel = "{path.name}" }}'
         )
-    found = list(read_parallel_documents(path, run.language))
+    found = [_short_enough(run, one) for one in read_parallel_documents(path, run.language)]
+    documents = [one for one in found if isinstance(one, ParallelDocument)]
+    if not documents:
+        reasons = Counter(str(one.reason) for one in found if isinstance(one, Reject))
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "no records"
+        raise InputError(
+            f"{path} gave no parallel document ({listed}): records need text_en in English and text in {run.language.name}"
+        )
     pairs = sorted((Pair(one.pair_id, one.instruction, one.response) for one in english), key=lambda pair: pair.key)
     written = parallel_seeds(
         run.engines,
         pairs[: run.settings.reverse_model.maximum_seed_pairs],
-        [one for one in found if isinstance(one, ParallelDocument)],
+        documents,
         run.language,
         run.settings.reverse_model,
         run.settings.generation,
@@ -137,6 +144,19 @@ def _of_parallel_documents(run: StageRun, outcomes: list[SeedPair | Reject]) -> 
         run.progress,
     )
     return [*(one for one in found if isinstance(one, Reject)), *written]
+
+
+def _short_enough(run: StageRun, found: ParallelDocument | Reject) -> ParallelDocument | Reject:
+    """A document, or a reject where one of its sides is longer than what the reverse model learns from and reads."""
+    if isinstance(found, Reject):
+        return found
+    most = run.settings.reverse_model.maximum_tokens
+    longest = max(len(ids) for ids in run.engines.tokenizer([found.english, found.text])["input_ids"])
+    if longest <= most:
+        return found
+    return Reject(
+        found.place, "too_long", found.text[:EXCERPT_CHARACTERS], f"{longest} tokens, and at most {most} are read"
+    )
 
 
 def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> StageOutput:

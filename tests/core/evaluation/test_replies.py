@@ -9,11 +9,11 @@ from typing import cast
 
 import pytest
 
-from xinstr_core.engines.base import Engine, Request, TokenScores
+from xinstr_core.engines.base import SCORED_ROWS, Engine, Request, TokenScores
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.gold_pairs import read_gold_pairs
 from xinstr_core.evaluation.replies import has_wrong_line, is_wrong_language, repetition
-from xinstr_core.evaluation.subjects import bits_per_byte
+from xinstr_core.evaluation.subjects import bits_per_byte, likelihoods
 from xinstr_core.languages import Language
 
 FINNISH = Language(tag="fi", name="Finnish", script="Latn")
@@ -61,6 +61,13 @@ class OneNatAByte:
 def test_bits_per_byte_count_bytes_and_not_the_end() -> None:
     found = bits_per_byte(lambda: cast(Engine, OneNatAByte()), [Request("a", "?", "yö"), Request("b", "?", "กก")])
     assert found == pytest.approx({"a": 1 / math.log(2), "b": 1 / math.log(2)})
+
+
+def test_readings_tell_how_far_they_are() -> None:
+    told = list[tuple[int, int]]()
+    requests = [Request(f"{number:02}", "?", "neno") for number in range(SCORED_ROWS + 2)]
+    likelihoods(lambda: cast(Engine, OneNatAByte()), requests, lambda done, total, **_: told.append((done, total)))
+    assert told == [(0, SCORED_ROWS + 2), (SCORED_ROWS, SCORED_ROWS + 2)]
 
 
 def write(path: Path, *lines: str) -> Path:

@@ -174,6 +174,20 @@ def built(workspace: Workspace, *tables: pl.DataFrame) -> Partition:
     return run_stage(workspace, train_and_validate, "sw", inputs).partition
 
 
+def test_whatever_is_read_tells_how_far_it_is(workspace: Callable[..., Workspace]) -> None:
+    """With a real model the held-out rows take a quarter of the stage."""
+    here, totals = workspace(signals=["coherence"], constructions=["cut_off", "other_instruction"]), list[int]()
+
+    def progress(done: int, total: int, *, doing: str = "", **_: Any) -> None:
+        if doing == "reading signals (order)" and done == total:
+            totals.append(total)
+
+    found = StageOutput(tables={"seeds": seeds(20)})
+    inputs = {"seed_pairs": here.store.commit("seed_pairs", "sw", "f", {}, found)}
+    run_stage(here, train_and_validate, "sw", inputs, progress)
+    assert totals == [8, 4], "of the heads, and held out: shuffled pairs have responses that were read"
+
+
 def test_the_partition_holds_what_rates_and_what_proves_it(workspace: Callable[..., Workspace]) -> None:
     """With signals of words alone, so that nothing is trained."""
     partition = built(workspace(signals=["grounding"]), seeds(120), seeds(20, "english"))

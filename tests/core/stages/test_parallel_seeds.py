@@ -159,3 +159,30 @@ def test_the_model_matters_to_seeds_where_it_writes_them_alone(tiny_model: Model
         parts = fingerprint_parts(Workspace(tmp_path, base_model=str(tiny_model.path)), read_seed_pairs, "sw", {})
         assert (parts["model"] is not None) is wanted
         assert (parts["files"]["writing"] is not None) is wanted
+
+
+def test_a_document_that_is_longer_than_what_is_read_is_rejected_before_anything_is_trained(build: Build) -> None:
+    long = {"text_en": 40 * f"{MAIZE} ", "text": 40 * f"{DOCUMENTS[0]['text']} "}
+    partition = build(documents=[long, DOCUMENTS[1]])
+    [reject] = partition.read(REJECTED.name).filter(reason="too_long").iter_rows(named=True)
+    assert reject["place"].endswith("docs.jsonl:1")
+    assert "tokens, and at most 512 are read" in reject["detail"]
+    assert partition.read_figures(SEED_PAIRS.figures).by_origin == {"english": 4, "parallel": 1}
+
+
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [
+        (
+            [{"text_en": one["text"], "text": one["text_en"]} for one in DOCUMENTS],
+            r"\(2 wrong_language\): records need",
+        ),
+        ([{"english": "x", "swahili": "y"}], r"\(1 no_text_en\): records need text_en in English and text in Swahili"),
+    ],
+)
+def test_a_file_without_a_usable_document_is_told_before_anything_is_trained(
+    build: Build, documents: list[dict[str, str]], told: str
+) -> None:
+    with pytest.raises(InputError, match=rf"docs.jsonl gave no parallel document {told}"):
+        build(documents=documents)
+    assert not Writer.generated

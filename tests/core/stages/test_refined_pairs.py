@@ -354,7 +354,7 @@ def sure(p: float) -> Rating:
     return (0.1, 0.1, 0.8, 0.9, 0.9, p)
 
 
-RIGHT = [*[("3", 0.99)] * 4, *[("1", 0.01)] * 4]
+RIGHT = [*[("3", 0.91)] * 20, *[("1", 0.01)] * 20]
 
 
 def test_the_right_instruction_stands_for_its_text_and_makes_no_flaw_of_the_pair_good(refine: Refine) -> None:
@@ -381,19 +381,27 @@ def test_a_wanted_precision_decides_how_many_are_kept_and_says_what_it_rests_on(
     figures = partition.read_figures(REFINED_PAIRS.figures)
     assert figures.curated
     assert figures.precision is not None
-    assert (figures.precision.checked, figures.precision.checked_kept, figures.precision.precision) == (8, 4, 1.0)
+    assert (figures.precision.checked, figures.precision.checked_kept, figures.precision.precision) == (40, 20, 1.0)
     assert figures.precision.expected is not None
     assert figures.precision.expected >= 0.9
     assert figures.precision.limit == 0.9
 
 
 def test_a_rater_that_keeps_wrong_instructions_of_a_model_is_not_called_one_that_curates(refine: Refine) -> None:
-    wrong = [*[("1", 0.99)] * 4, *[("3", 0.01)] * 4]
+    wrong = [*[("1", 0.91)] * 20, *[("3", 0.01)] * 20]
     partition = refine(one({}, held_out=written(*wrong)), rounds=1, wanted_precision=0.9)
     figures = partition.read_figures(REFINED_PAIRS.figures)
     assert not figures.curated
-    assert "of 4 held-out instructions that were kept 0.00 are right" in figures.advice
+    assert "of 20 held-out instructions that were kept 0.00 are right" in figures.advice
     assert set(verdicts(partition).values()) == {"not_curated"}
+
+
+def test_a_few_held_out_instructions_prove_nothing_however_right_they_are(refine: Refine) -> None:
+    few = [*[("3", 0.91)] * 19, *[("1", 0.01)] * 20]
+    partition = refine(one({}, held_out=written(*few)), rounds=1, wanted_precision=0.9)
+    assert not partition.figures["curated"]
+    assert "of 39 held-out instructions of a model 19 could be kept" in partition.figures["advice"]
+    assert "fewer than 20 prove nothing (1.00 of them are right, 0.83 to 1.00)" in partition.figures["advice"]
 
 
 def test_where_no_held_out_instruction_can_be_kept_the_advice_says_so(refine: Refine) -> None:
