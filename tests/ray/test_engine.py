@@ -107,6 +107,25 @@ def test_one_actor_gives_the_same_as_two(cluster: Nodes, base: ModelReference, t
     alone.give_up()
 
 
+@pytest.mark.vllm
+def test_vllm_in_an_actor_writes_and_scores_what_it_does_here(
+    cluster: Nodes, base: ModelReference, tmp_path: Path
+) -> None:
+    if not (python := os.environ.get("XINSTR_VLLM", "")):
+        pytest.skip("XINSTR_VLLM names no Python with vLLM: make test-vllm")
+    adapter = random_adapter(base, tmp_path / "adapter")
+    found = []
+    for count in (0, 1):
+        engine = loaded(base, EngineSettings(kind="vllm", python=python, actors=count), adapter)
+        written = engine.generate(GIVEN, Decoding(8, 1.0, 0.9, seed=2))
+        found.append((written, engine.score(GIVEN), engine.score_labels(GIVEN, LABELS), engine.usage.rows))
+        if isinstance(engine, RayEngine):
+            engine.give_up()
+        del engine
+    here, there = found
+    assert there == here
+
+
 def generated(engine: Engine, batch: list[Request]) -> pl.DataFrame:
     written = engine.generate(batch, Decoding(12, 1.0, 0.9, seed=2))
     return pl.DataFrame({KEY: [one.key for one in written], "text": [one.text for one in written]})
