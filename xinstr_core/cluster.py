@@ -62,7 +62,7 @@ def join() -> Any:
         asked |= {"_node_ip_address": "127.0.0.1", "_temp_dir": _folder.name}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **asked)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  # Ray raises one bare where a node has not started in its 30 s
         raise InputError(
             f"the Ray cluster at {address or 'this machine'} cannot be had ({_first_line(error)}): "
             f"correct {ADDRESS}, or unset it for a cluster of this machine alone"

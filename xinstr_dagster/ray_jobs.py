@@ -6,7 +6,9 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
@@ -77,13 +79,21 @@ def _run(
             super().handle_job_logs(_Passing(handler, listeners))
 
     logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)  # that a job's log ended is no news
+    os.environ["RAY_API_SERVER_ADDRESS"] = (
+        address  # a RAY_ADDRESS, where there is one, wins over what clients are given
+    )
     client = PipesRayJobClient(address=address, message_reader=Reader())
     gpus = {"entrypoint_num_gpus": job_gpus()} if stage.uses_model and job_gpus() else {}
-    submitted = {"entrypoint": "python -m xinstr_dagster.ray_job", **gpus}
+    name = f"{stage.name}-{context.partition_key}-{uuid4().hex[:8]}"
+    submitted = {"entrypoint": "python -m xinstr_dagster.ray_job", "submission_id": name, **gpus}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster itself counts who writes messages
             done = client.run(context=context, submit_job_params=submitted, extras=asked)
+    except dg.DagsterExecutionInterruptedError:
+        with suppress(ConnectionError, RuntimeError):  # there is none, or it has ended
+            client.client.stop_job(name)  # the client itself stops one only once it waits for it
+        raise
     except (ConnectionError, RuntimeError, RayError) as error:
         raise StageError(f"the job on the Ray cluster at {address}: {_in_a_line(error)}") from error
     told = [message["ended"] for message in done.get_custom_messages() if "ended" in message]

@@ -38,6 +38,7 @@ def ray_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # vLLM takes its threads where it finds them
         yield
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.engine_contract import GIVEN, LABELS, EngineContract, Load, random_adapter
+from tests.engine_contract import GIVEN, LABELS, ROUNDING, EngineContract, Load, flat, random_adapter
 from tests.ray.conftest import Nodes, actors
 from tests.ray.stand_in import FAILS, KILLS, SLOW, UNUSABLE, StandIn, made_in, run
 from xinstr_core import cluster as room
@@ -105,6 +105,26 @@ def test_one_actor_gives_the_same_as_two(cluster: Nodes, base: ModelReference, t
     for name, work in WORKS.items():
         assert shards(own, work, tmp_path / "here" / name) == shards(alone, work, tmp_path / name)
     alone.give_up()
+
+
+@pytest.mark.vllm
+def test_vllm_in_an_actor_scores_what_it_does_here(cluster: Nodes, base: ModelReference, tmp_path: Path) -> None:
+    if not (python := os.environ.get("XINSTR_VLLM", "")):
+        pytest.skip("XINSTR_VLLM names no Python with vLLM: make test-vllm")
+    adapter = random_adapter(base, tmp_path / "adapter")
+    found = []
+    for count in (0, 1):
+        engine = loaded(base, EngineSettings(kind="vllm", python=python, actors=count), adapter)
+        scores = [value for one in engine.score(GIVEN) for value in flat(one)]
+        labels = [value for one in engine.score_labels(GIVEN, LABELS) for value in one.labels]
+        keys = [one.key for one in engine.generate(GIVEN, Decoding(8))]
+        found.append(([*scores, *labels], keys))
+        if isinstance(engine, RayEngine):
+            engine.give_up()
+        del engine
+    (here, keys), (there, keys_there) = found
+    assert keys_there == keys
+    assert there == pytest.approx(here, abs=ROUNDING)  # which rows vLLM reads together is a matter of time
 
 
 def generated(engine: Engine, batch: list[Request]) -> pl.DataFrame:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.ray
 
 REGISTRY = '[sw]\nname = "Swahili"\nscript = "Latn"\ncorpus = "sw.jsonl"\n'
 STARTS_WITHIN = 180.0
+API_SERVER = "RAY_API_SERVER_ADDRESS"  # Ray's own: what its clients take before all else
 # What is another number every time.
 OF_A_RUN = {"built with", "seconds", "peak memory in MiB", "folder"}
 
@@ -40,10 +41,17 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def jobs(ray_environment: None) -> Iterator[str]:
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def jobs(ray_environment: None, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[str]:
     """Where a cluster of one node takes jobs. It has a folder of its own: Ray takes that for the cluster."""
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if name != ADDRESS}
+    monkeypatch_module.setenv(API_SERVER, f"http://127.0.0.1:{port}")  # or clients would take the tests' other cluster
+    environment = {name: value for name, value in os.environ.items() if name not in (ADDRESS, API_SERVER)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # of a job's `python`
     with TemporaryDirectory(prefix="xinstr-head-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         environment["RAY_TMPDIR"] = folder
@@ -104,6 +112,8 @@ class Built:
 def built(home: Path, jobs: str, monkeypatch: pytest.MonkeyPatch, **request: Any) -> Built:
     monkeypatch.setenv("XINSTR_HOME", str(home))
     monkeypatch.setenv(JOBS, jobs)
+    monkeypatch.setenv(ADDRESS, "127.0.0.1:1" if jobs else "")  # of no cluster: what takes jobs is named by JOBS alone
+    monkeypatch.setenv(API_SERVER, "")
     asset = dg.AssetKey("raw_corpus")
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = build(instance, home, BuildRequest(last="raw_corpus", **request), "sw")
@@ -157,6 +167,8 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(homes: list[Path], monkey
 def test_a_run_that_is_cancelled_stops_its_job(jobs: str, homes: list[Path]) -> None:
     from ray.job_submission import JobStatus, JobSubmissionClient
 
+    pages = homes[0] / "sw.jsonl"
+    pages.write_bytes(40 * pages.read_bytes())  # enough to be at it when it is cancelled
     client = JobSubmissionClient(jobs)
     before = {job.submission_id for job in client.list_jobs()}
     environment = {**os.environ, "XINSTR_HOME": str(homes[0]), JOBS: jobs}
