@@ -14,6 +14,7 @@ from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, reject_row
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.parallel_documents import ParallelDocument, parallel_seeds, read_parallel_documents
 from xinstr_core.curation.reverse import written_by
+from xinstr_core.engines.encoding import encode
 from xinstr_core.engines.translators import (
     ENGLISH,
     Translator,
@@ -151,12 +152,10 @@ def _short_enough(run: StageRun, found: ParallelDocument | Reject) -> ParallelDo
     if isinstance(found, Reject):
         return found
     most = run.settings.reverse_model.maximum_tokens
-    longest = max(len(ids) for ids in run.engines.tokenizer([found.english, found.text])["input_ids"])
+    longest = max(len(encode(run.engines.tokenizer, side)) for side in (found.english, found.text))
     if longest <= most:
         return found
-    return Reject(
-        found.place, "too_long", found.text[:EXCERPT_CHARACTERS], f"{longest} tokens, and at most {most} are read"
-    )
+    return Reject(found.place, "too_long", found.text[:EXCERPT_CHARACTERS], f"{longest} tokens", f"{most} tokens")
 
 
 def _output(run: StageRun, path: Path, outcomes: list[SeedPair | Reject]) -> StageOutput:
