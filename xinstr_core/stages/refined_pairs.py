@@ -101,12 +101,17 @@ def curate(run: StageRun) -> StageOutput:
     rounds = _Curation.of(run, candidates, log).rounds(settings.rounds if trusted else 1)
     final = next(round_ for round_ in reversed(rounds) if round_.used)
     checked = check(final.held_out, settings) if settings.wanted_precision else None
-    would_keep = _keep(candidates, final, settings, trusted=True)
-    said = audited(audited_levels(run.workspace.home, run.language.tag), would_keep.filter(KEPT)["pair_id"].to_list())
+    would_keep, best = (_keep(candidates, final, settings, trusted=trusted) for trusted in (True, False))
+    levels, proved = audited_levels(run.workspace.home, run.language.tag), would_keep
     promised = first.advice or (checked.advice(settings) if checked else "")
+    said = audited(levels, would_keep.filter(KEPT)["pair_id"].to_list())
+    if promised and said is None:
+        # What a rating would keep may be nothing: people had what went on to label, and that is proved or not as it is.
+        proved = best.with_columns(verdict=pl.col("verdict").replace(NOT_CURATED, KEPT))
+        said = audited(levels, best.filter(KEPT)["pair_id"].to_list())
     advice = said.advice(settings) if said else promised
     trusted = not advice
-    pairs = would_keep if trusted else _keep(candidates, final, settings, trusted=False)
+    pairs = proved if trusted else best
     return StageOutput(
         tables={
             PAIRS.name: pairs,

@@ -482,6 +482,21 @@ def test_people_who_find_what_would_be_kept_right_overrule_a_rater_that_may_not_
     assert figures.audit.said.endswith("which overrules what held-out rows say (Not curated: give more seeds)")
 
 
+@pytest.mark.parametrize(("right", "curated", "verdict"), [(19, True, "kept"), (5, False, "not_curated")])
+def test_where_a_rating_would_keep_nothing_people_decide_on_what_went_on(
+    refine: Refine, home: Path, right: int, curated: bool, verdict: str
+) -> None:
+    """It is what they were given to label."""
+    label(home, labels(right=right))
+    partition = refine(one({f"p{number:02}": POOR for number in range(24)}), MANY, rounds=1, trusted=False)
+    figures = partition.read_figures(REFINED_PAIRS.figures)
+    assert figures.curated == curated
+    assert figures.audit is not None
+    assert figures.audit.labelled == 20
+    assert set(verdicts(partition).values()) == {verdict}
+    assert partition.read("pairs")["kept"].all()
+
+
 def test_few_labels_and_labels_of_what_is_dropped_decide_nothing(refine: Refine, home: Path) -> None:
     label(home, labels(right=0, of=19))
     before = refine(one({}), MANY, rounds=1)
