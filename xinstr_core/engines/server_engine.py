@@ -158,9 +158,11 @@ class ServerEngine(AskedByTokenIds):
             for row in rows
         ]
         choices = map(self._choice, self._server.ask(_COMPLETIONS, bodies, "choices"))
-        told = [(choice.get("logprobs") or {}).get("top_logprobs") or [{}] for choice in choices]
+        told = [(choice.get("logprobs") or {}).get("top_logprobs") or [None] for choice in choices]
         return [
             {int(name.removeprefix(_TOKEN_ID)): value for name, value in first.items() if name.startswith(_TOKEN_ID)}
+            if isinstance(first, Mapping)
+            else {}
             for first, *_ in told
         ]
 
