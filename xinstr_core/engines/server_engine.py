@@ -208,8 +208,9 @@ def _served(server: Server, base: ModelReference, settings: EngineSettings) -> s
     wanted = settings.model or base.name
     if wanted in names:
         return wanted
+    folders = {_last(base.name), base.path.name}
     # vLLM lists adapters, with their base, too.
-    same = [str(one["id"]) for one in models if not one.get("parent") and _last(one.get("root")) == _last(base.name)]
+    same = [str(one["id"]) for one in models if not one.get("parent") and _last(one.get("root")) in folders]
     if not settings.model and len(same) == 1:
         return same[0]
     raise InputError(

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,8 +227,9 @@ def test_another_model_with_the_same_tokenizer_is_taken_only_where_it_is_named(
     ):
         engine(tiny_model, said(server))
     assert engine(tiny_model, said(server, model="base"))
-    server.models[0]["root"] = f"/elsewhere/{tiny_model.name.rpartition('/')[2]}"
-    assert engine(tiny_model, said(server))
+    for base in (tiny_model, replace(tiny_model, name="pocket")):  # a name that is not its folder's
+        server.models[0]["root"] = f"/elsewhere/{base.path.name}"
+        assert engine(base, said(server))
 
 
 @pytest.mark.parametrize(
