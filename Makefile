@@ -77,4 +77,4 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 clean: ## everything that was made here: environment, data and fetched models
-	rm -rf $(VENV) data models build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) data models build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,7 +27,7 @@ ADDRESS = "RAY_ADDRESS"  # Ray's own; it is where a cluster is, and never what c
 _OBJECTS = 256 << 20  # bytes of shared memory for calls and answers under way, which are texts and a few vectors
 # Until a machine has to be there that could have a process: a cluster that grows by itself takes minutes.
 _STARTS_WITHIN = 600.0
-RESTARTS = 3
+RESTARTS = 3  # of a process; EngineSettings.actor_restarts says why
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,7 +62,10 @@ def join() -> Any:
         asked |= {"_node_ip_address": "127.0.0.1", "_temp_dir": _folder.name}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **asked)
-    except Exception as error:  # noqa: BLE001  # Ray raises one bare where a node has not started in its 30 s
+    except Exception as error:
+        # Ray raises a bare one where a node has not started in its 30 s.
+        if type(error) is not Exception and not isinstance(error, OSError | RuntimeError | ValueError):
+            raise
         raise InputError(
             f"the Ray cluster at {address or 'this machine'} cannot be had ({_first_line(error)}): "
             f"correct {ADDRESS}, or unset it for a cluster of this machine alone"

@@ -37,14 +37,12 @@ def full_disk_told(folder: Path) -> Iterator[None]:
 
 def _full_disk(error: Exception, folder: Path) -> Path | None:
     """The folder whose disk is to blame, if one is."""
-    if isinstance(error, OSError) and error.errno is not None:
-        is_said = error.errno in _FULL
-    else:
-        is_said = any(words in str(error) for words in _SAID)
-    if is_said:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL or (number is None and any(words in str(error) for words in _SAID)):
         return next((place for place in (folder, *_temporary()) if _has_no_room(place)), folder)
-    has_another_reason = isinstance(error, XinstrError) or (isinstance(error, OSError) and error.errno is not None)
-    return folder if not has_another_reason and _has_no_room(folder) else None
+    if number is not None or isinstance(error, XinstrError):  # it has a reason of its own
+        return None
+    return folder if _has_no_room(folder) else None
 
 
 def _temporary() -> list[Path]:

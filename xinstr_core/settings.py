@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from xinstr_core.cluster import RESTARTS
+
 
 class Section(BaseModel):
     """Frozen, typed, no unknown keys."""
@@ -645,7 +647,7 @@ class EngineSettings(Section):
         description="GPUs that an actor takes; none: as many as the engine would here, where the cluster has GPUs",
     )
     actor_restarts: int = Field(
-        default=3,
+        default=RESTARTS,
         ge=0,
         description="how often each actor may be lost before its stage ends in a line: enough for machines that are taken away, few enough for a row that kills whatever reads it",
     )

@@ -24,7 +24,7 @@ from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
-from xinstr_core.stages import LINE, STAGES
+from xinstr_core.stages import LINE, STAGES, roles_of
 from xinstr_core.stages.replacement import Replacement, replacement
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.assets.catalogue import catalogue
@@ -95,7 +95,7 @@ def check_inputs(workspace: Workspace, tags: Sequence[str], stages: Sequence[str
         settings = workspace.settings(language)
         if model := next(filter(None, (STAGES[name].model_of(workspace, language) for name in stages)), None):
             check_usable(model)
-        check_roles(settings, sorted({role for name in stages for role in STAGES[name].roles}))
+        check_roles(settings, roles_of(stages))
         if DIVERSIFIED_SET.asset in stages:
             check_encoder(settings.diversity.encoder)
         if RAW_CORPUS.asset in stages or workspace.corpus:

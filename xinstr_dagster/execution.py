@@ -13,7 +13,7 @@ from xinstr_core.engines.budget import Budget, require_prices
 from xinstr_core.engines.roles import check_roles
 from xinstr_core.errors import StageError, XinstrError
 from xinstr_core.progress import Event, Listener, Reporter, Seldom
-from xinstr_core.stages import STAGES
+from xinstr_core.stages import STAGES, roles_of
 from xinstr_core.stages.replacement import replacement
 from xinstr_core.stages.stage import Stage, run_stage
 from xinstr_core.store import Partition
@@ -72,8 +72,7 @@ def materialize(
         selected = _selected(context)
         if not xinstr.replace:
             _refuse_to_replace(context, workspace, selected)
-        roles = {role for name in selected if name in STAGES for role in STAGES[name].roles}
-        check_roles(workspace.settings(workspace.language(language)), sorted(roles))
+        check_roles(workspace.settings(workspace.language(language)), roles_of(selected))
         log = Seldom(LOG_SECONDS, _event_log(context), at_once=True)
         spending = _budget(context, xinstr.budget, workspace)
         if os.environ.get(JOBS):

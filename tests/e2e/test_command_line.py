@@ -55,7 +55,7 @@ def test_on_a_terminal_a_stage_is_seen_while_it_runs(xinstr: CommandLine) -> Non
     code, printed = on_a_terminal(xinstr, "", "build", "sw", "--to", "raw_corpus")
     before, built, _ = printed.partition("sw\x1b[0m built in ")
     assert (code, bool(built)) == (0, True)
-    assert re.search(r"sw raw_corpus \(\d+ s\): judging \d+ records", before)
+    assert re.search(r"sw raw_corpus \(\d+ s\): judging 472 records", before)
 
 
 def test_a_build_that_is_up_to_date_does_nothing(xinstr: CommandLine) -> None:

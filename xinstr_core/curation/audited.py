@@ -9,13 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from xinstr_core.curation.audit import ANSWERS, audit_file, read_audit
+from xinstr_core.curation.limits import MINIMUM_JUDGED
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
 from xinstr_core.settings import CurationSettings
 from xinstr_core.statistics import share_interval
 
-# Kept pairs that must be labelled before people overrule: of 20 a share is known to about +-0.2.
-MINIMUM_LABELLED = 20
 _RIGHT = ANSWERS["level"][-1]
 
 
@@ -52,7 +51,7 @@ def audited_levels(home: Path, tag: str) -> dict[str, str]:
     except InputError:
         return {}
     levels = dict(labels.select("pair_id", pl.col("level").cast(pl.String)).drop_nulls().sort("pair_id").iter_rows())
-    return levels if len(levels) >= MINIMUM_LABELLED else {}
+    return levels if len(levels) >= MINIMUM_JUDGED else {}
 
 
 def identity(levels: dict[str, str]) -> str | None:
@@ -63,9 +62,9 @@ def identity(levels: dict[str, str]) -> str | None:
 
 
 def audited(levels: dict[str, str], kept: Collection[str]) -> Audited | None:
-    """What people say of the pairs that a rating would keep; None where fewer than MINIMUM_LABELLED of them are labelled."""
+    """What people say of the pairs that a rating would keep; None where fewer than MINIMUM_JUDGED of them are labelled."""
     of_kept = [levels[key] for key in kept if key in levels]
-    if len(of_kept) < MINIMUM_LABELLED:
+    if len(of_kept) < MINIMUM_JUDGED:
         return None
     right = of_kept.count(_RIGHT)
     low, high = share_interval(right, len(of_kept))

@@ -17,9 +17,8 @@ from xinstr_core.schemas.shared import LEVELS, PROBABILITIES, RIGHT
 from xinstr_core.settings import CurationSettings
 from xinstr_core.statistics import share_interval
 
-# Held-out instructions that must be kept before their share of right ones says anything: of 20 it is known to about +-0.2, as
-# of people's labels (audited.py).
-MINIMUM_CHECKED = 20
+# Kept pairs, held out or labelled by people, before their share of right ones says anything: of 20 it is known to about +-0.2.
+MINIMUM_JUDGED = 20
 
 # The expected level: null for a pair that could not be read.
 RATING = pl.sum_horizontal(
@@ -117,10 +116,10 @@ class Checked:
                 f"Not curated: of {self.rows} held-out instructions of a model none could be kept at a precision of "
                 f"{settings.wanted_precision}. Give more seed pairs, a stronger base model, or want less."
             )
-        if self.kept < MINIMUM_CHECKED:
+        if self.kept < MINIMUM_JUDGED:
             return (
                 f"Not curated: of {self.rows} held-out instructions of a model {self.kept} could be kept at a precision of "
-                f"{settings.wanted_precision}, and fewer than {MINIMUM_CHECKED} prove nothing ({self.precision:.2f} of them are "
+                f"{settings.wanted_precision}, and fewer than {MINIMUM_JUDGED} prove nothing ({self.precision:.2f} of them are "
                 f"right, {self.low:.2f} to {self.high:.2f}). Give more seed pairs, a stronger base model, or want less."
             )
         if self.precision < settings.minimum_precision:

@@ -113,7 +113,7 @@ class AskedByTokenIds(ABC):
             check_fits_base(self._base, adapter)
         row = _whole(row_of(self._format, PROBE))
         asked = [row, row[:-1], row[:-2]]  # some fail on several at once alone
-        scores = self._scored(asked) if adapter is not None or Capability.SCORE_COMPLETIONS in self.capabilities else []
+        scores = self._scored(asked) if Capability.SCORE_COMPLETIONS in self.capabilities else []
         if scores and (scored := len(scores[0])) != len(row):
             raise InputError(
                 self._told(f"of {len(row)} token ids it scored {scored}: it has to take prompts as token ids")

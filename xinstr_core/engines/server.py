@@ -158,21 +158,24 @@ class Server:
             else:
                 self._answers += 1
                 if method == "POST" and holds:
-                    self._count(json.loads(body), found)
+                    self._count(body, found)
                 return found
 
-    def _count(self, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def _count(self, body: str, answer: Mapping[str, Any]) -> None:
         """A row, and what tokens the server says that it took; where it does not, those sent, and as many as it may write."""
         usage = answer.get("usage")
         said = usage if isinstance(usage, Mapping) else {}
         details = said.get("prompt_tokens_details")
         cached = amount(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
         prompt, completion = (amount(said.get(f"{name}_tokens")) for name in ("prompt", "completion"))
-        prompt = len(asked["prompt"]) if prompt is None else prompt
+        if prompt is None or completion is None:
+            asked = json.loads(body)
+            prompt = len(asked["prompt"]) if prompt is None else prompt
+            completion = asked["max_tokens"] if completion is None else completion
         self.usage.rows += 1
         self.usage.prompt_tokens += prompt
         self.usage.cached_tokens += min(cached or 0, prompt)
-        self.usage.completion_tokens += asked["max_tokens"] if completion is None else completion
+        self.usage.completion_tokens += completion
 
     async def _is_there(self) -> bool:
         try:

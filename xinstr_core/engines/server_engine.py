@@ -28,14 +28,12 @@ class ServerEngine(AskedByTokenIds):
     One that does not echo (llama.cpp) completes, and no more: its `capabilities` are fewer than its kind's.
     """
 
-    def __init__(
-        self, base: ModelReference, server: Server, model: str, rows_at_once: int, tells_likeliest: bool = False
-    ) -> None:
+    def __init__(self, base: ModelReference, server: Server, model: str, rows_at_once: int) -> None:
         """`model` is the name that the server knows the base or an adapter by."""
         super().__init__(base)
         self._server = server
         self._model = model
-        self._tells_likeliest = tells_likeliest
+        self._tells_likeliest = False
         self.rows_at_once = rows_at_once
         self.usage = server.usage
 
@@ -50,21 +48,18 @@ class ServerEngine(AskedByTokenIds):
         server = Server(hasty)
         model = _served(server, base, settings)
         whole = cls(base, server, model, 1)
-        can = whole.probe_tokenizer()
+        whole.probe_tokenizer()
         if adapter is None:
             whole.probe()
         else:
             model = _load_adapter(server, adapter)
             cls(base, server, model, 1).probe(adapter, whole)
-        found = cls(base, Server(settings), model, settings.rows_at_once, whole.tells_likeliest())
-        found.capabilities = can
+        found = cls(base, Server(settings), model, settings.rows_at_once)
+        found.capabilities, found._tells_likeliest = whole.capabilities, whole.tells_likeliest()
         return found
 
-    def probe_tokenizer(self) -> frozenset[Capability]:
-        """What the server can: to complete alone where it echoes no scores.
-
-        InputError where it reads token ids of the base model as another text.
-        """
+    def probe_tokenizer(self) -> None:
+        """Find out whether it echoes scores. InputError where it reads token ids of the base model as another text."""
         ids = row_of(self._format, PROBE).prompt
         try:
             (choice,) = map(self._choice, self._echoes([ids]))
@@ -80,7 +75,6 @@ class ServerEngine(AskedByTokenIds):
             raise InputError(
                 self._told(f"it reads token ids of the base model as another text: {self._model} is another model")
             )
-        return self.capabilities
 
     def tells_likeliest(self) -> bool:
         """Whether it tells the likeliest tokens at a place by their ids."""

@@ -121,10 +121,11 @@ class VllmProcess:
                 json.loads(line) if line else {"failed": f"it did not start: {self._last_printed()}"}
             )
         except ValueError:
-            there = {"failed": f"it is no Python that runs vLLM, and says: {line.strip()[:_SHOWN]}"}
+            said = line.strip()[:_SHOWN]
+            there = {"failed": f"it is no Python that runs vLLM, and says: {said}: correct the role's python"}
         if "failed" in there:
             self.close()
-            raise InputError(self.told(f"{there['failed']}: correct the role's python, or its environment"))
+            raise InputError(self.told(there["failed"]))
         return there
 
     def _count(self, question: Mapping[str, Any], answer: Mapping[str, Any]) -> None:

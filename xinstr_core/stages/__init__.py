@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from xinstr_core.stages.candidate_pairs import write_instructions
 from xinstr_core.stages.diversified_set import select
 from xinstr_core.stages.eval_report import evaluate
@@ -25,3 +27,8 @@ LINE: tuple[Stage, ...] = (
     evaluate,
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in LINE}
+
+
+def roles_of(assets: Iterable[str]) -> list[str]:
+    """The roles that engines play in these assets' stages; one that no stage of a language gives has none."""
+    return sorted({role for asset in assets if asset in STAGES for role in STAGES[asset].roles})

@@ -69,7 +69,8 @@ def estimate(
     for line in _as_seen(found.stages):
         console.print(plain(line), soft_wrap=True, highlight=False)
     if prices:
-        console.print(_in_money([stage for stage in found.stages if stage.asset in to_build]), soft_wrap=True)
+        money = _in_money([stage for stage in found.stages if stage.asset in to_build])
+        console.print(money, soft_wrap=True, highlight=False)
     console.print(
         f"[yellow]does not fit: {plain(found.advice)}[/]" if found.advice else "[green]fits[/]", soft_wrap=True
     )
