@@ -215,9 +215,8 @@ def main() -> None:
         measure(home, tag)
     page = Path(__file__).with_suffix(".md")
     parts = page.read_text("utf-8").split("\n## ")[1:] if page.exists() else []
-    sections = {
-        part.partition("\n")[0]: [f"## {part.rstrip()}", ""] for part in parts
-    }  # of builds that are elsewhere, too
+    # Of builds that are elsewhere, too.
+    sections = {part.partition("\n")[0]: [f"## {part.rstrip()}", ""] for part in parts}
     for tag in LANGUAGES:
         if (FOLDER / tag / "data").exists():
             lines = section(tag)
