@@ -105,7 +105,7 @@ class _Actors:
             calls=calls,
         )
         self.workers = Workers(
-            lambda: ActorEngine(kind, base, settings), place, f"actors with {settings.called(base.name)}"
+            lambda: ActorEngine(kind, base, settings), place, f"actors with {settings.kind} {base.name}"
         )
 
     def load(self, adapter: Path | None) -> None:
