@@ -23,7 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.preferences import TaughtPair, choose_triples, cut, other_text, written, wrong_language
+from xinstr_core.curation.preferences import (
+    TaughtPair,
+    choose_triples,
+    cut,
+    language_switch,
+    other_text,
+    written,
+    wrong_language,
+)
 from xinstr_core.curation.written import RESPONSE_SCHEMA, answers
 from xinstr_core.engines.models import adapter_hash, resolve_model
 from xinstr_core.engines.resume import RowLog
@@ -127,6 +135,7 @@ class Try:
         makers: dict[Any, Any] = {
             "other_text": other_text(pairs),
             "wrong_language": wrong_language({}, self.english()),
+            "language_switch": language_switch(self.english()),
             "cut_off": cut,
             "untuned": written(untuned),
         }

@@ -472,7 +472,7 @@ class DiversitySettings(Section):
 
 
 # What a preference training holds against the natural response of a pair: see curation/preferences.py.
-PreferenceKind = Literal["other_text", "wrong_language", "cut_off", "weaker", "untuned"]
+PreferenceKind = Literal["other_text", "wrong_language", "language_switch", "cut_off", "weaker", "untuned"]
 
 
 class TuningSettings(TrainingSettings):
@@ -481,7 +481,7 @@ class TuningSettings(TrainingSettings):
     )
     preferences: tuple[PreferenceKind, ...] = Field(
         default=(),
-        description="after tuning, prefer the natural response of a pair to another one to the same instruction: another text's, one in the wrong language, itself cut off, what weaker models wrote of seeds for the evaluator, what the base model writes; none named: no such step",
+        description="after tuning, prefer the natural response of a pair to another one to the same instruction: another text's, one in the wrong language, its own beginning that goes on in another language, itself cut off, what weaker models wrote of seeds for the evaluator, what the base model writes; none named: no such step",
     )
     preference_triples: int = Field(
         default=2000, ge=2, description="how many, shared evenly among the kinds; a tenth of their pairs only measures"

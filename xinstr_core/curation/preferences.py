@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import regex
+
 from xinstr_core.curation.constructions import Pair, cut_off
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
@@ -13,10 +15,12 @@ from xinstr_core.settings import PreferenceKind
 from xinstr_core.text import is_storable
 
 _MEASURING_SHARE = 0.1  # of the pairs, chosen by key: 2,000 triples leave 200, which tell a share to +-0.07
+_SPACE, _LETTER, _LONGEST_WORD = regex.compile(r"\s"), regex.compile(r"\X"), 30  # characters
 _COSTLY: PreferenceKind = "untuned"
 _MENDING: dict[PreferenceKind, str] = {
     "other_text": "it needs pairs of different instructions",
     "wrong_language": "give some seed pairs in English, too",
+    "language_switch": "give some seed pairs in English, too",
     "cut_off": "every response is too short",
     "weaker": 'add "weaker_response" to evaluator.constructions, and set tuning.include_seeds',
     "untuned": "the base model writes nothing, or what the pairs have",
@@ -121,6 +125,35 @@ def wrong_language(translations: Mapping[str, str], foreign: Sequence[Pair]) -> 
         return _of_others(pairs, foreign, "wrong_language") | own
 
     return make
+
+
+def language_switch(foreign: Sequence[Pair]) -> Make:
+    """The beginning of the response itself, and from a word in its first half on the text of one of the `foreign` pairs."""
+
+    def make(pairs: Sequence[TaughtPair]) -> dict[str, Worse]:
+        others = _of_others(pairs, foreign, "language_switch")
+        return {
+            pair.key: Worse(others[pair.key].key, _switched(pair, others[pair.key].text))
+            for pair in pairs
+            if pair.key in others
+        }
+
+    return make
+
+
+def _switched(pair: Pair, other: str) -> str:
+    share = random.Random(f"preference language_switch {pair.key}").uniform(0, 0.5)
+    begun = pair.response[: _word_end(pair.response, share)].rstrip()
+    return f"{begun} {other[_word_end(other, share) :].lstrip()}"
+
+
+def _word_end(text: str, share: float) -> int:
+    """Where the word ends in which that share of the text does; in scripts without spaces between words, the letter."""
+    place = round(share * len(text))
+    space, letter = _SPACE.search(text, place), _LETTER.match(text, place)
+    if space and space.start() - place < _LONGEST_WORD:
+        return space.start()
+    return letter.end() if letter else len(text)
 
 
 def cut(pairs: Sequence[TaughtPair]) -> dict[str, Worse]:

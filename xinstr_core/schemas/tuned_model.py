@@ -45,7 +45,7 @@ PREFERENCES = Table(
         Column(
             "kind",
             pl.String,
-            "what the rejected side is: another text, a text in another language, the chosen one cut off, or what weaker models or the base model wrote",
+            "what the rejected side is: another text, a text in another language, the beginning of the chosen one that goes on in another language, the chosen one cut off, or what weaker models or the base model wrote",
         ),
         Column("pair_id", pl.String, "key of the pair, or of the seed pair, whose response is the chosen side"),
         INSTRUCTION,

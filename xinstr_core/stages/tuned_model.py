@@ -13,6 +13,7 @@ from xinstr_core.curation.preferences import (
     Triple,
     choose_triples,
     cut,
+    language_switch,
     other_text,
     written,
     wrong_language,
@@ -160,10 +161,13 @@ def _triples(run: StageRun, pairs: Sequence[TaughtPair]) -> tuple[list[Triple], 
     weaker = from_table(run.read(WRITTEN)).get("weaker_response", {})
     seeds = run.read(SEEDS)
     translations = dict(seeds.filter(IS_TRANSLATED).drop_nulls("original").select("pair_id", "original").iter_rows())
-    english = seeds.filter(~IS_IN_LANGUAGE).select("pair_id", "instruction", "response")
+    english = [
+        Pair(*row) for row in seeds.filter(~IS_IN_LANGUAGE).select("pair_id", "instruction", "response").iter_rows()
+    ]
     makers: dict[PreferenceKind, Make] = {
         "other_text": other_text(pairs),
-        "wrong_language": wrong_language(translations, [Pair(*row) for row in english.iter_rows()]),
+        "wrong_language": wrong_language(translations, english),
+        "language_switch": language_switch(english),
         "cut_off": cut,
         "weaker": written(lambda _: weaker),
         "untuned": written(untuned),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
+import regex
 
 from xinstr_core.curation.constructions import Pair
 from xinstr_core.curation.preferences import (
@@ -15,6 +16,7 @@ from xinstr_core.curation.preferences import (
     Worse,
     choose_triples,
     cut,
+    language_switch,
     other_text,
     written,
     wrong_language,
@@ -104,6 +106,27 @@ def test_a_translation_is_preferred_to_another_text_in_another_language() -> Non
     assert {worse.key for key, worse in made.items() if key != "05"} == {"en-0", "en-1", "en-2"}
 
 
+def test_a_switch_begins_as_its_own_response_and_ends_as_another_in_another_language() -> None:
+    made = language_switch(ENGLISH)(PAIRS)
+    assert made.keys() == {pair.key for pair in PAIRS}
+    for pair in PAIRS:
+        worse = made[pair.key]
+        [other] = [one.response for one in ENGLISH if one.key == worse.key]
+        first, *rest = worse.text.split(" ")
+        assert pair.response.startswith(f"{first} ")
+        own = max(n for n in range(len(rest) + 1) if pair.response.startswith(" ".join([first, *rest[:n]])))
+        assert rest[own:]
+        assert other.endswith(" ".join(rest[own:]))
+
+
+def test_a_switch_in_a_script_without_spaces_parts_no_letter() -> None:
+    thai = TaughtPair("th", "What is tea?", "น้ำชาเป็นเครื่องดื่มที่ผู้คนทั่วโลกนิยมดื่มกันมาตั้งแต่สมัยโบราณจนถึงทุกวันนี้", WEB)
+    [worse] = language_switch(ENGLISH)([thai]).values()
+    begun = worse.text.split(" ")[0]
+    assert thai.response.startswith(begun)
+    assert regex.findall(r"\X", begun) == regex.findall(r"\X", thai.response)[: len(regex.findall(r"\X", begun))]
+
+
 def test_a_cut_response_is_the_beginning_of_its_own() -> None:
     for pair in PAIRS:
         worse = cut(PAIRS)[pair.key]
@@ -116,6 +139,7 @@ def test_a_cut_response_is_the_beginning_of_its_own() -> None:
     ("kind", "make", "advice"),
     [
         ("wrong_language", wrong_language({}, []), "give some seed pairs in English, too"),
+        ("language_switch", language_switch([]), "give some seed pairs in English, too"),
         (
             "weaker",
             written(lambda _: {}),

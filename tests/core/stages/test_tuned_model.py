@@ -28,7 +28,7 @@ from xinstr_core.workspace import Workspace
 Tune = Callable[..., Partition]
 DISHES = ("ugali", "pilau", "chapati", "mandazi", "githeri", "samaki", "maharage", "irio")
 SETTINGS = {"epochs": 1, "batch_rows": 2, "rank": 2, "maximum_tokens": 1024, "preference_learning_rate": 1e-3}
-KINDS = ["other_text", "wrong_language", "cut_off", "weaker", "untuned"]
+KINDS = ["other_text", "wrong_language", "language_switch", "cut_off", "weaker", "untuned"]
 
 
 def selected(number: int, dish: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_triples_are_a_table_of_their_own(tuned: Tune) -> None:
     assert use["rows"] == len(found.read("untuned")) > 0, "its cost tells what the base model wrote"
     assert min(use["prompt_tokens"], use["completion_tokens"], use["seconds"]) > 0
     rows = found.read("preferences")
-    assert Counter(rows["kind"]) == {"other_text": 4, "wrong_language": 3, "cut_off": 2, "weaker": 1, "untuned": 2}
+    assert Counter(rows["kind"]) == dict.fromkeys(KINDS, 2) | {"other_text": 3, "weaker": 1}
     assert rows.columns == [column.name for column in PREFERENCES.columns]
     taught = {row["pair_id"]: row for table in ("rows", "seeds") for row in TABLES[_asset(table)][table].to_dicts()}
     for row in rows.iter_rows(named=True):
