@@ -10,6 +10,7 @@ import pytest
 from xinstr_core.corpus import separated_values
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.evaluation.gold_pairs import read_gold_pairs
+from xinstr_core.languages import Language
 from xinstr_core.seed_fields import Exchange
 from xinstr_core.seed_layouts import exchanges
 from xinstr_core.seeds import SeedPair, Untranslated, read_seeds
@@ -346,7 +347,9 @@ def test_the_language_of_a_request_is_that_of_what_is_asked(tmp_path: Path) -> N
 def test_gold_pairs_keep_what_their_request_is_about(tmp_path: Path) -> None:
     path = tmp_path / "gold.json"
     path.write_text(json.dumps([{"instruction": ASKED, "input": TEXT, "output": ANSWER}]), "utf-8")
-    assert [pair.instruction for pair in read_gold_pairs(path, [])] == [f"{ASKED}\n\n{TEXT}"]
+    assert [pair.instruction for pair in read_gold_pairs(path, Language(tag="sw", name="Swahili", script="Latn"))] == [
+        f"{ASKED}\n\n{TEXT}"
+    ]
 
 
 def read(path: Path, content: str | bytes) -> list[Record | Reject]:

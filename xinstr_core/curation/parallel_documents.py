@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import regex
+
 from xinstr_core.corpus.identification import UNKNOWN
 from xinstr_core.corpus.readers import Record, Reject, read_records
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
@@ -21,6 +23,7 @@ from xinstr_core.curation.reverse import try_instructions
 from xinstr_core.engines.models import adapter_hash
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.roles import Engines
+from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key, normalised
 from xinstr_core.languages import Language
 from xinstr_core.progress import Progress
@@ -36,6 +39,11 @@ from xinstr_core.training.rows import Example
 # 1.82 at most (Pratham Books stories in Hindi). Chinese writes a word with two.
 _MOST_UNEQUAL = 2.5
 _MOST_UNEQUAL_CHINESE = 6.0
+# Translators keep numbers: of documents with numbers on both sides 0.97 to 1.00 share one, in twelve such languages; of
+# the same files shifted by a line 0.05 to 0.38.
+_SHARING_NUMBERS = 0.8
+_NUMBERED = 10  # documents, of fewer nothing is said
+_NUMBER = regex.compile(r"\p{Nd}{2,}")  # a digit alone is anywhere
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,22 @@ def read_parallel_documents(path: Path, language: Language) -> Iterator[Parallel
             else:
                 seen[key] = document.place
         yield document
+
+
+def check_sides(path: Path, documents: Sequence[ParallelDocument]) -> None:
+    """InputError where the two sides of a file do not belong together, by the numbers in them: a line may be shifted."""
+    numbers = [(_numbers(document.english), _numbers(document.text)) for document in documents]
+    shared = [not english.isdisjoint(text) for english, text in numbers if english and text]
+    if len(shared) >= _NUMBERED and sum(shared) < _SHARING_NUMBERS * len(shared):
+        raise InputError(
+            f"{path}: of {len(shared)} documents with numbers on both sides {sum(shared)} share one, so text is not the "
+            "translation of its text_en: are the sides shifted by a line?"
+        )
+
+
+def _numbers(text: str) -> set[int]:
+    """In digits of whatever script."""
+    return {int(found) for found in _NUMBER.findall(text)}
 
 
 def parallel_seeds(

@@ -9,7 +9,8 @@ from xinstr_core.engines.memory import bytes_a_token, free_memory, tokens_at_onc
 from xinstr_core.engines.shape import ModelShape
 from xinstr_core.estimate.seen import Seen, seen
 from xinstr_core.estimate.text import Material, measure_material
-from xinstr_core.estimate.workload import Workload, workloads
+from xinstr_core.estimate.work import Workload
+from xinstr_core.estimate.workload import workloads
 from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
@@ -34,6 +35,7 @@ _WITHOUT_MODEL = {RAW_CORPUS.asset: 640 << 20, SEED_PAIRS.asset: 730 << 20}
 _TOKENIZER, _A_SAMPLED_LOGIT = 10, 24
 # Of which section of the settings each stage's training is.
 _TRAINED_BY = {
+    SEED_PAIRS.asset: "reverse_model",
     REVERSE_MODEL.asset: "reverse_model",
     EVALUATOR.asset: "evaluator",
     REFINED_PAIRS.asset: "evaluator",
@@ -104,7 +106,7 @@ def estimate(workspace: Workspace, tag: str, rate: float, free: int | None = Non
 
 def _memory(asset: str, work: Workload, shape: ModelShape, settings: Settings, free: int) -> int:
     """Peak of a stage's process with so much memory free; with none, the least: one row at a time."""
-    if asset in _WITHOUT_MODEL:
+    if asset in _WITHOUT_MODEL and not work.read_tokens:
         return _WITHOUT_MODEL[asset]
     read = tokens_at_once(shape.config, shape.itemsize, free)
     reading = max(work.longest, min(read, round(work.read_tokens + work.written_tokens)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xinstr_core.engines.base import Usage
 from xinstr_core.engines.ledger import money
 from xinstr_core.errors import InputError
-from xinstr_core.estimate.workload import Workload
+from xinstr_core.estimate.work import Workload
 from xinstr_core.languages import Language
 from xinstr_core.schemas.shared import Cost, EngineUse
 from xinstr_core.settings import EnginesSettings, TrainingSettings

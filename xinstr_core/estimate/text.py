@@ -10,9 +10,13 @@ from typing import Any
 
 from xinstr_core.corpus.readers import Record, Reject
 from xinstr_core.corpus.sources import files_of, records_of
+from xinstr_core.curation.parallel_documents import ParallelDocument, read_parallel_documents
 from xinstr_core.engines.encoding import encode
 from xinstr_core.engines.roles import Engines
+from xinstr_core.evaluation.gold_pairs import read_gold_pairs
+from xinstr_core.evaluation.replies import read_prompts
 from xinstr_core.languages import CorpusSource
+from xinstr_core.schemas.seed_pairs import IN_ENGLISH
 from xinstr_core.seeds import SeedPair, read_seeds
 from xinstr_core.workspace import Workspace
 
@@ -29,13 +33,25 @@ class Texts:
     longest: int
 
 
+NONE = Texts(0, 0.0, 0)
+
+
 @dataclass(frozen=True)
 class Material:
-    """The documents of a language, its seeds' responses and its seeds' instructions."""
+    """The documents of a language, its seeds' responses and its seeds' instructions.
+
+    Translations that become seeds are among the responses; `parallel` are their English sides, for which instructions are
+    written by what learns from the `english` responses of seeds. `prompts` are those that every evaluated model answers, none
+    where held-out instructions serve, `gold` the responses that it reads.
+    """
 
     documents: Texts
     responses: Texts
     instructions: Texts
+    parallel: Texts = NONE
+    english: Texts = NONE
+    prompts: Texts = NONE
+    gold: Texts = NONE
 
 
 def measure_material(workspace: Workspace, tag: str) -> Material:
@@ -56,11 +72,15 @@ def measure_material(workspace: Workspace, tag: str) -> Material:
         sum(spans) / max(1, len(spans)) / a_token,
         round(max(spans, default=0) / a_token),
     )
-    seeds = list(_seeds(workspace, tag))
+    seeds, parallel = list(_seeds(workspace, tag)), _parallel(workspace, tag)
     return Material(
         documents,
-        _measured(tokenizer, [seed.response for seed in seeds]),
+        _measured(tokenizer, [*(one.text for one in parallel), *(seed.response for seed in seeds)]),
         _measured(tokenizer, [seed.instruction for seed in seeds]),
+        _measured(tokenizer, [one.english for one in parallel]),
+        _measured(tokenizer, [seed.response for seed in seeds if seed.origin == IN_ENGLISH]),
+        _measured(tokenizer, _prompts(workspace, tag)),
+        _measured(tokenizer, _gold(workspace, tag)),
     )
 
 
@@ -73,6 +93,29 @@ def _seeds(workspace: Workspace, tag: str) -> Iterator[SeedPair]:
     for one in read_seeds(path, tag) if path else ():
         if isinstance(one, SeedPair):
             yield one
+
+
+def _parallel(workspace: Workspace, tag: str) -> list[ParallelDocument]:
+    language = workspace.language(tag)
+    path = workspace.parallel_file(language)
+    found = read_parallel_documents(path, language) if path else ()
+    return [one for one in found if isinstance(one, ParallelDocument)]
+
+
+def _prompts(workspace: Workspace, tag: str) -> list[str]:
+    """So many of each language as are asked."""
+    language = workspace.language(tag)
+    path, most = workspace.prompts_file(language), workspace.settings(language).evaluation.maximum_prompts
+    found: dict[str, list[str]] = {}
+    for one in read_prompts(path) if path else ():
+        found.setdefault(one.prompt_language, []).append(one.instruction)
+    return [text for texts in found.values() for text in texts[:most]]
+
+
+def _gold(workspace: Workspace, tag: str) -> list[str]:
+    language = workspace.language(tag)
+    path = workspace.gold_pairs_file(language)
+    return [one.response for one in read_gold_pairs(path, language)] if path else []
 
 
 def _measured(tokenizer: Any, texts: Sequence[str]) -> Texts:

@@ -10,7 +10,8 @@ from xinstr_core.curation.near_texts import NEAREST
 from xinstr_core.curation.openings import DRAWN
 from xinstr_core.curation.signals import NEEDS_INSTRUCTIONS
 from xinstr_core.curation.written import DECODING as WRITTEN
-from xinstr_core.estimate.text import Material
+from xinstr_core.estimate.text import Material, Texts
+from xinstr_core.estimate.work import Workload
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.schemas.eval_report import EVAL_REPORT
@@ -30,55 +31,12 @@ OPENING_TOKENS = 70  # of curation.signals.OPENING characters, in most tokenizer
 TEMPLATE_TOKENS = 20  # of a prompt around its text, in most tokenizers
 
 
-@dataclass(frozen=True)
-class Workload:
-    """Rows and tokens of a stage. `trained_tokens` counts every epoch; `longest` is the longest row that goes through a model.
-
-    `trained_row` has the mean tokens of a row that is trained on, and `labels` how many of them are learned, of the kind
-    of rows that has most. An engine counts `repeated_tokens` beside what is read, of prompts that several requests share,
-    and not the `doubled_tokens` of what is written, which go through the model twice.
-    """
-
-    rows: int = 0
-    read_tokens: float = 0.0
-    written_tokens: float = 0.0
-    trained_tokens: float = 0.0
-    longest: int = 0
-    trained_row: float = 0.0
-    labels: float = 0.0
-    repeated_tokens: float = 0.0
-    doubled_tokens: float = 0.0
-
-    def __add__(self, other: Workload) -> Workload:
-        return Workload(
-            self.rows + other.rows,
-            self.read_tokens + other.read_tokens,
-            self.written_tokens + other.written_tokens,
-            self.trained_tokens + other.trained_tokens,
-            max(self.longest, other.longest),
-            max(self.trained_row, other.trained_row),
-            max(self.labels, other.labels),
-            self.repeated_tokens + other.repeated_tokens,
-            self.doubled_tokens + other.doubled_tokens,
-        )
-
-    @property
-    def prompt_tokens(self) -> float:
-        """What engines will count as read."""
-        return self.read_tokens + self.repeated_tokens
-
-    @property
-    def completion_tokens(self) -> float:
-        """What engines will count as written."""
-        return self.written_tokens - self.doubled_tokens
-
-
 def workloads(material: Material, settings: Settings) -> dict[str, Workload]:
     """The workload of every stage of the line, by its asset's name."""
     plan = _Plan(material, settings)
     stages: dict[str, Callable[[], Workload]] = {
         RAW_CORPUS.asset: lambda: Workload(rows=material.documents.count),
-        SEED_PAIRS.asset: lambda: Workload(rows=material.responses.count),
+        SEED_PAIRS.asset: plan.seed_pairs,
         REVERSE_MODEL.asset: plan.reverse_model,
         CANDIDATE_PAIRS.asset: plan.candidate_pairs,
         EVALUATOR.asset: plan.evaluator,
@@ -120,11 +78,13 @@ class _Plan:
         """What is read to know what texts add to their instructions."""
         if not self.settings.generation.chooses_by_gain:
             return Workload()
-        accepted, document = self._asked * ACCEPTED, self.material.documents.tokens
+        return self._read_for_gains(self._texts, self._asked * ACCEPTED, self.material.documents.tokens)
+
+    def _read_for_gains(self, texts: int, accepted: float, tokens: float) -> Workload:
+        """So many instructions of each of so many texts of so many tokens, after their text and alone."""
         instructions = 2 * accepted * (self.material.instructions.tokens + TEMPLATE_TOKENS)
         return Workload(
-            read_tokens=self._texts * (document + instructions),
-            repeated_tokens=self._texts * (accepted - 1) * document,
+            read_tokens=texts * (tokens + instructions), repeated_tokens=texts * max(0.0, accepted - 1) * tokens
         )
 
     def _instructions(self, count: int) -> Workload:
@@ -151,6 +111,31 @@ class _Plan:
         seeds = self.material.responses
         labels = seeds.tokens if responses else self.material.instructions.tokens
         return self._trained(rows, epochs, seeds.tokens, seeds.longest, maximum, labels)
+
+    def seed_pairs(self) -> Workload:
+        """Nothing for a model, but where instructions of parallel documents are written, by one that learns from English pairs."""
+        seeds = Workload(rows=self.material.responses.count)
+        parallel, english = self.material.parallel, self.material.english
+        if not parallel.count:
+            return seeds
+        training, generation = self.settings.reverse_model, self.settings.generation
+        tried = generation.candidates + len(generation.openings)
+        prompts = parallel.count * (parallel.tokens + TEMPLATE_TOKENS)
+        written = Workload(
+            read_tokens=prompts,
+            repeated_tokens=prompts * (tried - 1),
+            longest=parallel.longest + TEMPLATE_TOKENS + generation.maximum_new_tokens,
+        )
+        trained = self._trained(
+            min(english.count, training.maximum_seed_pairs),
+            training.epochs,
+            english.tokens,
+            english.longest,
+            training.maximum_tokens,
+            self.material.instructions.tokens,
+        )
+        work = written + self._instructions(parallel.count * tried) + replace(trained, rows=0)
+        return seeds + work + self._read_for_gains(parallel.count, tried * ACCEPTED, parallel.tokens)
 
     def reverse_model(self) -> Workload:
         settings = self.settings.reverse_model
@@ -263,13 +248,16 @@ class _Plan:
         arms = [arm for arm in dict.fromkeys(("selected", *settings.arms)) if settings.arms]
         models = 2 + len(arms)
         held_out = min(self.settings.diversity.held_out_rows, round(self._texts * KEPT_PAIRS / 10))
-        prompts = min(settings.maximum_prompts, held_out)
+        prompts, gold, documents = self.material.prompts, self.material.gold, self.material.documents
+        if not prompts.count:  # then held-out instructions serve
+            instructions = self.material.instructions
+            prompts = Texts(min(settings.maximum_prompts, held_out), instructions.tokens, instructions.longest)
+        scored = held_out * self._row(documents.tokens) + gold.count * self._row(gold.tokens)
         work = Workload(
-            rows=prompts * models,
-            read_tokens=models
-            * (prompts * self.material.instructions.tokens + held_out * self.material.documents.tokens),
-            written_tokens=models * prompts * min(settings.maximum_new_tokens, self.material.documents.tokens),
-            longest=self.material.instructions.longest + settings.maximum_new_tokens,
+            rows=prompts.count * models,
+            read_tokens=models * (prompts.count * (prompts.tokens + TEMPLATE_TOKENS) + scored),
+            written_tokens=models * prompts.count * min(settings.maximum_new_tokens, documents.tokens),
+            longest=prompts.longest + TEMPLATE_TOKENS + settings.maximum_new_tokens,
         )
         trained = self._tuned
         # The tuned model is the first arm, unless it learned preferences, which no arm does.

@@ -245,7 +245,7 @@ def _gold(run: StageRun) -> list[HeldOutDocument] | None:
 def _gold_pairs(run: StageRun) -> list[GoldPair]:
     """The language's gold pairs, but for those that stand among the seeds; the corpus refuses their text itself."""
     path = run.workspace.gold_pairs_file(run.language)
-    return read_gold_pairs(path, run.read(SEEDS)["response"].to_list()) if path else []
+    return read_gold_pairs(path, run.language, run.read(SEEDS)["response"].to_list()) if path else []
 
 
 def _prompts(run: StageRun) -> list[EvaluationPrompt]:

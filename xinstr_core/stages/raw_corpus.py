@@ -18,6 +18,7 @@ from xinstr_core.corpus.readers import BROKEN_FILE, Record, Reject
 from xinstr_core.corpus.sources import files_of, identity_of, records_of
 from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.errors import StageError
+from xinstr_core.evaluation.gold_pairs import read_gold_pairs
 from xinstr_core.files import ShardLog, scan_parquet
 from xinstr_core.languages import CorpusSource, Language
 from xinstr_core.parallel import ordered_map, processors
@@ -55,6 +56,8 @@ def files(workspace: Workspace, language: Language) -> dict[str, Path | str | No
 @stage(gives=RAW_CORPUS, takes=(), version="11", settings=("corpus",), files=files, uses_model=False)
 def clean_corpus(run: StageRun) -> StageOutput:
     source = run.workspace.corpus_source(run.language)
+    if gold := run.workspace.gold_pairs_file(run.language):
+        read_gold_pairs(gold, run.language)  # what is wrong with it is told here, and not by the last stage
     one = _document_filter(run)
     judge = BatchJudge(one, ShardLog(run.unfinished / "judged"), ShardLog(run.unfinished / "refused"))
     passed_over, sizes = Counter[str](), deque[int]()

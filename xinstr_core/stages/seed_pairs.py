@@ -12,7 +12,12 @@ from typing import Any
 from xinstr_core.corpus.readers import Reject
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS, reject_row
 from xinstr_core.curation.constructions import Pair
-from xinstr_core.curation.parallel_documents import ParallelDocument, parallel_seeds, read_parallel_documents
+from xinstr_core.curation.parallel_documents import (
+    ParallelDocument,
+    check_sides,
+    parallel_seeds,
+    read_parallel_documents,
+)
 from xinstr_core.curation.reverse import written_by
 from xinstr_core.engines.encoding import encode
 from xinstr_core.engines.translators import (
@@ -133,6 +138,7 @@ def _of_parallel_documents(run: StageRun, outcomes: list[SeedPair | Reject]) -> 
         raise InputError(
             f"{path} gave no parallel document ({listed}): records need text_en in English and text in {run.language.name}"
         )
+    check_sides(path, documents)
     pairs = sorted((Pair(one.pair_id, one.instruction, one.response) for one in english), key=lambda pair: pair.key)
     written = parallel_seeds(
         run.engines,

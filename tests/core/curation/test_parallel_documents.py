@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from xinstr_core.corpus.readers import Reject
-from xinstr_core.curation.parallel_documents import ParallelDocument, read_parallel_documents
+from xinstr_core.curation.parallel_documents import ParallelDocument, check_sides, read_parallel_documents
+from xinstr_core.errors import InputError
 from xinstr_core.languages import Language
 
 SWAHILI = Language(tag="sw", name="Swahili", script="Latn")
@@ -59,3 +60,30 @@ def test_records_that_cannot_be_read_are_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "docs.jsonl"
     path.write_text('{"text_en": "half a rec\n[1, 2]\n', "utf-8")
     assert all(isinstance(one, Reject) for one in read_parallel_documents(path, SWAHILI))
+
+
+def numbered(count: int, shift: int = 0) -> list[ParallelDocument]:
+    """Documents with two numbers each, one of them in Bengali digits, whose translations stand so many lines later."""
+
+    def text(n: int) -> str:
+        return f"Mwaka {1900 + n}: {str(200 + n).translate({48 + digit: 0x9E6 + digit for digit in range(10)})}."
+
+    return [
+        ParallelDocument(str(n), f"In {1900 + n}, {200 + n} farms.", text((n + shift) % count), "", "unknown")
+        for n in range(count)
+    ]
+
+
+def test_sides_that_share_no_numbers_are_told_as_shifted(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    check_sides(path, numbered(12))
+    check_sides(path, numbered(9, shift=1))  # too few to tell
+    plain = [ParallelDocument(str(n), ENGLISH, TEXT, "", "unknown") for n in range(30)]
+    check_sides(path, plain)
+    with pytest.raises(
+        InputError, match=r"docs.jsonl: of 12 documents with numbers on both sides 0 share one, .*shifted"
+    ):
+        check_sides(path, numbered(12, shift=1))
+    halfway = [*numbered(24)[:12], *numbered(24, shift=1)[12:]]
+    with pytest.raises(InputError, match="of 24 documents with numbers on both sides 12 share one"):
+        check_sides(path, halfway)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.engines.shape import ModelShape
 from xinstr_core.estimate.cost import Estimate, estimate
 from xinstr_core.estimate.text import Material, Texts, measure_material
-from xinstr_core.estimate.workload import Workload, workloads
+from xinstr_core.estimate.work import Workload
+from xinstr_core.estimate.workload import workloads
 from xinstr_core.presets import load_settings
 from xinstr_core.settings import Settings, TrainingSettings
 from xinstr_core.stages import LINE
@@ -42,6 +44,32 @@ def test_a_training_reads_every_row_in_every_epoch() -> None:
     settings = load_settings("pocket")
     work = workloads(MATERIAL, settings)["reverse_model"]
     assert work == Workload(50, trained_tokens=50 * 8 * 110, longest=160 + 20 + 20, trained_row=80 + 10 + 20, labels=10)
+
+
+def test_instructions_of_parallel_documents_are_written_by_what_learns_from_english_pairs() -> None:
+    settings = load_settings("pocket")
+    none = workloads(MATERIAL, settings)["seed_pairs"]
+    assert none == Workload(rows=50)
+    tried = settings.generation.candidates + len(settings.generation.openings)
+    material = replace(MATERIAL, parallel=Texts(30, 100.0, 300), english=Texts(20, 60.0, 90))
+    work = workloads(material, settings)["seed_pairs"]
+    assert (work.rows, work.trained_tokens) == (50, 20 * settings.reverse_model.epochs * (60 + 10 + 20))
+    assert work.completion_tokens == 30 * tried * 10
+    gains = 30 * (100 + 2 * tried * 0.9 * (10 + 20))
+    assert work.read_tokens == pytest.approx(30 * (100 + 20) + gains)
+    assert work.longest == max(300 + 20 + settings.generation.maximum_new_tokens, 90 + 20 + 20)
+
+
+def test_every_model_answers_all_prompts_and_reads_all_gold() -> None:
+    settings = load_settings("pocket")
+    material = replace(MATERIAL, prompts=Texts(120, 12.0, 30), gold=Texts(40, 90.0, 200))
+    held_out, asked = (workloads(one, settings)["eval_report"] for one in (MATERIAL, material))
+    models = asked.rows // 120
+    rows = held_out.rows // models
+    assert asked.rows == 120 * models
+    assert asked.read_tokens - held_out.read_tokens == pytest.approx(
+        models * (120 * (12 + 20) - rows * (10 + 20) + 40 * (90 + 10 + 20))
+    )
 
 
 def test_a_text_is_read_once_for_all_its_candidates() -> None:
@@ -74,6 +102,23 @@ def test_documents_and_seeds_of_a_language_are_measured(workspace: Workspace) ->
     assert found.responses.count == found.instructions.count == 180
     assert 300 < found.documents.count < 600
     assert 0 < found.documents.tokens <= found.documents.longest
+    assert (found.prompts.count, found.parallel.count, found.gold.count) == (192, 0, 0)
+
+
+def test_files_that_an_entry_names_are_measured(workspace: Workspace) -> None:
+    documents = [
+        {"text_en": f"The farmer planted maize {n} times.", "text": f"Mkulima alipanda mahindi mara {n}."}
+        for n in (11, 12)
+    ]
+    gold = [{"instruction": "What is ugali?", "response": "Ugali ni chakula cha watu wengi wa Tanzania."}]
+    for name, rows in (("docs.jsonl", documents), ("gold.jsonl", gold)):
+        (workspace.home / name).write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    workspace.registry.write_text(
+        '[sw]\nname = "Swahili"\nscript = "Latn"\ngold = "gold.jsonl"\nseeds = { path = "pocket", parallel = "docs.jsonl" }\n',
+        "utf-8",
+    )
+    found = measure_material(workspace, "sw")
+    assert (found.parallel.count, found.gold.count, found.responses.count) == (2, 1, 182)
 
 
 def test_the_shape_of_a_model_is_that_of_the_loaded_one(tiny_model: ModelReference, tmp_path: Path) -> None:

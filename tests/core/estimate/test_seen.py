@@ -12,7 +12,7 @@ from xinstr_core.engines.models import ModelReference, load_causal_model
 from xinstr_core.errors import InputError
 from xinstr_core.estimate.cost import StageEstimate, estimate
 from xinstr_core.estimate.seen import rates
-from xinstr_core.estimate.workload import Workload
+from xinstr_core.estimate.work import Workload
 from xinstr_core.schemas.shared import Cost, EngineUse, TrainingSpeed
 from xinstr_core.stages.candidate_pairs import write_instructions
 from xinstr_core.stages.raw_corpus import clean_corpus

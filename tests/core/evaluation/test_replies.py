@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from xinstr_core.evaluation.subjects import bits_per_byte, likelihoods
 from xinstr_core.languages import Language
 
 FINNISH = Language(tag="fi", name="Finnish", script="Latn")
+SWAHILI = Language(tag="sw", name="Swahili", script="Latn")
 THAI = Language(tag="th", name="Thai", script="Thai")
 FINNISH_LINES = (
     "Helsinki on Suomen pääkaupunki ja maan väkirikkain kunta.\n"
@@ -82,8 +84,8 @@ def test_gold_pairs_leave_out_what_was_trained_on_and_responses_that_recur(tmp_p
         '{"instruction": "What is it?", "response": "ugali  ni chakula."}',
         '{"instruction": "What is pilau?", "response": "Pilau ni wali."}',
     )
-    assert [pair.instruction for pair in read_gold_pairs(path, ["PILAU ni wali."])] == ["What is ugali?"]
-    assert len(read_gold_pairs(path, [])) == 2
+    assert [pair.instruction for pair in read_gold_pairs(path, SWAHILI, ["PILAU ni wali."])] == ["What is ugali?"]
+    assert len(read_gold_pairs(path, SWAHILI)) == 2
 
 
 @pytest.mark.parametrize(
@@ -97,11 +99,20 @@ def test_gold_pairs_leave_out_what_was_trained_on_and_responses_that_recur(tmp_p
 )
 def test_a_gold_record_without_its_fields_is_one_line_that_names_it(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as raised:
-        read_gold_pairs(write(tmp_path / "gold.jsonl", line), [])
+        read_gold_pairs(write(tmp_path / "gold.jsonl", line), SWAHILI)
     assert "gold.jsonl" in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_gold_of_which_all_was_trained_on_says_what_to_do(tmp_path: Path) -> None:
     path = write(tmp_path / "gold.jsonl", '{"instruction": "What?", "response": "Ugali."}')
     with pytest.raises(InputError, match="take them out of the seeds"):
-        read_gold_pairs(path, ["Ugali."])
+        read_gold_pairs(path, SWAHILI, ["Ugali."])
+
+
+def test_gold_of_another_language_is_told_by_its_responses(tmp_path: Path) -> None:
+    lines = [json.dumps({"instruction": "What?", "response": f"{n} {FINNISH_LINES}"}) for n in range(3)]
+    own = json.dumps({"instruction": "What is ugali?", "response": "Ugali ni chakula cha watu wengi wa Tanzania."})
+    path = write(tmp_path / "gold.jsonl", *lines, own)
+    with pytest.raises(InputError, match=r"gold.jsonl: 3 of 4 responses are in fi: .* response in Swahili"):
+        read_gold_pairs(path, SWAHILI)
+    assert len(read_gold_pairs(path, FINNISH)) == 4

@@ -186,3 +186,14 @@ def test_a_file_without_a_usable_document_is_told_before_anything_is_trained(
     with pytest.raises(InputError, match=rf"docs.jsonl gave no parallel document {told}"):
         build(documents=documents)
     assert not Writer.generated
+
+
+def test_sides_that_do_not_belong_together_are_told_before_anything_is_trained(build: Build) -> None:
+    def numbered(n: int, of: int) -> dict[str, str]:
+        return {"text_en": f"{MAIZE} It was {1900 + n}.", "text": f"{DOCUMENTS[0]['text']} Ilikuwa mwaka {1900 + of}."}
+
+    with pytest.raises(
+        InputError, match=r"docs.jsonl: of 12 documents with numbers on both sides 0 share one, so text"
+    ):
+        build(documents=[numbered(n, (n + 1) % 12) for n in range(12)])
+    assert not Writer.generated

@@ -337,3 +337,12 @@ def test_what_the_identifiers_cannot_tell_a_language_from_is_named(home: Path) -
         f"{kept} of {kept} documents that were kept may as well be in id: the identifiers cannot tell ms from these. A model "
         "that can: corpus.identification_model and identification_label"
     )
+
+
+def test_gold_pairs_that_are_none_are_told_by_the_first_stage(build: Build, home: Path, lines: list[bytes]) -> None:
+    (home / "sw.jsonl").write_bytes(b"\n".join(lines))
+    with (home / "languages.toml").open("a", encoding="utf-8") as registry:
+        registry.write('gold = "gold.jsonl"\n')
+    (home / "gold.jsonl").write_text('{"asked": "What?", "response": "Ndiyo."}\n', "utf-8")
+    with pytest.raises(InputError, match=r"gold.jsonl:1: .* needs? instruction and response"):
+        build()
