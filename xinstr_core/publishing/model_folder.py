@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.merging import write_merged
 from xinstr_core.engines.precision import Precision
-from xinstr_core.errors import InputError
-from xinstr_core.files import write_text
+from xinstr_core.files import appearing_folder, write_text
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.training.adapter import SUMMARY
 
@@ -26,7 +23,7 @@ def write_trained(model: TunedModel, folder: Path) -> None:
     The name of the base is its hub id, or the absolute path of a local one, since peft looks nowhere else.
     InputError when `folder` exists and is not empty.
     """
-    with _appearing(folder) as unfinished:
+    with appearing_folder(folder) as unfinished:
         for path in sorted(model.trained.iterdir()):
             if path.name != SUMMARY:
                 shutil.copyfile(path, unfinished / path.name)
@@ -43,7 +40,7 @@ def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
     InputError when `folder` exists and is not empty, when the model does not fit into memory, and when what was written
     is not the tuned model; then there is no folder.
     """
-    with _appearing(folder) as unfinished:
+    with appearing_folder(folder) as unfinished:
         check_fits(model.base, "float32")
         _add_tokenizer(model, unfinished)
         prompts = [model.ask(instruction) for instruction in model.instructions]
@@ -62,20 +59,3 @@ def _add_terms(base: Path, folder: Path) -> None:
 
 def _add_tokenizer(model: TunedModel, folder: Path) -> None:
     shutil.copytree(model.tokenizer, folder, dirs_exist_ok=True)
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` that takes its name when all is written; what a killed run left of it is cleared."""
-    if file := next((one for one in (folder, *folder.parents) if one.exists() and not one.is_dir()), None):
-        raise InputError(f"{file} is a file: give the name of a new folder")
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} exists and is not empty: give the name of a new folder")
-    unfinished = folder.with_name(f".{folder.name}.xinstr-unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
