@@ -42,7 +42,10 @@ def hub_identifier(licence: str) -> str | None:
 
 def conditions(licence: str) -> tuple[str, ...]:
     """What a Creative Commons licence asks of whoever passes a text on, by the parts of its name; empty for all others."""
-    found = _CREATIVE_COMMONS.fullmatch(plain_name(licence))
+    name = plain_name(licence)
+    if name.startswith("cc0"):
+        return ("nothing",)
+    found = _CREATIVE_COMMONS.fullmatch(name)
     return tuple(_ASKED[part] for part in found[1].split("-")) if found else ()
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from xinstr_core.exporting.facts import Comparison, SetFacts
+from xinstr_core.exporting.facts import SetFacts
 from xinstr_core.exporting.header import LICENCES_FILE, Written, config_names, dataset_header
-from xinstr_core.exporting.markdown import Markdown, code_block, escaped, render, table
+from xinstr_core.exporting.markdown import Markdown, code, code_block, escaped, render, table
+from xinstr_core.exporting.told import Told
 from xinstr_core.licences import conditions, licence_link, plain_name
-from xinstr_core.schemas.declaration import Column, Declared, declarations
+from xinstr_core.schemas.declaration import Column
 from xinstr_core.schemas.diversified_set import HELD_OUT, TRAIN
 from xinstr_core.schemas.export import ALPACA, CHAT, EXPORTED, PREFERENCES, SEED_CHAT
-from xinstr_core.schemas.refined_pairs import PrecisionFigures
-from xinstr_core.schemas.shared import ValidationFigures
 
 CARD_FILE = "README.md"
 _SOURCES_SHOWN = 10  # of a licence; all others that are named are on the page of licences
@@ -64,7 +64,7 @@ def dataset_card(
             "title": title,
             "languages": names,
             "facts": facts,
-            "of": {one.tag: _Told(one) for one in facts},
+            "of": {one.tag: Told(one) for one in facts},
             "rows_table": _rows_table(facts, written),
             "configs": config_names(written),
             "has_preferences": any(of is PREFERENCES for splits in written.values() for of, _ in splits),
@@ -85,7 +85,7 @@ def dataset_card(
             "bibtex": code_block(_bibtex(title), "bibtex"),
         },
     )
-    return f"---\n{header}---\n\n{card}"
+    return f"---\n{header}\n---\n\n{card}"
 
 
 def licences_page(facts: Sequence[SetFacts], sources: Mapping[str, pl.DataFrame]) -> str:
@@ -109,107 +109,6 @@ def licences_page(facts: Sequence[SetFacts], sources: Mapping[str, pl.DataFrame]
             },
             "named": {one.name: sum(_different(fact, one.name) for fact in facts) for one in licences},
         },
-    )
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What is told of a language, as tables."""
-
-    facts: SetFacts
-
-    @property
-    def funnel(self) -> Markdown:
-        return table(["stage", "", "rows"], [[_code(asset), label, count] for asset, label, count in self.facts.funnel])
-
-    @property
-    def accuracy(self) -> str:
-        found = self.facts.accuracy
-        return _with_interval(found.value, found.low, found.high)
-
-    @property
-    def validation(self) -> Markdown:
-        shown = ("auc_shuffled", "auc_generated", "calibration_error")
-        found = self.facts.validation
-        rows = [
-            [one.label, f"{value:.3f}", one.compared_with, one.meaning]
-            for one, value in found.told()
-            if one.name in shown and value is not None
-        ]
-        accuracy = _of(ValidationFigures, "accuracy")
-        first = [
-            accuracy.label,
-            self.accuracy,
-            f"{accuracy.compared_with}; {self.facts.minimum_accuracy:g} is needed",
-            accuracy.meaning,
-        ]
-        held_out = _of(ValidationFigures, "held_out_rows")
-        return table(
-            ["", "value", "beside", "meaning"],
-            [first, *rows, [held_out.label, f"{found.held_out_rows}", "", held_out.meaning]],
-        )
-
-    @property
-    def precision(self) -> str:
-        """What is wanted of the kept pairs and what came of it on held-out instructions; empty where nothing is wanted."""
-        found = self.facts.curation.precision
-        return (
-            f"{_of(PrecisionFigures, 'precision').label[0].upper()}{_of(PrecisionFigures, 'precision').label[1:]}: {found.said}."
-            if found
-            else ""
-        )
-
-    @property
-    def audit(self) -> Markdown | None:
-        found, _ = self.facts.audit
-        if not found:
-            return None
-        rows = [[one.aspect, one.measure, _with_interval(one.value, one.low, one.high), one.n] for one in found]
-        return table(["aspect", "measure", "value (95 % interval)", "pairs"], rows)
-
-    @property
-    def audit_note(self) -> str:
-        return self.facts.audit[1]
-
-    @property
-    def audit_said(self) -> str:
-        found = self.facts.curation.audit
-        return f"{found.said}." if found else ""
-
-    @property
-    def comparisons(self) -> Markdown | None:
-        return comparison_table(self.facts.comparisons)
-
-    @property
-    def seeds(self) -> str:
-        return ", ".join(f"{count} {origin}" for origin, count in self.facts.seeds_by_origin.items())
-
-    @property
-    def made_with(self) -> Markdown:
-        return table(
-            ["stage", "preset", "changed"], [[_code(a), p, _code(c) if c else ""] for a, p, c in self.facts.made_with]
-        )
-
-
-def comparison_table(found: Sequence[Comparison]) -> Markdown | None:
-    """Measures of base and tuned model beside each other; None for none."""
-    if not found:
-        return None
-    rows = [
-        [
-            one.metric,
-            one.prompts,
-            f"{one.base:.3f}",
-            f"{one.tuned:.3f}",
-            _with_interval(one.difference, one.low, one.high, "+"),
-            one.better or "neither",
-            one.n,
-            one.unit,
-        ]
-        for one in found
-    ]
-    return table(
-        ["measure", "prompts in", "base", "tuned", "difference (95 % interval)", "better", "cases", "unit"], rows
     )
 
 
@@ -271,11 +170,11 @@ def _rows_table(facts: Sequence[SetFacts], written: Written) -> Markdown:
         for of in (CHAT, PREFERENCES, SEED_CHAT):
             counts = {one.split: one.rows for table_of, one in written[fact.tag] if table_of is of}
             if counts:
-                also = f" ({_code(ALPACA.name)} too)" if of is CHAT else ""
+                also = f" ({code(ALPACA.name)} too)" if of is CHAT else ""
                 rows.append(
                     [
                         fact.name,
-                        Markdown(f"{_code(of.name)}{also}"),
+                        Markdown(f"{code(of.name)}{also}"),
                         of.meaning,
                         counts.get(TRAIN, 0),
                         counts.get(HELD_OUT, 0),
@@ -294,10 +193,10 @@ def _columns(written: Written) -> Markdown:
             columns.setdefault((column.name, column.meaning), (column, []))[1].append(of.name)
     rows = [
         [
-            _code(column.name),
+            code(column.name),
             column.meaning,
             ", ".join(filter(None, (column.unit, column.constraint))),
-            "all" if len(names) == len(tables) else Markdown(", ".join(map(_code, names))),
+            "all" if len(names) == len(tables) else Markdown(", ".join(map(code, names))),
         ]
         for column, names in columns.values()
     ]
@@ -325,14 +224,12 @@ def _loading(written: Written) -> Iterator[str]:
 
 
 def _commands(facts: Sequence[SetFacts], accepted: Collection[str], with_seeds: bool) -> Iterator[str]:
-    import shlex
-
     for one in facts:
-        part = one.built.parts["diversified_set"].built
-        yield f"xinstr build {one.tag} --preset {part.get('preset')} --base-model {shlex.quote(one.base.name)}"
-    licences = " ".join(f"--accept-licence {shlex.quote(licence)}" for licence in sorted(accepted))
+        base, settings = shlex.quote(one.base.name), "".join(f" --set {shlex.quote(s)}" for s in one.changed_settings)
+        yield f"xinstr build {one.tag} --preset {one.preset} --base-model {base}{settings}"
+    licences = "".join(f" --accept-licence {shlex.quote(licence)}" for licence in sorted(accepted))
     seeds = " --with-seeds" if with_seeds else ""
-    yield f"xinstr export {' '.join(one.tag for one in facts)} --to DIR {licences}{seeds}"
+    yield f"xinstr export {' '.join(one.tag for one in facts)} --to DIR{licences}{seeds}"
 
 
 def _bibtex(title: str) -> str:
@@ -356,21 +253,6 @@ def _bibtex(title: str) -> str:
             "}",
         )
     )
-
-
-def _with_interval(value: float, low: float | None, high: float | None, sign: str = "") -> str:
-    if low is None or high is None:
-        return f"{value:{sign}.3f} (no interval: too few cases, or all alike)"
-    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
-
-
-def _of(kind: type[Declared], name: str) -> Any:
-    return declarations(kind)[name]
-
-
-def _code(text: str) -> Markdown:
-    """A name in a code span, where no sign means anything; none of ours holds a backtick."""
-    return Markdown("`" + text.replace("`", "'").replace("|", "\\|") + "`")
 
 
 def _listed(names: Sequence[str]) -> str:

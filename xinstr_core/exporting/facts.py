@@ -19,11 +19,10 @@ from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.licensing import Licensing
 from xinstr_core.pocket.world import WORLDS
-from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas import refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract
-from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, HELD_OUT, SELECTED, TRAIN
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, HELD_OUT, TRAIN
 from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.metrics import BASE, METRIC, TUNED
@@ -181,17 +180,18 @@ class SetFacts:
         }
 
     @property
-    def asked(self) -> str:
-        """The prompt under which the pairs are taught, with places for its values."""
-        return prompt("response_web").text
+    def preset(self) -> str:
+        return str(self.built.part(DIVERSIFIED_SET).built.get("preset"))
 
     @property
-    def reverse_prompt(self) -> str:
-        return prompt("reverse").text
-
-    @property
-    def selected(self) -> int:
-        return self.built.rows_of(SELECTED)
+    def changed_settings(self) -> list[str]:
+        """Settings of any stage that are other than the preset's, as `--set` takes them; the base model stands apart."""
+        found: dict[str, Any] = {}
+        for part in self.built.parts.values():
+            found |= _changed(part.built.get("changed", {}))
+        return [
+            f"{name}={json.dumps(found[name], ensure_ascii=False)}" for name in sorted(found) if name != "base_model"
+        ]
 
 
 def public(value: Any) -> Any:

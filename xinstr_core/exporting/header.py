@@ -47,7 +47,7 @@ def dataset_header(languages: Sequence[Language], written: Written, licences: Se
         configs=[_config(name, splits) for name, _, splits in configs],
         dataset_info=[_info(*config) for config in configs],
     )
-    return str(data.to_yaml(line_break="\n"))
+    return str(data.to_yaml(line_break="\n")).strip()
 
 
 def config_names(written: Written) -> list[str]:

@@ -34,6 +34,11 @@ def code_block(text: str, language: str = "") -> Markdown:
     return Markdown(f"{fence}{language}\n{text}\n{fence}")
 
 
+def code(text: str) -> Markdown:
+    """A name in a code span, where no sign means anything; none of ours holds a backtick."""
+    return Markdown("`" + text.replace("`", "'").replace("|", "\\|") + "`")
+
+
 def render(package: str, template: str, values: Mapping[str, Any]) -> str:
     """A template of a package; every value in it is escaped unless it is Markdown. An unknown name is an error."""
     import jinja2

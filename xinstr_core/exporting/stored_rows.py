@@ -146,7 +146,7 @@ class StoredRows:
         texts = (
             f"SELECT pair_id, source, url, {_LICENCE} AS licence, false AS is_seed FROM {_view(SELECTED)} "
             f"LEFT JOIN (SELECT doc_id, source, url, licence FROM {_view(DOCUMENTS)}) USING (doc_id) "
-            f"UNION ALL SELECT pair_id, source, NULL, {_LICENCE}, true FROM {_view(SEEDS)}"
+            f"UNION ALL SELECT pair_id, source, '', {_LICENCE}, true FROM {_view(SEEDS)}"
         )
         unknown = _quoted(UNKNOWN_LICENCE)
         by_model = f"kind IN ({', '.join(map(_quoted, _WRITTEN_BY_A_MODEL))})"

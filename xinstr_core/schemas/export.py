@@ -104,7 +104,7 @@ _REJECTED_SIDE = (
         "source of the text that the rejected side is made of; null where a model wrote it",
         nullable=True,
     ),
-    Column("rejected_url", pl.String, "its address; null where a model wrote it or the text has none", nullable=True),
+    Column("rejected_url", pl.String, "its address; null where a model wrote it", nullable=True),
     Column("rejected_licence", pl.String, "its licence; null where a model wrote it", nullable=True),
 )
 _TRIPLE = (
