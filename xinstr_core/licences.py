@@ -20,6 +20,11 @@ _HUB = frozenset((
     "deepfloyd-if-license", "fair-noncommercial-research-license", "llama2", "llama3", "llama3.1", "llama3.2",
     "llama3.3", "llama4", "grok2-community", "gemma", "unknown",
 ))  # fmt: skip
+_LINKS = {
+    "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
+    "gemma": "https://ai.google.dev/gemma/terms",
+}
 _CREATIVE_COMMONS = re.compile(r"cc-(by(?:-nc)?(?:-nd|-sa)?)(?:-(\d\.\d))?")
 _ASKED = {
     "by": "name the author",
@@ -52,9 +57,7 @@ def conditions(licence: str) -> tuple[str, ...]:
 def licence_link(licence: str) -> str | None:
     """Where a licence is to be read; None for one of which nobody here can say it."""
     name = plain_name(licence)
-    if name == "cc0-1.0":
-        return "https://creativecommons.org/publicdomain/zero/1.0/"
-    if name == "apache-2.0":
-        return "https://www.apache.org/licenses/LICENSE-2.0"
+    if name in _LINKS:
+        return _LINKS[name]
     found = _CREATIVE_COMMONS.fullmatch(name)
     return f"https://creativecommons.org/licenses/{found[1]}/{found[2]}/" if found and found[2] else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from xinstr_core.errors import InputError
 from xinstr_core.languages import Language
+from xinstr_core.pocket.world import WORLDS
 from xinstr_core.schemas import candidate_pairs, refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract, Table, Told
@@ -64,6 +65,11 @@ class BuiltSet:
     @property
     def tag(self) -> str:
         return self.language.tag
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the text is of an embedded world."""
+        return self.part(RAW_CORPUS).built.get("corpus") in WORLDS
 
     def has(self, contract: Contract[Any]) -> bool:
         """Whether a model was tuned on this very set, or a report written of that model."""

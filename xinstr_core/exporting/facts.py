@@ -18,7 +18,6 @@ from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.licensing import Licensing
-from xinstr_core.pocket.world import WORLDS
 from xinstr_core.schemas import refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract
@@ -75,7 +74,7 @@ class SetFacts:
     @property
     def is_generated(self) -> bool:
         """Whether the text is of the embedded world."""
-        return self.built.part(RAW_CORPUS).built.get("corpus") in WORLDS
+        return self.built.is_generated
 
     @cached_property
     def base(self) -> BaseTerms:
@@ -138,7 +137,7 @@ class SetFacts:
         """The tuned model beside its base; empty where no report compared them."""
         if not self.built.has(EVAL_REPORT):
             return []
-        return [*_comparisons(self.built)]
+        return [*comparisons(self.built)]
 
     @property
     def audit(self) -> tuple[list[Agreement], str]:
@@ -213,7 +212,8 @@ def _changed(changed: dict[str, Any]) -> dict[str, Any]:
     return {name: public(value) for name, value in changed.items() if name not in ("corpus", "seeds")}
 
 
-def _comparisons(built: BuiltSet) -> Iterator[Comparison]:
+def comparisons(built: BuiltSet) -> Iterator[Comparison]:
+    """Every measure that tuned model and base of a set both have, from its report."""
     report = built.part(EVAL_REPORT)
     means = {
         (metric, model, prompts): value

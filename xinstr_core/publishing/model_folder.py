@@ -8,12 +8,16 @@ from pathlib import Path
 
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.merging import write_merged
+from xinstr_core.engines.models import folder_at_hand
 from xinstr_core.engines.precision import Precision
+from xinstr_core.exporting.base_terms import terms_files
+from xinstr_core.exporting.card import CARD_FILE
 from xinstr_core.files import appearing_folder, write_text
+from xinstr_core.publishing.model_card import model_card, terms_of
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.training.adapter import SUMMARY
 
-_TERMS = ("LICENSE", "LICENCE", "NOTICE", "TERMS")  # in names of files
+_NOTICE = "Notice.txt"
 _ADAPTER_CONFIG = "adapter_config.json"
 
 
@@ -32,6 +36,8 @@ def write_trained(model: TunedModel, folder: Path) -> None:
             configuration["base_model_name_or_path"] = str(model.base_folder or model.figures.base_model)
             write_text(unfinished / _ADAPTER_CONFIG, json.dumps(configuration, indent=1, sort_keys=True))
         _add_tokenizer(model, unfinished)
+        _add_terms(model, unfinished)
+        write_text(unfinished / CARD_FILE, model_card(model, is_merged=False))
 
 
 def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
@@ -46,15 +52,18 @@ def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
         prompts = [model.ask(instruction) for instruction in model.instructions]
         difference = write_merged(model.base, model.trained, unfinished, precision, prompts)
         _add_tokenizer(model, unfinished)  # again: saving weights writes a generation config of its own
-        _add_terms(model.base.path, unfinished)
+        _add_terms(model, unfinished)
+        write_text(unfinished / CARD_FILE, model_card(model, is_merged=True))
         return difference
 
 
-def _add_terms(base: Path, folder: Path) -> None:
-    """The terms that the base came with hold for what was made of it, too."""
-    for path in sorted(base.iterdir()):
-        if path.is_file() and any(word in path.name.upper() for word in _TERMS):
-            shutil.copyfile(path, folder / path.name)
+def _add_terms(model: TunedModel, folder: Path) -> None:
+    """The terms that the base came with hold for what was made of it, too, and some ask for a notice beside it."""
+    base = folder_at_hand(model.figures.base_model)
+    for path in terms_files(base) if base else ():
+        shutil.copyfile(path, folder / path.name)
+    if notice := terms_of(model).notice:
+        write_text(folder / _NOTICE, f"{notice}\n")
 
 
 def _add_tokenizer(model: TunedModel, folder: Path) -> None:

@@ -25,7 +25,7 @@ from xinstr_dagster.progress_output import progress_output
 commands = CommandGroup(Panel.TAKE)
 
 
-@commands.ending_with(*ORDINARY, ExitCode.NOT_ACCEPTED)
+@commands.ending_with(*sorted((*ORDINARY, ExitCode.NOT_ACCEPTED)))
 def export(
     tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="language keys, e.g. sw fi")],
     to: Annotated[Path, typer.Option(help="folder to write, new or empty")],
