@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +24,10 @@ from xinstr_core.schemas.seed_pairs import IN_ENGLISH, SEEDS
 from xinstr_core.schemas.tuned_model import PREFERENCES, TUNED_MODEL
 
 BATCH_ROWS = 5_000  # rows that are held at once, and a row group of a file: some 10 MB of text
-_MEMORY = "400MB"  # DuckDB's own: it sorts on disk what is more (benchmarks/export.md)
+# Rows that are joined at once: a range of keys, for which DuckDB needs as much memory whatever the number of ranges is. Three
+# joins of a whole set do not fit into any memory that is given them.
+_RANGE_BATCHES = 4
+_MEMORY = "200MB"  # DuckDB's own: what counts all rows by key goes to disk beyond that (benchmarks/export.md)
 _READ = (DOCUMENTS, SEEDS, candidate_pairs.PAIRS, refined_pairs.PAIRS, SELECTED)
 _WRITTEN_BY_A_MODEL = ("weaker", "untuned")  # kinds of rejected sides that are nobody's text
 
@@ -48,6 +53,7 @@ class StoredRows:
             self._run(f"CREATE VIEW {_view(table)} AS FROM read_parquet({_quoted(file)}, hive_partitioning = false)")
         fixed = "".join(f", {_quoted(value)} AS {name}" for name, value in constants.items())
         self._run(f"CREATE VIEW pairs AS {self._pairs(fixed)}")
+        self._run(f"CREATE VIEW texts AS {self._texts()}")
         self._run(f"CREATE VIEW seeds AS {self._seeds(fixed)}")
         if built.has(TUNED_MODEL):
             self._run(f"CREATE VIEW triples AS {self._triples(fixed)}")
@@ -62,19 +68,24 @@ class StoredRows:
 
     def licences(self, *, seeds: bool) -> pl.DataFrame:
         """Rows by `licence`, as it is spelled, and `split`; of seeds the split is "seeds". `sources` counts the licence's."""
-        texts = "SELECT licence, source, split FROM pairs"
-        if seeds:
-            texts += f" UNION ALL SELECT licence, source, {_quoted(SEEDS.name)} FROM seeds"
-        sources = f"SELECT licence, count(DISTINCT source) AS sources FROM ({texts}) GROUP BY ALL"
+        texts = self._all_texts(seeds)
+        sources = (
+            f"SELECT licence, count(*) AS sources FROM (SELECT DISTINCT licence, source FROM ({texts})) GROUP BY ALL"
+        )
         counted = f"SELECT licence, split, count(*) AS rows FROM ({texts}) GROUP BY ALL"
         return self._frame(f"FROM ({counted}) JOIN ({sources}) USING (licence) ORDER BY ALL")
 
     def sources(self, most: int, *, seeds: bool) -> pl.DataFrame:
         """licence, source and rows: of every accepted licence the sources of most rows, so many at the most."""
-        texts = "SELECT licence, source FROM pairs" + (" UNION ALL SELECT licence, source FROM seeds" if seeds else "")
-        counted = f"SELECT licence, source, count(*) AS rows FROM ({texts}) WHERE {_ACCEPTED} GROUP BY ALL"
-        place = "row_number() OVER (PARTITION BY licence ORDER BY rows DESC, source)"
-        return self._frame(f"FROM ({counted}) QUALIFY {place} <= {most} ORDER BY licence, rows DESC, source")
+        licences = [name for (name,) in self._run("FROM accepted ORDER BY ALL").fetchall()]
+        found = [
+            self._frame(
+                f"SELECT licence, source, count(*) AS rows FROM ({self._all_texts(seeds)}) WHERE licence = {_quoted(name)} "
+                f"GROUP BY ALL ORDER BY rows DESC, source LIMIT {most}"
+            )
+            for name in licences
+        ]
+        return pl.concat(found)
 
     def accept(self, licences: Collection[str]) -> None:
         """From now on only rows of these licences, as they are spelled, are given."""
@@ -84,7 +95,9 @@ class StoredRows:
 
     def pairs(self, split: str) -> Iterator[pl.DataFrame]:
         """Accepted pairs of a split by key, in batches: the columns of the export with instruction and response."""
-        return self._batches(f"FROM pairs WHERE split = {_quoted(split)} AND {_ACCEPTED} ORDER BY pair_id")
+        of_split = f"split = {_quoted(split)} AND {_ACCEPTED}"
+        for within in self._ranges(f"SELECT pair_id FROM texts WHERE {of_split}"):
+            yield from self._batches(f"FROM pairs WHERE {of_split} AND {within} ORDER BY pair_id")
 
     def seeds(self) -> Iterator[pl.DataFrame]:
         """Accepted seed pairs in the language by key."""
@@ -102,30 +115,57 @@ class StoredRows:
             return 0
         return int(self._run(f"SELECT count(*) FROM triples WHERE NOT ({_taken(seeds)})").fetchone()[0])
 
+    def _ranges(self, keys: str) -> list[str]:
+        """What holds of the keys of one range after the other, each of so many rows."""
+        rows = _RANGE_BATCHES * BATCH_ROWS
+        numbered = f"SELECT pair_id, row_number() OVER (ORDER BY pair_id) - 1 AS place FROM ({keys})"
+        firsts = [key for (key,) in self._run(f"SELECT pair_id FROM ({numbered}) WHERE place % {rows} = 0").fetchall()]
+        firsts.sort()
+        ends = [f" AND pair_id < {_quoted(key)}" for key in firsts[1:]]
+        return [f"pair_id >= {_quoted(key)}{end}" for key, end in zip_longest(firsts, ends, fillvalue="")]
+
+    def _all_texts(self, seeds: bool) -> str:
+        texts = "SELECT licence, source, split FROM texts"
+        return f"{texts} UNION ALL SELECT licence, source, {_quoted(SEEDS.name)} FROM seeds" if seeds else texts
+
     def _frame(self, query: str) -> pl.DataFrame:
         """All that a query gives, which is little."""
         return pl.concat([*self._batches(query)])
 
     def _batches(self, query: str) -> Iterator[pl.DataFrame]:
-        try:
-            reader = self._connection.sql(query).to_arrow_reader(BATCH_ROWS)
-            for batch in reader:
+        with self._troubles_told():
+            for batch in self._connection.sql(query).to_arrow_reader(BATCH_ROWS):
                 rows = pl.from_arrow(batch)
                 assert isinstance(rows, pl.DataFrame)
                 yield rows
-        except self._lost as error:
-            raise self._gone(error) from error
 
     def _run(self, statement: str) -> Any:
-        try:
+        with self._troubles_told():
             return self._connection.execute(statement)
+
+    @contextmanager
+    def _troubles_told(self) -> Iterator[None]:
+        """InputError for a file that is gone; what DuckDB makes of Ctrl-C is that again."""
+        try:
+            yield
         except self._lost as error:
             raise self._gone(error) from error
+        except RuntimeError as error:
+            if str(error) != "Query interrupted":
+                raise
+            raise KeyboardInterrupt from error
 
     def _gone(self, error: Exception) -> InputError:
         return InputError(
             f"files of {self._built.tag} went or could not be read meanwhile ({str(error).splitlines()[0]}): "
             "if it is being built, export again when that is done"
+        )
+
+    def _texts(self) -> str:
+        """Of every pair what its licence is counted by, without what is joined for the rest of it."""
+        return (
+            f"SELECT pair_id, split, source, {_LICENCE} AS licence FROM {_view(SELECTED)} "
+            f"LEFT JOIN (SELECT doc_id, source, licence FROM {_view(DOCUMENTS)}) USING (doc_id)"
         )
 
     def _pairs(self, constants: str) -> str:

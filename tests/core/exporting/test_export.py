@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ from tests.core.training.conftest import contents
 from xinstr_core.catalogue import CATALOGUE, build_catalogue
 from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.exporting import export, stored_rows
+from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.export import export_dataset
 from xinstr_core.exporting.licensing import LicencesNotAcceptedError
 from xinstr_core.exporting.split_files import SplitFiles
+from xinstr_core.exporting.stored_rows import StoredRows
 from xinstr_core.workspace import Workspace
 
 NASTY = 'Mstari "wa kwanza"\n\\ wa pili\u2028 | </s> 👩🏽\u200d🌾 \t `` <b>'
@@ -372,3 +376,11 @@ def test_a_base_model_is_called_by_its_folder_alone(home: BuiltHome, tmp_path: P
     found = contents(tmp_path / "out")
     assert lines(tmp_path / "out" / "sw" / "chat" / "train.jsonl")[0]["base_model"] == "base-1b"
     assert not any(str(tmp_path).encode() in content for content in found.values())
+
+
+def test_ctrl_c_in_a_query_is_ctrl_c(home: BuiltHome, tmp_path: Path) -> None:
+    home.build()
+    built = BuiltSet.find(Workspace(home.home), "sw")
+    threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
+    with StoredRows(built, tmp_path / "spill", {}) as rows, pytest.raises(KeyboardInterrupt):
+        rows._run("SELECT count(*) FROM range(1_000_000_000) a, range(1_000) b WHERE a.range % 7 = b.range").fetchall()
