@@ -139,7 +139,7 @@ class SetFacts:
             return []
         return [*comparisons(self.built)]
 
-    @property
+    @cached_property
     def audit(self) -> tuple[list[Agreement], str]:
         """How the ratings agree with what people labelled, and how much they did; nothing where there is no audit."""
         path = audit_file(self.home, self.tag)
