@@ -13,6 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
+from xinstr_core.errors import InputError
+
 
 class ShardLog:
     """Finished work of a stage that is not done yet: one Parquet file a batch, named by the batch's key.
@@ -140,6 +142,29 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write a whole table atomically."""
     with _replaced(path) as temporary:
         frame.write_parquet(temporary, compression="zstd")
+
+
+@contextmanager
+def appearing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder` that takes its name when all is written; what a killed run left of it is cleared.
+
+    InputError where there is a file, or a folder that is not empty.
+    """
+    if file := next((one for one in (folder, *folder.parents) if one.exists() and not one.is_dir()), None):
+        raise InputError(f"{file} is a file: give the name of a new folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and is not empty: give the name of a new folder")
+    unfinished = folder.with_name(f".{folder.name}.xinstr-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        for path in unfinished.rglob("*"):
+            if path.is_file():
+                sync(path)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 @contextmanager

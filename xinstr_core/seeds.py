@@ -18,6 +18,7 @@ from xinstr_core.corpus.readers import Reject, read_records
 from xinstr_core.corpus.rows import EXCERPT_CHARACTERS
 from xinstr_core.engines.translators import Translation
 from xinstr_core.identity import content_key, normalised
+from xinstr_core.licences import UNKNOWN_LICENCE
 from xinstr_core.schemas.seed_pairs import Origin
 from xinstr_core.seed_fields import Exchange
 from xinstr_core.seed_layouts import exchanges
@@ -136,7 +137,9 @@ def _judged(found: Exchange, language: str, translate_responses: bool) -> SeedPa
 
 def _pair(key: str, found: Exchange, instruction: str, response: str, origin: Origin, **translated: str) -> SeedPair:
     native = origin in ("native", "native_instruction_translated")
-    return SeedPair(key, instruction, response, found.source, found.licence or "unknown", native, origin, **translated)
+    return SeedPair(
+        key, instruction, response, found.source, found.licence or UNKNOWN_LICENCE, native, origin, **translated
+    )
 
 
 def _translated(one: Untranslated, translation: Translation, language: str, translator: str) -> SeedPair | Reject:

@@ -76,6 +76,7 @@ def test_tables_are_read_by_what_takes_no_name_for_a_pattern() -> None:
 FLOORS = (
     {"reference", "estimate"},
     {"publishing", "stages"},
+    {"exporting"},
     {"reporting", "workspace"},
     {"curation", "diversity", "evaluation"},
     {"seeds"},
@@ -92,7 +93,19 @@ FLOORS = (
     {"manifest", "prompts", "settings"},
     {"schemas"},
     {"cluster"},
-    {"disk", "files", "generations", "identity", "locks", "parallel", "progress", "scripts", "statistics", "text"},
+    {
+        "disk",
+        "files",
+        "generations",
+        "identity",
+        "licences",
+        "locks",
+        "parallel",
+        "progress",
+        "scripts",
+        "statistics",
+        "text",
+    },
     {"errors"},
 )
 

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from xinstr_core.catalogue import CATALOGUE, build_catalogue, pair_lineage
+from xinstr_core.exporting.export import export_dataset
 from xinstr_core.publishing.model_folder import write_whole
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.stages import LINE
@@ -255,3 +256,20 @@ def test_the_catalogue_says_what_is_not_in_it(built: Built, tmp_path: Path, monk
     metadata = _materializations(result)["catalogue"].metadata
     assert "raw\\_corpus of fi is not in the catalogue" in str(metadata["left out"].value)
     assert "Finnish" in str(metadata["board"].value)
+
+
+def test_what_was_built_is_exported_whole(built: Built, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    found = export_dataset(Workspace(built.home), ["sw"], tmp_path / "out", accepted_licences=["Apache 2.0"])
+    part = Store(built.home / "data").get("diversified_set", "sw")
+    assert part is not None
+    loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    stored = part.read("rows").sort("pair_id").select("pair_id", "split", "instruction", "response")
+    assert sorted(
+        (row["pair_id"], row["split"], *(turn["content"] for turn in row["messages"]))
+        for split in loaded
+        for row in loaded[split]
+    ) == [*stored.iter_rows()]
+    assert [total.name for total in found.languages[0].licences] == ["Apache-2.0"]
+    assert str(built.home).encode() not in b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.*"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from xinstr_core.corpus.spans import Span, cut_around, cut_spans
 from xinstr_core.corpus.voters import ModelVoter
 from xinstr_core.identity import document_key
 from xinstr_core.languages import Language
+from xinstr_core.licences import UNKNOWN_LICENCE, plain_name
 from xinstr_core.settings import CorpusSettings
 from xinstr_core.text import is_storable
 
@@ -107,7 +107,7 @@ class DocumentFilter:
     def _unfit_page(self, record: Record, text: str, whole: bool, foreign: ForeignParts) -> tuple[str, str, str] | None:
         """(reason, value, threshold) of what condemns a page as a whole."""
         licence, accepted = self._licence(record), self.settings.licences
-        if accepted and _plain_name(licence) not in map(_plain_name, accepted):
+        if accepted and plain_name(licence) not in map(plain_name, accepted):
             return "licence", licence, ", ".join(accepted)
         if listed := self.lists.find((_string(record, "url"), _string(record, "source")), text):
             return listed
@@ -199,7 +199,7 @@ class DocumentFilter:
         return None
 
     def _licence(self, record: Record) -> str:
-        return _string(record, "licence") or self.language.licence or "unknown"
+        return _string(record, "licence") or self.language.licence or UNKNOWN_LICENCE
 
     @cached_property
     def _stop_words(self) -> frozenset[str]:
@@ -213,11 +213,6 @@ class DocumentFilter:
     def _minimum_score(self) -> float:
         own = self.language.minimum_language_score
         return self.pack.minimum.language_score if own is None else own
-
-
-def _plain_name(licence: str) -> str:
-    """CC BY-SA 4.0, cc-by-sa-4.0 and CC_BY_SA 4.0 are one licence."""
-    return re.sub(r"[\s_-]+", "-", licence.strip().casefold())
 
 
 def _string(record: Record, field: str) -> str:

@@ -26,6 +26,7 @@ from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key, normalised
 from xinstr_core.languages import Language
+from xinstr_core.licences import UNKNOWN_LICENCE
 from xinstr_core.progress import Progress
 from xinstr_core.prompts.render import prompt
 from xinstr_core.schemas.candidate_pairs import ACCEPTED, GAINS, RAW
@@ -168,7 +169,7 @@ def _document(record: Record, language: Language) -> ParallelDocument | Reject:
         found = response_language(side, wanted)
         if found not in (wanted, UNKNOWN):  # the record says what voters leave open
             return Reject(record.place, "wrong_language", side[:EXCERPT_CHARACTERS], found, wanted)
-    return ParallelDocument(record.place, english, text, source, licence or "unknown")
+    return ParallelDocument(record.place, english, text, source, licence or UNKNOWN_LICENCE)
 
 
 def _text(record: Record, field: str) -> str:

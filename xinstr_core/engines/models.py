@@ -20,6 +20,8 @@ from xinstr_core.prompts.render import turns_identity
 
 POCKET = "pocket"
 GENERATION_CONFIG = "generation_config.json"
+# What a model is passed on with, and what its licence is read from; no content, so no fingerprint knows it.
+_TERMS = ("README.md", "LICENSE*", "LICENCE*", "NOTICE*", "*TERMS*", "*USE_POLICY*")
 # Weights, configuration and every form in which a tokenizer and its chat template are stored; never code, never pickles.
 _CONTENT_SUFFIXES = frozenset({".safetensors", ".json", ".model", ".txt", ".jinja"})
 
@@ -82,12 +84,26 @@ def local_folder(name: str) -> Path | None:
     return Path(name) if Path(name).is_dir() else None
 
 
+def folder_at_hand(name: str) -> Path | None:
+    """Where a model lies on this machine, a hub id in the cache; None for one that is not here. Asks no hub."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    if (local := local_folder(name)) is not None:
+        return local
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
+
+
 def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    patterns = [*(f"*{suffix}" for suffix in sorted(_CONTENT_SUFFIXES)), *_TERMS]
     try:
-        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in sorted(_CONTENT_SUFFIXES)]))
+        return Path(snapshot_download(name, allow_patterns=patterns))
     except HFValidationError:
         raise InputError(
             f"base model {name!r} is neither a directory nor a hub id such as org/model: correct base_model"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.merging import write_merged
+from xinstr_core.engines.models import folder_at_hand
 from xinstr_core.engines.precision import Precision
-from xinstr_core.errors import InputError
-from xinstr_core.files import write_text
+from xinstr_core.exporting.base_terms import terms_files
+from xinstr_core.exporting.card import CARD_FILE
+from xinstr_core.files import appearing_folder, write_text
+from xinstr_core.publishing.model_card import model_card, terms_of
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.training.adapter import SUMMARY
 
-_TERMS = ("LICENSE", "LICENCE", "NOTICE", "TERMS")  # in names of files
+_NOTICE = "Notice.txt"
 _ADAPTER_CONFIG = "adapter_config.json"
 
 
@@ -26,7 +27,7 @@ def write_trained(model: TunedModel, folder: Path) -> None:
     The name of the base is its hub id, or the absolute path of a local one, since peft looks nowhere else.
     InputError when `folder` exists and is not empty.
     """
-    with _appearing(folder) as unfinished:
+    with appearing_folder(folder) as unfinished:
         for path in sorted(model.trained.iterdir()):
             if path.name != SUMMARY:
                 shutil.copyfile(path, unfinished / path.name)
@@ -35,6 +36,8 @@ def write_trained(model: TunedModel, folder: Path) -> None:
             configuration["base_model_name_or_path"] = str(model.base_folder or model.figures.base_model)
             write_text(unfinished / _ADAPTER_CONFIG, json.dumps(configuration, indent=1, sort_keys=True))
         _add_tokenizer(model, unfinished)
+        _add_terms(model, unfinished)
+        write_text(unfinished / CARD_FILE, model_card(model, is_merged=False))
 
 
 def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
@@ -43,39 +46,25 @@ def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
     InputError when `folder` exists and is not empty, when the model does not fit into memory, and when what was written
     is not the tuned model; then there is no folder.
     """
-    with _appearing(folder) as unfinished:
+    with appearing_folder(folder) as unfinished:
         check_fits(model.base, "float32")
         _add_tokenizer(model, unfinished)
         prompts = [model.ask(instruction) for instruction in model.instructions]
         difference = write_merged(model.base, model.trained, unfinished, precision, prompts)
         _add_tokenizer(model, unfinished)  # again: saving weights writes a generation config of its own
-        _add_terms(model.base.path, unfinished)
+        _add_terms(model, unfinished)
+        write_text(unfinished / CARD_FILE, model_card(model, is_merged=True))
         return difference
 
 
-def _add_terms(base: Path, folder: Path) -> None:
-    """The terms that the base came with hold for what was made of it, too."""
-    for path in sorted(base.iterdir()):
-        if path.is_file() and any(word in path.name.upper() for word in _TERMS):
-            shutil.copyfile(path, folder / path.name)
+def _add_terms(model: TunedModel, folder: Path) -> None:
+    """The terms that the base came with hold for what was made of it, too, and some ask for a notice beside it."""
+    base = folder_at_hand(model.figures.base_model)
+    for path in terms_files(base) if base else ():
+        shutil.copyfile(path, folder / path.name)
+    if notice := terms_of(model).notice:
+        write_text(folder / _NOTICE, f"{notice}\n")
 
 
 def _add_tokenizer(model: TunedModel, folder: Path) -> None:
     shutil.copytree(model.tokenizer, folder, dirs_exist_ok=True)
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` that takes its name when all is written; what a killed run left of it is cleared."""
-    if file := next((one for one in (folder, *folder.parents) if one.exists() and not one.is_dir()), None):
-        raise InputError(f"{file} is a file: give the name of a new folder")
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} exists and is not empty: give the name of a new folder")
-    unfinished = folder.with_name(f".{folder.name}.xinstr-unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

@@ -25,6 +25,7 @@ _INSTRUCTIONS = 4  # on which a merged model is compared: enough to see a wrong 
 class TunedModel:
     """`trained` and `tokenizer` are the partition's folders; `instructions` are a few that its pairs have."""
 
+    workspace: Workspace
     language: Language
     trained: Path
     tokenizer: Path
@@ -33,15 +34,18 @@ class TunedModel:
 
     @classmethod
     def find(cls, workspace: Workspace, tag: str) -> TunedModel:
-        """InputError for a language without one, or whose one is of an earlier release."""
+        """InputError for a language without one, or whose one is of an earlier release or not whole."""
         language = workspace.language(tag)
         built, selection = (workspace.store.get(contract.asset, tag) for contract in (TUNED_MODEL, DIVERSIFIED_SET))
         if built is None or selection is None:
             raise InputError(f"{tag} has no tuned model yet: xinstr build {tag} --to {TUNED_MODEL.asset}")
         if TOKENIZER.name not in built.manifest["folders"]:
             raise InputError(f"the tuned model of {tag} is of an earlier release: xinstr build {tag} makes it anew")
+        for part in (built, selection):
+            part.require_whole()
         rows = selection.scan(SELECTED.name).sort("pair_id").head(_INSTRUCTIONS).select("instruction").collect()
         return cls(
+            workspace,
             language,
             built.folder(ADAPTER.name),
             built.folder(TOKENIZER.name),

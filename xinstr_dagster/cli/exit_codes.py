@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     DONE = 0, "done"
     FAILED = 1, "not done, or not all of it: standard error says why"
     USAGE = 2, "no such command, or an option or value that it does not take"
+    NOT_ACCEPTED = 3, "no row has a licence that was accepted: nothing was written"
     INTERRUPTED = 130, "interrupted with Ctrl-C"
 
 

@@ -18,7 +18,7 @@ class Panel(StrEnum):
 
     BUILD = "Build"
     LOOK = "Look at what was built"
-    TAKE = "Take and try the tuned model"
+    TAKE = "Take the data and the model, and try it"
     SET_UP = "Languages and settings"
     LABEL = "Label by hand"
 

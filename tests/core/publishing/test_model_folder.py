@@ -28,6 +28,7 @@ from xinstr_core.publishing.model_folder import write_trained, write_whole
 from xinstr_core.publishing.tuned import TunedModel
 
 ONLY_LORA = pytest.mark.parametrize("trained", ["lora"], indirect=True)
+CARD = "README.md"
 TOKENIZER = ["chat_template.jinja", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]
 
 
@@ -57,7 +58,7 @@ def test_what_was_trained_is_written_with_all_that_a_reader_needs(tuned: TunedMo
         else ["config.json", "model.safetensors"]
     )
     found = contents(tmp_path / "new" / "folder")
-    assert sorted(found) == sorted([*TOKENIZER, *weights])
+    assert sorted(found) == sorted([CARD, *TOKENIZER, *weights])
     assert {name: found[name] for name in TOKENIZER} == contents(tuned.tokenizer)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["folder"]
 
@@ -109,7 +110,7 @@ def test_transformers_loads_the_whole_model(tuned: TunedModel, tmp_path: Path) -
     folder = tmp_path / "folder"
     assert write_whole(tuned, folder, "float32") <= 1e-3
     found = contents(folder)
-    assert sorted(found) == sorted([*TOKENIZER, "config.json", "model.safetensors"])
+    assert sorted(found) == sorted([CARD, *TOKENIZER, "config.json", "model.safetensors"])
     assert {name: found[name] for name in TOKENIZER} == contents(tuned.tokenizer)
     assert str(tmp_path).encode() not in found["config.json"]
     model = AutoModelForCausalLM.from_pretrained(folder).eval()

@@ -1,0 +1,169 @@
+"""The card of an export is one that the hub reads, and says what was measured and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from huggingface_hub import DatasetCard
+
+from tests.core.exporting.conftest import BuiltHome, Pair, exported
+from xinstr_core.curation.audit import audit_file, write_audit
+from xinstr_core.exporting.export import export_dataset
+from xinstr_core.exporting.markdown import code_block, escaped
+from xinstr_core.schemas import refined_pairs
+from xinstr_core.schemas.export import CHAT
+
+# What huggingface/hub-docs, datasetcard.md, names; license_name and license_link stand where the licence is `other`.
+FIELDS = {
+    "language",
+    "license",
+    "pretty_name",
+    "size_categories",
+    "task_categories",
+    "multilinguality",
+    "annotations_creators",
+    "language_creators",
+    "language_details",
+    "source_datasets",
+    "tags",
+    "configs",
+    "dataset_info",
+}
+
+
+def card_of(home: BuiltHome, folder: Path, *licences: str, **options: Any) -> DatasetCard:
+    exported(home.build(), folder, *licences, **options)
+    return DatasetCard.load(folder / "README.md")
+
+
+def test_the_header_has_every_field_that_the_hub_names(home: BuiltHome, tmp_path: Path) -> None:
+    card = card_of(home, tmp_path / "out")
+    data = card.data.to_dict()
+    assert data.keys() == FIELDS
+    assert (data["language"], data["language_details"]) == (["sw", "en"], ["sw-Latn"])
+    assert (data["license"], data["size_categories"]) == ("cc-by-4.0", ["n<1K"])
+    assert [(one["config_name"], one.get("default")) for one in data["configs"]] == [("chat", True), ("alpaca", None)]
+    assert data["configs"][0]["data_files"] == [
+        {"split": "train", "path": ["sw/chat/train.parquet"]},
+        {"split": "heldout", "path": ["sw/chat/heldout.parquet"]},
+    ]
+    info = data["dataset_info"][0]
+    assert [one["name"] for one in info["features"]] == [column.name for column in CHAT.columns]
+    assert [(one["name"], one["num_examples"]) for one in info["splits"]] == [("train", 2), ("heldout", 1)]
+    sizes = [(tmp_path / "out" / "sw" / "chat" / f"{split}.parquet").stat().st_size for split in ("train", "heldout")]
+    assert info["download_size"] == sum(sizes)
+
+
+@pytest.mark.parametrize(
+    ("licences", "header"),
+    [
+        (["CC-BY-4.0", "CC0 1.0"], {"license": ["cc-by-4.0", "cc0-1.0"]}),
+        (["unknown"], {"license": "unknown"}),
+        (
+            ["CC-BY-4.0", "CC-BY"],
+            {"license": "other", "license_name": "licences-of-the-rows", "license_link": "LICENSE.md"},
+        ),
+    ],
+)
+def test_the_licence_is_named_as_the_hub_wants_it(
+    home: BuiltHome, tmp_path: Path, licences: list[str], header: dict[str, Any]
+) -> None:
+    card = card_of(replace(home, pairs=[Pair(one) for one in licences]), tmp_path / "out", *licences)
+    data = card.data.to_dict()
+    assert {name: value for name, value in data.items() if name.startswith("license")} == header
+
+
+def test_rows_by_licence_are_told_with_what_was_left_out(home: BuiltHome, tmp_path: Path) -> None:
+    pairs = (Pair(), Pair(), Pair("CC0-1.0", source="news"), Pair("CC-BY-NC-4.0"))
+    text = card_of(replace(home, pairs=pairs), tmp_path / "out", "cc-by-4.0", "cc0-1.0").text
+    accepted, left_out = text.split("Left out, since their licences were not accepted:")
+    assert "| [CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/) | 2 | name the author |\n" in accepted
+    assert "| [CC0-1.0](https://creativecommons.org/publicdomain/zero/1.0/) | 1 | nothing |\n" in accepted
+    row = (
+        "| [CC-BY-NC-4.0](https://creativecommons.org/licenses/by-nc/4.0/) | 1 | name the author, no commercial use |\n"
+    )
+    assert row in left_out and row not in accepted
+    assert (
+        "Of these, 3 to train on and 0 held out are in this export; the others are of licences that were not accepted.\n"
+        in text
+    )
+    page = (tmp_path / "out" / "LICENSE.md").read_text("utf-8")
+    assert "## CC-BY-4.0: 2 rows\n" in page and "- news (sw: 1)\n" in page and "CC-BY-NC" not in page
+
+
+def test_the_funnel_and_the_evaluator_are_told_with_intervals(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(home, tmp_path / "out").text
+    assert "**Swahili: curated.**" in text
+    assert "| `raw_corpus` | too\\_short | 1 |\n" in text
+    assert re.search(r"\| accuracy \| 0\.800 \(0\.6\d\d to 0\.9\d\d\) \| a third by chance; 0.7 is needed \|", text)
+    assert "No speaker of the language has labelled pairs of this set" in text
+    assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
+
+
+def test_what_was_not_curated_is_not_called_so(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(replace(home, curated=False), tmp_path / "out").text
+    assert "**Swahili: not curated.**" in text and "**Swahili: curated.**" not in text
+
+
+def test_labels_of_people_are_told(home: BuiltHome, tmp_path: Path) -> None:
+    pairs = [Pair() for _ in range(8)]
+    workspace = replace(home, pairs=pairs).build()
+    path = audit_file(workspace.home, "sw")
+    write_audit(home.made["refined_pairs"].scan(refined_pairs.PAIRS.name), path, 8, overwrite=False)
+    labelled = pl.read_csv(path, infer_schema=False).with_columns(level=pl.lit("3"))
+    labelled.write_csv(path)
+    exported(workspace, tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "People labelled pairs without seeing their ratings (8 of 8 pairs labelled):" in text
+    assert re.search(r"\| kept \| precision \(level 3 of what was kept\) \| 1\.000 \(0\.\d+ to 1\.000\) \| 8 \|", text)
+
+
+def test_text_from_outside_stays_text(home: BuiltHome, tmp_path: Path) -> None:
+    source, response = "[x](javascript:alert(1)) | <img src=x>\n# Title", "---\nlicense: mit\n---\n````\n</table>\n```"
+    card = card_of(replace(home, pairs=(Pair(source=source, response=response),)), tmp_path / "out")
+    assert card.data.license == "cc-by-4.0"
+    assert "\\[x\\](javascript:alert(1)) \\| &lt;img src=x&gt; \\# Title" in card.text
+    assert "<img" not in card.text.split("## Examples")[0]
+    assert "\n# Title" not in card.text
+    [example] = re.findall(r"\n(`{5,})json\n", card.text)
+    assert len(example) == 5
+
+
+def test_how_it_is_made_again_and_cited_is_told(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(home, tmp_path / "out").text
+    assert (
+        "xinstr build sw --preset pocket --base-model pocket\nxinstr export sw --to DIR --accept-licence 'CC BY 4.0'\n"
+        in text
+    )
+    assert "  author = {FILL IN: who publishes it},\n" in text and "2024.findings-acl.30" in text
+
+
+def test_a_set_of_several_languages_tells_of_each(home: BuiltHome, tmp_path: Path) -> None:
+    home.build()
+    workspace = replace(home, tag="zh-hant", made={}).build()
+    export_dataset(workspace, ["sw", "zh-hant"], tmp_path / "out", accepted_licences=["cc-by-4.0"])
+    card = DatasetCard.load(tmp_path / "out" / "README.md")
+    assert card.data.language == ["sw", "zh", "en"]
+    assert card.data.to_dict()["language_details"] == ["sw-Latn", "zh-Hant"]
+    assert [one["config_name"] for one in card.data.to_dict()["configs"]] == [
+        "chat", "chat-sw", "chat-zh-hant", "alpaca", "alpaca-sw", "alpaca-zh-hant",
+    ]  # fmt: skip
+    assert "# Swahili and Chinese instruction pairs" in card.text
+    assert card.text.count("to train on and 1 held out are in this export.") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a_b *c*", "a\\_b \\*c\\*"), ("a\n\nb", "a b"), ("<b>&", "&lt;b&gt;&amp;"), ("\u202eabc", "abc")],
+)
+def test_no_sign_of_a_value_means_anything(text: str, expected: str) -> None:
+    assert escaped(text) == expected
+
+
+def test_a_fence_is_longer_than_any_in_its_text() -> None:
+    assert code_block("a ```` b") == "`````\na ```` b\n`````"

@@ -1,0 +1,123 @@
+"""The card of a model says what its base's licence demands, on what it was trained and how it did; or that nobody knows."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from tests.core.exporting.conftest import BuiltHome, Pair
+from tests.core.publishing.conftest import random_adapter, with_tuned_model
+from xinstr_core.engines.models import ModelReference, resolve_model
+from xinstr_core.errors import InputError
+from xinstr_core.publishing.model_card import model_card
+from xinstr_core.publishing.model_folder import write_trained, write_whole
+from xinstr_core.publishing.tuned import TunedModel
+from xinstr_core.store import StageOutput
+
+GEMMA = "<html>Gemma  Terms of\nUse ... the Gemma Prohibited Use Policy ...</html>"
+
+
+@pytest.fixture
+def base(tiny_model_folder: Path, tmp_path: Path) -> ModelReference:
+    return resolve_model(str(shutil.copytree(tiny_model_folder, tmp_path / "base-1b")))
+
+
+@pytest.fixture
+def tuned(base: ModelReference, tmp_path: Path) -> TunedModel:
+    return TunedModel.find(with_tuned_model(tmp_path / "home", base, random_adapter(base, tmp_path / "adapter")), "sw")
+
+
+def test_a_card_stands_beside_an_adapter_and_a_whole_model(tuned: TunedModel, tmp_path: Path) -> None:
+    write_trained(tuned, tmp_path / "adapter-folder")
+    write_whole(tuned, tmp_path / "whole-folder", "float32")
+    adapter, whole = (ModelCard.load(tmp_path / f"{kind}-folder" / "README.md") for kind in ("adapter", "whole"))
+    assert (adapter.data.library_name, whole.data.library_name) == ("peft", "transformers")
+    assert adapter.data.to_dict() == {
+        "language": ["sw", "en"],
+        "license": "unknown",
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["instruction-tuning", "cross-lingual", "x-instruction"],
+    }
+    assert adapter.text.strip().startswith("# base-1b tuned for Swahili\n\nAn adapter (LoRA) on base-1b that answers")
+    assert "Its licence: **unknown here**: its folder names none. Find out before you pass this on." in adapter.text
+    assert "Where its rows are from is not told" in adapter.text
+    assert str(tmp_path) not in adapter.content + whole.content
+
+
+def test_what_a_licence_demands_is_told_and_done(tuned: TunedModel, tmp_path: Path) -> None:
+    (tuned.base.path / "GEMMA_TERMS.html").write_text(GEMMA, "utf-8")
+    write_trained(tuned, tmp_path / "folder")
+    assert (tmp_path / "folder" / "GEMMA_TERMS.html").read_text("utf-8") == GEMMA
+    assert (tmp_path / "folder" / "Notice.txt").read_text("utf-8") == (
+        "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms\n"
+    )
+    card = ModelCard.load(tmp_path / "folder" / "README.md")
+    assert card.data.license == "gemma"
+    assert "- a copy of the Gemma Terms of Use goes with the model\n" in card.text
+
+
+@pytest.mark.parametrize(
+    ("header", "licence", "told"),
+    [
+        ("license: llama3.2", {"license": "llama3.2"}, '- the name of the model begins with "Llama"'),
+        (
+            "license: other\nlicense_name: my-terms\nlicense_link: https://example.org/terms",
+            {"license": "other", "license_name": "my-terms", "license_link": "https://example.org/terms"},
+            "What it demands of whoever passes on a model made of it was not read here",
+        ),
+        ("license: 'unfinished", {"license": "unknown"}, "**unknown here**"),
+        ("title: a card without a licence", {"license": "unknown"}, "**unknown here**"),
+    ],
+)
+def test_the_licence_is_what_the_card_of_the_base_says(
+    tuned: TunedModel, header: str, licence: dict[str, str], told: str
+) -> None:
+    (tuned.base.path / "README.md").write_text(f"---\n{header}\n---\n", "utf-8")
+    card = ModelCard(model_card(tuned, is_merged=False))
+    assert {name: value for name, value in card.data.to_dict().items() if name.startswith("license")} == licence
+    assert told in card.text
+
+
+def test_a_base_of_the_hub_is_named_by_its_id(tuned: TunedModel) -> None:
+    figures = tuned.figures.model_copy(update={"base_model": "org/base-1b", "seed_rows": 0})
+    card = ModelCard(model_card(replace(tuned, figures=figures), is_merged=False))
+    assert card.data.base_model == "org/base-1b"
+    assert "org/base-1b ([hub](https://huggingface.co/org/base-1b))" in card.text
+
+
+@pytest.mark.parametrize(
+    ("curated", "told"), [(True, ", curated: an evaluator"), (False, ", **not curated**: the evaluator")]
+)
+def test_rows_and_measures_of_the_set_it_was_tuned_on_are_told(
+    base: ModelReference, tmp_path: Path, curated: bool, told: str
+) -> None:
+    pairs = (Pair(), Pair("CC-BY-SA-4.0"), Pair("CC-BY-SA-4.0"))
+    home = BuiltHome(tmp_path / "home", pairs=pairs, curated=curated, base_model=str(base.path), up_to="tuned_model")
+    workspace = home.build()
+    part = home.made["tuned_model"]
+    (tmp_path / "tokenizer").mkdir()
+    folders = {"adapter": random_adapter(base, tmp_path / "adapter"), "tokenizer": tmp_path / "tokenizer"}
+    shutil.copytree(base.path, folders["tokenizer"], dirs_exist_ok=True)
+    tables = {name: part.read(name) for name in part.tables}
+    from xinstr_core.schemas.tuned_model import TUNED_MODEL
+
+    output = StageOutput(tables, folders, part.read_figures(TUNED_MODEL.figures), built=part.built)
+    home.made["tuned_model"] = workspace.store.commit("tuned_model", "sw", "f", part.made_of, output)
+    replace(home).commit("eval_report", *home._report())
+    text = model_card(TunedModel.find(workspace, "sw"), is_merged=False)
+    assert told in text
+    assert "| 2 | corpus | CC-BY-SA-4.0 | name the author, adaptations under the same licence |\n" in text
+    assert "| 1 | corpus | CC-BY-4.0 | name the author |\n" in text
+    assert "| 1 | seeds | Apache-2.0 | see its text |\n" in text
+    assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
+
+
+def test_a_model_whose_files_are_gone_is_refused(tuned: TunedModel, tmp_path: Path) -> None:
+    (tuned.trained / "adapter_model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"^files of tuned_model are gone or cut off .* makes it anew$"):
+        TunedModel.find(tuned.workspace, "sw")

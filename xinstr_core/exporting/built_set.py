@@ -1,0 +1,113 @@
+"""The set of a language as it was built: the partitions that belong together, each of this release and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xinstr_core.errors import InputError
+from xinstr_core.languages import Language
+from xinstr_core.pocket.world import WORLDS
+from xinstr_core.schemas import candidate_pairs, refined_pairs
+from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
+from xinstr_core.schemas.declaration import Contract, Table, Told
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, SELECTED
+from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS
+from xinstr_core.schemas.evaluator import EVALUATOR
+from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS
+from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
+from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TUNED_MODEL
+from xinstr_core.settings import Settings
+from xinstr_core.store import Partition
+from xinstr_core.workspace import Workspace
+
+_NEEDED: tuple[Contract[Any], ...] = (
+    RAW_CORPUS,
+    SEED_PAIRS,
+    CANDIDATE_PAIRS,
+    EVALUATOR,
+    REFINED_PAIRS,
+    DIVERSIFIED_SET,
+)
+_LATER: tuple[Contract[Any], ...] = (TUNED_MODEL, EVAL_REPORT)
+_READ = (DOCUMENTS, SEEDS, candidate_pairs.PAIRS, refined_pairs.PAIRS, SELECTED, TRAINING_ROWS, PREFERENCES, GAPS)
+
+
+@dataclass(frozen=True)
+class BuiltSet:
+    """`parts` are the partitions by asset: all up to the selection, and what was made of it as far as it was."""
+
+    language: Language
+    settings: Settings
+    parts: Mapping[str, Partition]
+
+    @classmethod
+    def find(cls, workspace: Workspace, tag: str) -> BuiltSet:
+        """SettingsError for a language that is not registered; InputError, with what to run, for a set that is not built,
+        is of another release, or whose parts were built anew since."""
+        language = workspace.language(tag)
+        parts = {contract.asset: _needed(workspace, contract, tag) for contract in _NEEDED}
+        for asset, part in parts.items():
+            if stale := _stale(part, parts):
+                raise InputError(
+                    f"{stale} of {tag} was built anew since {asset} was made of it: xinstr build {tag} --to {DIVERSIFIED_SET.asset} "
+                    "brings them together"
+                )
+        for contract in _LATER:
+            later = workspace.store.get(contract.asset, tag)
+            if later is None or not later.holds(contract) or _other_tables(later, contract) or _stale(later, parts):
+                break  # it says nothing of this set, and what was made of it neither
+            parts[contract.asset] = later
+        return cls(language, workspace.settings(language), parts)
+
+    @property
+    def tag(self) -> str:
+        return self.language.tag
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the text is of an embedded world."""
+        return self.part(RAW_CORPUS).built.get("corpus") in WORLDS
+
+    def has(self, contract: Contract[Any]) -> bool:
+        """Whether a model was tuned on this very set, or a report written of that model."""
+        return contract.asset in self.parts
+
+    def part(self, contract: Contract[Any]) -> Partition:
+        return self.parts[contract.asset]
+
+    def figures(self, contract: Contract[Told]) -> Told:
+        return self.part(contract).read_figures(contract.figures)
+
+    def rows_of(self, table: Table) -> int:
+        return int(self.parts[table.asset].tables[table.name]["rows"])
+
+
+def _needed(workspace: Workspace, contract: Contract[Any], tag: str) -> Partition:
+    part = workspace.store.get(contract.asset, tag)
+    if part is None:
+        raise InputError(f"{tag} has no {contract.asset} yet: xinstr build {tag} --to {DIVERSIFIED_SET.asset}")
+    part.read_figures(contract.figures)
+    if other := _other_tables(part, contract):
+        raise InputError(
+            f"table {other} of {contract.asset} is of another release: xinstr build {tag} --from {contract.asset} makes it anew"
+        )
+    part.require_whole()
+    return part
+
+
+def _other_tables(part: Partition, contract: Contract[Any]) -> str:
+    """The first table that is read and was stored without a column that every such table has; empty for none."""
+    for table in (table for table in _READ if table.asset == contract.asset):
+        stored = part.tables.get(table.name)
+        if stored is None or not set(table.schema) <= stored["schema"].keys():
+            return table.name
+    return ""
+
+
+def _stale(part: Partition, parts: Mapping[str, Partition]) -> str:
+    """The first asset that the part was made of in another version than it has now; empty for none."""
+    taken = part.made_of.get("inputs", {})
+    return next((name for name, version in taken.items() if name in parts and parts[name].version != version), "")

@@ -1,0 +1,231 @@
+"""What a card tells of a language: how its set came about, what was measured of it, and what nobody knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xinstr_core.curation.audit import audit_file, read_audit
+from xinstr_core.errors import InputError
+from xinstr_core.evaluation.agreement import Agreement, agreement
+from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
+from xinstr_core.exporting.base_terms import BaseTerms, base_terms
+from xinstr_core.exporting.built_set import BuiltSet
+from xinstr_core.exporting.licensing import Licensing
+from xinstr_core.schemas import refined_pairs
+from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
+from xinstr_core.schemas.declaration import Contract
+from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, HELD_OUT, TRAIN
+from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
+from xinstr_core.schemas.evaluator import EVALUATOR
+from xinstr_core.schemas.metrics import BASE, METRIC, TUNED
+from xinstr_core.schemas.raw_corpus import RAW_CORPUS
+from xinstr_core.schemas.refined_pairs import KEPT, REFINED_PAIRS
+from xinstr_core.schemas.seed_pairs import SEED_PAIRS
+from xinstr_core.schemas.shared import PROBABILITIES, SCORES, ValidationFigures
+from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFigures
+
+_FUNNELS: tuple[Contract[Any], ...] = (RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measure of base and tuned model on the same cases; `unit` is of both and of their difference."""
+
+    metric: str
+    prompts: str
+    unit: str
+    base: float
+    tuned: float
+    difference: float
+    low: float | None
+    high: float | None
+    n: int
+    better: str | None
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """Of one language. `home` is where its audit lies; `licensing` says which of its rows are exported."""
+
+    built: BuiltSet
+    home: Path
+    licensing: Licensing
+
+    @property
+    def name(self) -> str:
+        return self.built.language.name
+
+    @property
+    def tag(self) -> str:
+        return self.built.tag
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Exported pairs by split."""
+        return {split: self.licensing.rows(split) for split in (TRAIN, HELD_OUT)}
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the text is of the embedded world."""
+        return self.built.is_generated
+
+    @cached_property
+    def base(self) -> BaseTerms:
+        """Of the model that reverse model and evaluator were trained from."""
+        return base_terms(str(self.built.part(CANDIDATE_PAIRS).built["base_model"]), self.home)
+
+    @property
+    def base_fingerprint(self) -> str:
+        return str(self.built.part(CANDIDATE_PAIRS).made_of["model"])
+
+    @property
+    def funnel(self) -> Iterator[tuple[str, str, int]]:
+        """(asset, what came in, fell for a reason or was left, how many) from documents to the selection."""
+        for contract in _FUNNELS:
+            for label, count in self.built.figures(contract).funnel.steps.items():
+                yield contract.asset, label, count
+
+    @property
+    def curation(self) -> refined_pairs.RefinedFigures:
+        return self.built.figures(REFINED_PAIRS)
+
+    @property
+    def validation(self) -> ValidationFigures:
+        """Of the evaluator whose ratings the rows have: the last round's that was used."""
+        used = [one for one in self.curation.rounds if one.used]
+        return used[-1] if used else self.built.figures(EVALUATOR)
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Of the evaluator on held-out rows, each level weighing the same, with its interval."""
+        levels = [(row[level], sum(row)) for level, row in enumerate(self.validation.confusion) if sum(row)]
+        groups = [[1.0] * right + [0.0] * (of - right) for right, of in levels]
+        settings = self.built.settings.evaluation
+        return mean_over_groups(groups, settings.bootstrap_samples, settings.seed)
+
+    @property
+    def minimum_accuracy(self) -> float:
+        return self.built.figures(EVALUATOR).minimum_accuracy
+
+    @property
+    def refuses_personal_data(self) -> bool:
+        return bool(self.built.part(RAW_CORPUS).made_of["settings"]["corpus"]["refuse_personal_data"])
+
+    @property
+    def seeds_by_origin(self) -> dict[str, int]:
+        return self.built.figures(SEED_PAIRS).by_origin
+
+    @property
+    def diversity_warning(self) -> str:
+        found = self.built.figures(DIVERSIFIED_SET).diversity
+        return found.warning if found else ""
+
+    @property
+    def tuned(self) -> TunedFigures | None:
+        """What the model that was tuned on this set tells; None where there is none."""
+        return self.built.figures(TUNED_MODEL) if self.built.has(TUNED_MODEL) else None
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The tuned model beside its base; empty where no report compared them."""
+        if not self.built.has(EVAL_REPORT):
+            return []
+        return [*comparisons(self.built)]
+
+    @cached_property
+    def audit(self) -> tuple[list[Agreement], str]:
+        """How the ratings agree with what people labelled, and how much they did; nothing where there is no audit."""
+        path = audit_file(self.home, self.tag)
+        if not path.is_file():
+            return [], ""
+        try:
+            found = read_audit(path)
+        except InputError as error:
+            return [], str(error).replace(str(path), path.name)
+        rated = self.built.part(REFINED_PAIRS).scan(refined_pairs.PAIRS.name)
+        pairs = rated.select("pair_id", KEPT, *PROBABILITIES, *SCORES).collect()
+        return agreement(
+            found.labels, pairs, self.built.settings
+        ), f"{found.labelled} of {len(found.labels)} pairs labelled"
+
+    @property
+    def made_with(self) -> list[tuple[str, str, str]]:
+        """(asset, preset, settings that are other than the preset's) of every asset."""
+        return [
+            (asset, str(part.built.get("preset")), said(_changed(part.built.get("changed", {}))))
+            for asset, part in self.built.parts.items()
+        ]
+
+    @property
+    def build(self) -> dict[str, Any]:
+        """What every asset was made of, for whoever wants to make it again; paths of this machine are left out."""
+        kept = ("fingerprint", "version")
+        return {
+            asset: {
+                **{name: part.manifest[name] for name in kept},
+                "rows": {name: table["rows"] for name, table in part.tables.items()},
+                "preset": part.built.get("preset"),
+                "changed": _changed(part.built.get("changed", {})),
+                "made_of": public({name: value for name, value in part.made_of.items() if name != "gives"}),
+            }
+            for asset, part in self.built.parts.items()
+        }
+
+    @property
+    def preset(self) -> str:
+        return str(self.built.part(DIVERSIFIED_SET).built.get("preset"))
+
+    @property
+    def changed_settings(self) -> list[str]:
+        """Settings of any stage that are other than the preset's, as `--set` takes them; the base model stands apart."""
+        found: dict[str, Any] = {}
+        for part in self.built.parts.values():
+            found |= _changed(part.built.get("changed", {}))
+        return [
+            f"{name}={json.dumps(found[name], ensure_ascii=False)}" for name in sorted(found) if name != "base_model"
+        ]
+
+
+def public(value: Any) -> Any:
+    """A value without paths of this machine: of an absolute one its last part stays."""
+    if isinstance(value, dict):
+        return {name: public(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [public(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def said(values: dict[str, Any]) -> str:
+    """Settings on a line, as a command takes them."""
+    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+
+
+def _changed(changed: dict[str, Any]) -> dict[str, Any]:
+    """Other settings than the preset's; where the texts lay is nobody's affair."""
+    return {name: public(value) for name, value in changed.items() if name not in ("corpus", "seeds")}
+
+
+def comparisons(built: BuiltSet) -> Iterator[Comparison]:
+    """Every measure that tuned model and base of a set both have, from its report."""
+    report = built.part(EVAL_REPORT)
+    means = {
+        (metric, model, prompts): value
+        for metric, model, prompts, value in report.read(MEASURES.name)
+        .select("metric", "model", "prompts", "value")
+        .iter_rows()
+    }
+    found: Sequence[dict[str, Any]] = (
+        report.read(GAPS.name).filter(pl.col("reference") == TUNED, pl.col("arm") == BASE).to_dicts()
+    )
+    for gap in found:
+        metric, prompts = gap["metric"], gap["prompts"]
+        base, tuned = means[metric, BASE, prompts], means[metric, TUNED, prompts]
+        numbers = (gap["difference"], gap["low"], gap["high"], gap["n"], gap["better"])
+        yield Comparison(metric, prompts, METRIC[metric].unit, base, tuned, *numbers)

@@ -1,0 +1,119 @@
+"""What a card tells of a language, as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xinstr_core.exporting.facts import Comparison, SetFacts
+from xinstr_core.exporting.markdown import Markdown, code, table
+from xinstr_core.schemas.declaration import Declared, declarations
+from xinstr_core.schemas.shared import ValidationFigures
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of a language, as tables."""
+
+    facts: SetFacts
+
+    @property
+    def funnel(self) -> Markdown:
+        return table(["stage", "", "rows"], [[code(asset), label, count] for asset, label, count in self.facts.funnel])
+
+    @property
+    def accuracy(self) -> str:
+        found = self.facts.accuracy
+        return with_interval(found.value, found.low, found.high)
+
+    @property
+    def validation(self) -> Markdown:
+        shown = ("auc_shuffled", "auc_generated", "calibration_error")
+        found = self.facts.validation
+        rows = [
+            [one.label, f"{value:.3f}", one.compared_with, one.meaning]
+            for one, value in found.told()
+            if one.name in shown and value is not None
+        ]
+        accuracy = _declared(ValidationFigures, "accuracy")
+        first = [
+            accuracy.label,
+            self.accuracy,
+            f"{accuracy.compared_with}; {self.facts.minimum_accuracy:g} is needed",
+            accuracy.meaning,
+        ]
+        held_out = _declared(ValidationFigures, "held_out_rows")
+        return table(
+            ["", "value", "beside", "meaning"],
+            [first, *rows, [held_out.label, f"{found.held_out_rows}", "", held_out.meaning]],
+        )
+
+    @property
+    def precision(self) -> str:
+        """What is wanted of the kept pairs and what came of it on held-out instructions; empty where nothing is wanted."""
+        found = self.facts.curation.precision
+        return f"{found.said[0].upper()}{found.said[1:]}." if found else ""
+
+    @property
+    def audit(self) -> Markdown | None:
+        found, _ = self.facts.audit
+        if not found:
+            return None
+        rows = [[one.aspect, one.measure, with_interval(one.value, one.low, one.high), one.n] for one in found]
+        return table(["aspect", "measure", "value (95 % interval)", "pairs"], rows)
+
+    @property
+    def audit_note(self) -> str:
+        return self.facts.audit[1]
+
+    @property
+    def audit_said(self) -> str:
+        found = self.facts.curation.audit
+        return f"{found.said}." if found else ""
+
+    @property
+    def comparisons(self) -> Markdown | None:
+        return comparison_table(self.facts.comparisons)
+
+    @property
+    def seeds(self) -> str:
+        return ", ".join(f"{count} {origin}" for origin, count in self.facts.seeds_by_origin.items())
+
+    @property
+    def made_with(self) -> Markdown:
+        return table(
+            ["stage", "preset", "changed"], [[code(a), p, code(c) if c else ""] for a, p, c in self.facts.made_with]
+        )
+
+
+def comparison_table(found: Sequence[Comparison]) -> Markdown | None:
+    """Measures of base and tuned model beside each other; None for none."""
+    if not found:
+        return None
+    rows = [
+        [
+            one.metric,
+            one.prompts,
+            f"{one.base:.3f}",
+            f"{one.tuned:.3f}",
+            with_interval(one.difference, one.low, one.high, "+"),
+            one.better or "neither",
+            one.n,
+            one.unit,
+        ]
+        for one in found
+    ]
+    return table(
+        ["measure", "prompts in", "base", "tuned", "difference (95 % interval)", "better", "cases", "unit"], rows
+    )
+
+
+def with_interval(value: float, low: float | None, high: float | None, sign: str = "") -> str:
+    if low is None or high is None:
+        return f"{value:{sign}.3f} (no interval: too few cases, or all alike)"
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+
+
+def _declared(kind: type[Declared], name: str) -> Any:
+    return declarations(kind)[name]
