@@ -64,7 +64,7 @@ INSTRUCTION_SUBJECT = Metric(
     "instructions that ask for it about its subject, by gold",
 )
 
-METRICS = (
+OF_REPLIES = (
     WRONG_LANGUAGE,
     WRONG_LANGUAGE_LINE,
     REPETITION,
@@ -72,6 +72,9 @@ METRICS = (
     REPLY_LENGTH,
     REPLY_INTENT,
     REPLY_SUBJECT,
+)
+METRICS = (
+    *OF_REPLIES,
     HELD_OUT_LIKELIHOOD,
     GOLD_LIKELIHOOD,
     GOLD_BITS,
