@@ -12,10 +12,12 @@ import polars as pl
 
 from xinstr_core.history import build_before, leaves, numbers
 from xinstr_core.progress import Event
-from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
+from xinstr_core.reporting.charts import confusion_chart, funnel_chart, histogram, loss_chart, reliability_chart
+from xinstr_core.reporting.drawing import png
+from xinstr_core.reporting.samples import beside
 from xinstr_core.schemas import CONTRACTS
-from xinstr_core.schemas.declaration import Figures, Funnel, declarations
-from xinstr_core.schemas.eval_report import REPORT
+from xinstr_core.schemas.declaration import Figures, Funnel, Table, declarations
+from xinstr_core.schemas.eval_report import REPLIES
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
 from xinstr_core.schemas.shared import Cost, TrainingFigures, ValidationFigures
@@ -59,12 +61,9 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     }
     for table in contract.tables:
         if table.sample:
-            sample = partition.scan(table.name).select(table.sample).head(SAMPLE_ROWS).collect()
-            metadata[f"sample of {table.name}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
+            metadata[f"sample of {table.name}"] = dg.MetadataValue.md(markdown_table(_sample(partition, table)))
     if REJECTED in contract.tables:
         metadata["rejects by reason"] = dg.MetadataValue.md(markdown_table(_sampled_rejects(partition)))
-    if REPORT in contract.folders:
-        metadata[REPORT.name] = dg.MetadataValue.path(str(partition.folder(REPORT.name) / "index.html"))
     stored = figures.model_dump(mode="json")
     for one, value in figures.told():
         if not isinstance(value, Funnel):  # which is among the plots
@@ -74,6 +73,13 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
+
+
+def _sample(partition: Partition, table: Table) -> list[dict[str, object]]:
+    """The first rows of a table; of replies those of base and tuned model beside each other, by prompts of both languages."""
+    if table == REPLIES:
+        return beside(partition.read(table.name), SAMPLE_ROWS // 2).to_dicts()
+    return partition.scan(table.name).select(table.sample).head(SAMPLE_ROWS).collect().to_dicts()
 
 
 def progress_metadata(event: Event) -> dict[str, str | int | float]:
@@ -135,21 +141,21 @@ def _plots(partition: Partition, figures: Figures) -> dict[str, dg.MetadataValue
         if isinstance(value, Funnel):
             steps = [{"step": step, one.unit: count} for step, count in value.steps.items()]
             plots[one.label] = dg.MetadataValue.md(markdown_table(steps))
-            plots[f"{one.label} plot"] = _image(funnel_plot(value, "png"))
+            plots[f"{one.label} plot"] = _image(funnel_chart(value))
     if isinstance(figures, TrainingFigures) and figures.losses:
-        plots["loss curve"] = _image(loss_plot(figures.losses, "png"))
+        plots["loss curve"] = _image(loss_chart({partition.asset: figures.losses}))
     if isinstance(figures, ValidationFigures):
-        plots["confusion"] = _image(confusion_plot(figures.confusion, "png"))
+        plots["confusion"] = _image(confusion_chart(figures.confusion))
         if figures.reliability:
-            plots["reliability"] = _image(reliability_plot(figures.reliability, "png"))
+            plots["reliability"] = _image(reliability_chart(figures.reliability))
     if PAIRS in CONTRACTS[partition.asset].tables and partition.tables[PAIRS.name]["rows"]:
         ratings = partition.read(PAIRS.name)[RATING.name]
-        plots["rating distribution"] = _image(histogram(ratings, "expected level", "png"))
+        plots["rating distribution"] = _image(histogram(ratings, "expected level"))
     return plots
 
 
-def _image(png: bytes) -> dg.MetadataValue:
-    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+def _image(chart: Any) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png(chart)).decode()})")
 
 
 def _shown(value: object) -> object:

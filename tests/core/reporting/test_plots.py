@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.reporting.plots import gap_plot, reliability_plot
+
+from xinstr_core.evaluation.gaps import Gap
 
 
 def labels(svg: str) -> list[str]:
