@@ -68,13 +68,13 @@ class Reader:
     def statements(self, text: str) -> list[str]:
         """The statements of a text, each of which reads. QueryError where one cannot be read, or would write."""
         with _told():
-            found = [str(one.query).strip() for one in self._connection.extract_statements(text)]
-        for statement in found:
-            if not _TEMPORARY.match(statement) and not self._is_query(statement):
+            found = [(str(one.query).strip(), one.type) for one in self._connection.extract_statements(text)]
+        for statement, kind in found:
+            if not _TEMPORARY.match(statement) and not self._is_query(statement, kind):
                 raise QueryError(
                     f"only queries are taken here, and CREATE TEMP TABLE, VIEW or MACRO: {' '.join(statement.split())[:60]}"
                 )
-        return found
+        return [statement for statement, _ in found]
 
     def shown(self, statement: str, shape: Shape) -> str:
         """What a statement gives, as a table for people. QueryError where DuckDB does not take it."""
@@ -105,10 +105,12 @@ class Reader:
                 self._connection.execute(statement)
                 raise
 
-    def _is_query(self, statement: str) -> bool:
-        """Whether it can stand in brackets: nothing that writes can, wherever in it that is said."""
+    def _is_query(self, statement: str, kind: Any) -> bool:
+        """Whether it can do nothing but read. By its kind alone a COPY of a PIVOT is no other than a PIVOT; in brackets it is."""
         import duckdb
 
+        if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
+            return False
         try:
             self._connection.extract_statements(f"FROM ({statement.rstrip(';')}\n)")
         except duckdb.Error:

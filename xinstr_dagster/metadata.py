@@ -17,12 +17,13 @@ from xinstr_core.reporting.drawing import png
 from xinstr_core.reporting.samples import beside
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Figures, Funnel, Table, declarations
-from xinstr_core.schemas.eval_report import REPLIES
+from xinstr_core.schemas.eval_report import EVAL_REPORT, REPLIES
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
 from xinstr_core.schemas.shared import Cost, TrainingFigures, ValidationFigures
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
+from xinstr_dagster.report_pages import report_address
 
 SAMPLE_ROWS = 8
 REJECTS_A_REASON = 4
@@ -56,6 +57,7 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     figures = partition.read_figures(contract.figures)
     metadata: dict[str, dg.MetadataValue] = {
         "result": dg.MetadataValue.text("unchanged: nothing had to be done" if reused else "built"),
+        **_report(partition),
         "built with": dg.MetadataValue.md(markdown_table(_surroundings(partition))),
         **_plots(partition, figures),
     }
@@ -73,6 +75,13 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
+
+
+def _report(partition: Partition) -> dict[str, dg.MetadataValue]:
+    """Of the asset that has one: the link that opens it in the browser."""
+    if partition.asset != EVAL_REPORT.asset:
+        return {}
+    return {"report": dg.MetadataValue.url(report_address(str(partition.manifest["language"])))}
 
 
 def _sample(partition: Partition, table: Table) -> list[dict[str, object]]:
