@@ -115,9 +115,16 @@ def cell(value: object) -> Cell:
 
 def number(value: float) -> str:
     """A whole number in full, with separators; another with three decimals, or three digits where it is large or tiny."""
-    if isinstance(value, int) or value.is_integer():
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int) or value.is_integer() or abs(value) >= 1000:
+        shown = f"{value:,.0f}"
+    else:
+        shown = f"{value:.3f}" if abs(value) >= 0.001 else f"{value:.3g}"
+    return _with_minus(shown)
+
+
+def counted(count: float, noun: str) -> str:
+    """So many of a thing, in the singular or plural."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def percent(share: float) -> str:
@@ -137,7 +144,12 @@ def with_interval(value: float, low: float | None, high: float | None, sign: boo
     """A value with its interval, or that it has none."""
     form = "{:+.3f}" if sign else "{:.3f}"
     of_interval = "(no interval)" if low is None or high is None else f"[{form.format(low)}, {form.format(high)}]"
-    return Cell(f"{form.format(value)} {of_interval}", number=True)
+    return Cell(_with_minus(f"{form.format(value)} {of_interval}"), number=True)
+
+
+def _with_minus(shown: str) -> str:
+    """A minus is as wide as a plus, and no hyphen at which a line may end."""
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def shares(counts: dict[str, int]) -> str:

@@ -1,17 +1,22 @@
-// A chart is drawn when it comes near the screen; until then, and where no script runs, its still picture stands there.
-const CONTAINER_SHARE = 0.38; // of the width that labels of the vertical axis may take
-const options = { ast: true, actions: false, renderer: "svg", tooltip: { theme: "custom" } }; // ast: nothing is evaluated
+// A chart is drawn when it comes near the screen; until then, on paper and where no script runs, its still picture stands there.
+const NARROW = 600; // pixels below which labels have several lines
+const LABELS_SHARE = 0.45; // of a narrow width that labels of the vertical axis may take
+const ERRORS = 1; // of Vega's log
+// ast: expressions are interpreted, as the page's policy forbids to evaluate text.
+const options = { ast: true, actions: false, renderer: "svg", tooltip: { theme: "custom" }, logLevel: ERRORS };
 
 async function draw(figure) {
   const place = figure.querySelector(".drawing");
   const specification = JSON.parse(figure.querySelector("script").textContent);
-  const limit = Math.max(90, Math.round(place.clientWidth * CONTAINER_SHARE));
-  specification.config.axisY.labelLimit = Math.min(specification.config.axisY.labelLimit, limit);
+  if (place.clientWidth < NARROW) {
+    specification.params.find((one) => one.name === "narrow").value = true;
+    specification.config.axisY.labelLimit = Math.round(place.clientWidth * LABELS_SHARE);
+  }
   const drawn = document.createElement("div");
   drawn.className = "drawn";
+  drawn.ariaHidden = "true"; // the figure is named, and its numbers stand in a table
   place.append(drawn);
   await vegaEmbed(drawn, specification, options);
-  place.querySelector(".picture").remove();
   figure.dataset.drawn = "yes";
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,14 @@ BLUE, ORANGE, GREEN, GREY = "#3d7fd9", "#cc6420", "#2f9068", "#808890"
 COLOURS = (ORANGE, BLUE, GREEN, "#a06ad0", "#b8860b", "#d0508a", "#1f93a8", GREY)
 _BINS = 20
 _ROW = 22  # pixels of a bar
+_LINE, _LINE_CHARACTERS = (
+    14,
+    22,
+)  # height in pixels of a line of a label, and its length: what a narrow screen has room for
+# Labels of several lines where whoever draws the chart says that it is narrow: drawing.py declares NARROW.
+NARROW = "narrow"
+_LINES = f"{NARROW} ? split(datum.value, '\\n') : join(split(datum.value, '\\n'), ' ')"
+_ROOM_FOR_NUMBER = 1.15  # of the longest bar: its number stands behind it
 LONGEST_TEXT = 200  # characters of an instruction that a hover shows
 
 
@@ -29,16 +38,22 @@ def bars(rows: Sequence[tuple[str, float, str]], unit: str = "rows") -> Any:
     """Horizontal bars of (name, value, "rows" or "lost"), in their order, each with its number."""
     import altair as alt
 
-    table = pl.DataFrame(rows, schema={"step": pl.String, unit: pl.Float64, "kind": pl.String}, orient="row")
+    names = [_in_lines(name.replace("_", " ")) for name, _, _ in rows]
+    table = pl.DataFrame(
+        [(name, value, kind) for name, (_, value, kind) in zip(names, rows, strict=True)],
+        schema={"step": pl.String, unit: pl.Float64, "kind": pl.String},
+        orient="row",
+    )
+    end = max((value for _, value, _ in rows), default=0) * _ROOM_FOR_NUMBER
     base = alt.Chart(table).encode(
-        y=alt.Y("step:N", sort=None, title=None), x=alt.X(f"{unit}:Q", title=unit, axis=alt.Axis(tickCount=5))
+        y=alt.Y("step:N", sort=None, title=None, axis=alt.Axis(labelExpr=_LINES)),
+        x=alt.X(f"{unit}:Q", title=unit, scale=alt.Scale(domain=[0, end or 1]), axis=alt.Axis(tickCount=5)),
     )
     colour = alt.Color("kind:N", scale=alt.Scale(domain=["rows", "lost"], range=[BLUE, ORANGE]), legend=None)
-    shown = base.mark_bar(height={"band": 0.72}).encode(
-        color=colour, tooltip=["step:N", alt.Tooltip(f"{unit}:Q", format=",")]
-    )
+    tooltip = ["step:N", alt.Tooltip(f"{unit}:Q", format=",")]
+    shown = base.mark_bar(height={"band": 0.72}).encode(color=colour, tooltip=tooltip)
     labels = base.mark_text(align="left", dx=4).encode(text=alt.Text(f"{unit}:Q", format=","))
-    return (shown + labels).properties(height=alt.Step(_ROW))
+    return (shown + labels).properties(height=alt.Step(_row_height(names)))
 
 
 def loss_chart(losses: Mapping[str, Sequence[Sequence[float]]]) -> Any:
@@ -148,9 +163,11 @@ def interval_chart(
     import altair as alt
 
     schema = {"what": pl.String, "whose": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
-    table = pl.DataFrame(rows, schema=schema, orient="row")
+    labels = [_in_lines(what) for what, *_ in rows]
+    lined = [(label, *rest) for label, (_, *rest) in zip(labels, rows, strict=True)]
+    table = pl.DataFrame(lined, schema=schema, orient="row")
     base = alt.Chart(table).encode(
-        y=alt.Y("what:N", sort=None, title=None),
+        y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelExpr=_LINES)),
         yOffset=alt.YOffset("whose:N", sort=[*names]),
         color=_colour_by("whose", names),
         tooltip=["what:N", "whose:N", *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "low", "high"))],
@@ -158,7 +175,8 @@ def interval_chart(
     x = alt.X("value:Q", title=unit, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
     intervals = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=unit), x2="high:Q")
     points = base.mark_point(filled=True, size=70, opacity=1).encode(x=x)
-    return (intervals + points).properties(height=alt.Step(_ROW / 1.6, **{"for": "offset"}))
+    step = max(_row_height(labels) / len(names), _ROW / 1.6)
+    return (intervals + points).properties(height=alt.Step(step, **{"for": "offset"}))
 
 
 def gap_chart(gaps: Sequence[Gap], unit: str) -> Any:
@@ -194,13 +212,20 @@ def cluster_map(points: pl.DataFrame) -> Any:
             y=alt.Y("y:Q", title=None, axis=place, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("cluster:N", legend=None, scale=alt.Scale(range=[*COLOURS])),
             fill=alt.Fill("cluster:N", legend=None, scale=alt.Scale(range=[*COLOURS])),
-            fillOpacity=alt.FillOpacity(
-                "state:N", scale=alt.Scale(domain=["selected", "not selected"], range=[0.9, 0.0]), legend=None
-            ),
+            fillOpacity=alt.condition(alt.datum.state == "selected", alt.value(0.9), alt.value(0)),
             tooltip=["instruction:N", "cluster:N", "state:N"],
         )
         .properties(height=420)
     )
+
+
+def _in_lines(label: str) -> str:
+    return "\n".join(wrap(label, _LINE_CHARACTERS))
+
+
+def _row_height(labels: Sequence[str]) -> int:
+    """Pixels that a row needs for the label of most lines."""
+    return max((_ROW, *(_LINE * (label.count("\n") + 1) + 4 for label in labels)))
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from xinstr_core.reporting.blocks import Drawn, Listing, cell
+from xinstr_core.reporting.charts import NARROW
 
 _WIDTH = 420  # pixels in the UI
 _PICTURE_WIDTH = 680  # of the still picture, which the page scales to its own width
@@ -28,7 +29,7 @@ _PAGE_STYLE: dict[str, Any] = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
-    "axisY": {"labelLimit": 260},  # a narrow screen's is smaller: charts.js
+    "axisY": {"labelLimit": 260, "labelLineHeight": 14},  # a narrow screen's is smaller: charts.js
     "legend": {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 12},
     "text": {"color": _INK, "fontSize": 11},
 }
@@ -40,8 +41,9 @@ def png(chart: Any) -> bytes:
     """The chart as a picture of its own, on white."""
     import vl_convert
 
-    specification = chart.configure_view(stroke=None).properties(width=_WIDTH, padding=_ROOM).to_json()
-    picture: bytes = vl_convert.vegalite_to_png(specification, scale=1.5)
+    picture: bytes = vl_convert.vegalite_to_png(
+        _specification(chart, _WIDTH, padding=_ROOM, config={"view": {"stroke": None}}), scale=1.5
+    )
     return picture
 
 
@@ -49,11 +51,17 @@ def draw(key: str, title: str, chart: Any, numbers: pl.DataFrame | Listing, note
     """The chart for a page, under a key that no other has there, with its numbers beside it."""
     import vl_convert
 
-    still = {**chart.properties(width=_PICTURE_WIDTH, padding=_ROOM).to_dict(), "config": _PAGE_STYLE}
-    picture = str(vl_convert.vegalite_to_svg(still))
-    drawn = {**chart.properties(width="container").to_dict(), "config": _PAGE_STYLE}
+    picture = str(vl_convert.vegalite_to_svg(_specification(chart, _PICTURE_WIDTH, padding=_ROOM, config=_PAGE_STYLE)))
+    fitted = {"type": "fit-x", "contains": "padding"}
+    drawn = _specification(chart, "container", autosize=fitted, config=_PAGE_STYLE)
     table = numbers if isinstance(numbers, Listing) else listing(f"Numbers of: {title}", numbers)
     return Drawn(key, title, json.dumps(drawn, ensure_ascii=False, sort_keys=True), picture, table, note)
+
+
+def _specification(chart: Any, width: int | str, **more: Any) -> dict[str, Any]:
+    """What Vega-Lite draws: the chart so wide, and what is said of its surroundings."""
+    drawn: dict[str, Any] = chart.properties(width=width).to_dict()
+    return {**drawn, "params": [*drawn.get("params", []), {"name": NARROW, "value": False}], **more}
 
 
 def listing(caption: str, rows: pl.DataFrame, folded: bool = False) -> Listing:

@@ -63,7 +63,7 @@ def _language(store: Store, tag: str) -> Language:
                 Cell(summary.licences),
                 Cell(summary.time_and_money, number=True),
                 cell(summary.preset),
-                cell(summary.base_model.rsplit("/", 1)[-1]),
+                cell(summary.base_model),
                 cell(summary.ended),
             ),
             tuple((model, one.value, one.low, one.high) for model, one in summary.wrong_language_of_both),

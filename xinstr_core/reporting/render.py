@@ -109,7 +109,7 @@ def _page(template: str, **values: Any) -> str:
     drawing = script()
     digest = base64.b64encode(hashlib.sha256(drawing.encode()).digest()).decode()
     return environment.get_template(template).render(
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         style=(files(__package__) / "style.css").read_text("utf-8"),
         script=drawing,
         **values,

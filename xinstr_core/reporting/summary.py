@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from xinstr_core.evaluation.arms import SELECTED
 from xinstr_core.evaluation.measures import Measure
@@ -16,7 +17,7 @@ from xinstr_core.reporting.verdict import Finding, better, curated, limits, publ
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.schemas.evaluator import EVALUATOR
-from xinstr_core.schemas.metrics import BASE, GOLD_BITS, TUNED, WRONG_LANGUAGE
+from xinstr_core.schemas.metrics import BASE, TUNED, WRONG_LANGUAGE
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
@@ -48,12 +49,15 @@ class Summary:
     @property
     def findings(self) -> list[Finding]:
         built, refined = self.built, self.built.figures(REFINED_PAIRS)
-        corpus = built.figures(RAW_CORPUS)
+        cut = built.figures(RAW_CORPUS).funnel.lost.get(PERSONAL_DATA, 0)
+        precision = self.precision
         refused = bool(built.settings(RAW_CORPUS, "corpus").get("refuse_personal_data"))
         found = [
-            better(built.comparisons),
+            better(built.comparisons, {ENGLISH: "English", built.tag: built.language}),
             curated(refined, built.figures(EVALUATOR)),
-            publishable(licences_of(built), refined.curated, refused, corpus.funnel.lost.get(PERSONAL_DATA, 0)),
+            publishable(
+                licences_of(built), refused, cut, refined.curated, f"{precision} of {precision.of}" if precision else ""
+            ),
             worth(built.gaps, SELECTED),
         ]
         return [one for one in found if one]
@@ -61,12 +65,10 @@ class Summary:
     @property
     def limits(self) -> list[str]:
         built = self.built
-        measured = {one.metric for one in built.measures}
         return limits(
             built.is_embedded_world,
             built.figures(SEED_PAIRS).english_only,
             built.figures(DIVERSIFIED_SET).advice,
-            GOLD_BITS.name in measured,
             built.behind(),
         )
 
@@ -127,4 +129,5 @@ class Summary:
 
     @property
     def base_model(self) -> str:
-        return str(self.built[EVAL_REPORT].built.get("base_model") or "")
+        """Its name, of a folder the last part: where that lies on the machine of the build says nothing to others."""
+        return Path(str(self.built[EVAL_REPORT].built.get("base_model") or "")).name

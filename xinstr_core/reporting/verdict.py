@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from xinstr_core.evaluation.gaps import Gap
-from xinstr_core.evaluation.measures import Comparison
-from xinstr_core.reporting.blocks import percent, shares, spoken
+from xinstr_core.evaluation.measures import NO_PROMPTS, Comparison
+from xinstr_core.reporting.blocks import counted, percent, shares, spoken
 from xinstr_core.reporting.terms import PUBLISHABLE, Licences, Terms
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.metrics import METRIC
 from xinstr_core.schemas.refined_pairs import RefinedFigures
+from xinstr_core.schemas.shared import SHARE
+
+_MANY = 10  # comparisons, of which one may stand clear by chance
+_BAD_SHARE = 0.2  # of what should not happen at all: from here on a reader is told, however bad the base model is
 
 
 class Answer(StrEnum):
@@ -35,10 +39,11 @@ class Finding:
     numbers: tuple[str, ...] = ()
 
 
-def better(comparisons: Sequence[Comparison]) -> Finding:
+def better(comparisons: Sequence[Comparison], languages: Mapping[str, str]) -> Finding:
     """Whether the tuned model is better than its base, by measures that hold for any text.
 
-    A measure counts where it has enough cases and an interval of the difference, case by case.
+    A measure counts where it has enough cases and an interval of the difference, case by case. `languages` has the names
+    of those that prompts are in, by tag.
     """
     question = "Is the tuned model better than the base model?"
     general = [one for one in comparisons if not METRIC[one.metric].of_embedded_world]
@@ -54,32 +59,43 @@ def better(comparisons: Sequence[Comparison]) -> Finding:
         )
         return Finding(question, Answer.NOT_SHOWN, f"Not shown: {why}.")
     wins, losses = [one for one in known if one.clear], [one for one in known if one.clearly_worse]
-    of_all = f"of {_counted(len(known), 'measure')}"
-    rest = len(known) - len(wins) - len(losses)
-    open_ones = f"; on {rest} no difference is shown" if rest else ""
-    if wins and not losses:
-        sentence = f"Yes: it is better on {len(wins)} {of_all} and worse on none{open_ones}."
-        answer = Answer.YES
-    elif wins:
-        sentence = f"In part: it is better on {len(wins)} {of_all} and worse on {len(losses)}{open_ones}."
-        answer = Answer.PARTLY
-    elif losses:
-        sentence = f"No: it is better on none {of_all} and worse on {len(losses)}{open_ones}."
-        answer = Answer.NO
-    else:
-        sentence = f"Not shown: on none {of_all} the difference stands clear of zero."
-        answer = Answer.NOT_SHOWN
-    return Finding(question, answer, sentence, tuple(_compared(one) for one in (*wins, *losses)))
+    answer, sentence = _weighed(len(wins), len(losses), len(known))
+    bad = [
+        f"{_named(one, languages)} ({percent(one.tuned.value)})"
+        for one in known
+        if METRIC[one.metric].unit == SHARE and one.base.better == "lower" and one.tuned.value >= _BAD_SHARE
+    ]
+    numbers = [_compared(one, languages) for one in (*wins, *losses)]
+    numbers += [f"Better is not good. Still often after tuning: {'; '.join(bad)}"] if bad else []
+    return Finding(question, answer, sentence, tuple(numbers))
 
 
-def _compared(one: Comparison) -> str:
+def _weighed(wins: int, losses: int, known: int) -> tuple[Answer, str]:
+    """What so many measures of a model say that are clearly better and clearly worse."""
+    of_all = f"of {counted(known, 'measure')}"
+    rest = known - wins - losses
+    on_others = f"; on {rest} no difference is shown" if rest else ""
+    if not wins and not losses:
+        return Answer.NOT_SHOWN, f"Not shown: on none {of_all} the difference stands clear of zero."
+    if not losses:
+        return Answer.YES, f"Yes: it is better on {wins} {of_all} and worse on none{on_others}."
+    if wins > losses:
+        return Answer.PARTLY, f"In part: it is better on {wins} {of_all} and worse on {losses}{on_others}."
+    return Answer.NO, f"No: it is better on {wins or 'none'} {of_all} and worse on {losses}{on_others}."
+
+
+def _compared(one: Comparison, languages: Mapping[str, str]) -> str:
     unit = METRIC[one.metric].unit
-    asked = f", prompts in {one.prompts}" if one.prompts != "-" else ""
     went = "better" if one.clear else "worse"
     return (
-        f"{one.metric}{asked}: {spoken(one.base.value, unit)} before tuning, {spoken(one.tuned.value, unit)} after: "
+        f"{_named(one, languages)}: {spoken(one.base.value, unit)} before tuning, {spoken(one.tuned.value, unit)} after: "
         f"{went} ({one.gap.n} cases)"
     )
+
+
+def _named(one: Comparison, languages: Mapping[str, str]) -> str:
+    asked = f", prompts in {languages.get(one.prompts, one.prompts)}" if one.prompts != NO_PROMPTS else ""
+    return f"{one.metric}{asked}"
 
 
 def curated(refined: RefinedFigures, evaluator: EvaluatorFigures) -> Finding:
@@ -106,7 +122,7 @@ def curated(refined: RefinedFigures, evaluator: EvaluatorFigures) -> Finding:
     if refined.precision and refined.precision.precision is not None:
         proof = refined.precision
         sentence = (
-            f"Yes: of {_counted(proof.checked_kept, 'held-out instruction')} kept in the same way "
+            f"Yes: of {counted(proof.checked_kept, 'held-out instruction')} kept in the same way "
             f"{percent(proof.precision or 0)} ({percent(proof.low or 0)} to {percent(proof.high or 0)}) are right."
         )
         return Finding(question, Answer.YES, sentence, (accuracy,))
@@ -119,60 +135,61 @@ def curated(refined: RefinedFigures, evaluator: EvaluatorFigures) -> Finding:
     )
 
 
-def publishable(licences: Licences, is_curated: bool, personal_data_refused: bool, cut: int) -> Finding:
-    """Whether the data may be published, by the licences of its rows and by what was done about personal data."""
+def publishable(licences: Licences, refused: bool, cut: int, is_curated: bool, precision: str) -> Finding:
+    """Whether the data may be published: by the licences of its rows, and by what was done about personal data.
+
+    `refused`: whether pages were cut around personal data, `cut`: how many were. Without curation, or a `precision`, data
+    may be published that says so.
+    """
     question = "May the data be published?"
-    total = licences.total
-    if not total:
+    if not licences.total:
         return Finding(question, Answer.NO, "No: there is nothing to publish, no row is left.")
-    unknown, restricted = licences.under(Terms.UNKNOWN), licences.under(Terms.NOT_COMMERCIAL, Terms.NO_DERIVATIVES)
-    good = licences.under(*PUBLISHABLE)
-    numbers = [f"Licences of the {_counted(total, 'row')}: {shares({**licences.rows})}"]
-    asked = [_condition(one, licences, total) for one in Terms if licences.under(one) and one is not Terms.FREE]
-    if not personal_data_refused:
-        answer = Answer.NO
-        sentence = "No: personal data was not looked for, so rows may hold e-mail addresses and telephone numbers."
-    elif not good:
-        answer = Answer.NO if restricted and not unknown else Answer.NOT_SHOWN
-        sentence = f"{'No' if answer is Answer.NO else 'Not shown'}: no row has a licence that is known to allow it."
-    elif unknown or restricted:
-        answer = Answer.PARTLY
-        said = [
-            f"{_part(found, total)} {what}"
-            for found, what in (
-                (restricted, "have a licence that restricts it"),
-                (unknown, "have no licence that is known here"),
-            )
-            if found
-        ]
-        sentence = f"In part: {_part(good, total)} rows have a licence that allows it; {' and '.join(said)}."
-    else:
-        answer = Answer.YES
-        sentence = f"Yes, by their licences: {_all(total)} a licence that allows it."
+    answer, sentence = _by_licences(licences) if refused else (Answer.NO, _PERSONAL_DATA_KEPT)
     if answer in (Answer.YES, Answer.PARTLY) and not is_curated:
         sentence += " Say with it that it is not curated."
-    found = f" ({_counted(cut, 'page')})" if cut else " (none was found)"
-    personal = (
-        "Personal data: pages were cut around e-mail addresses, telephone, card and network numbers"
-        f"{found}; names of people were not looked for."
-        if personal_data_refused
-        else "Personal data: build again with corpus.refuse_personal_data = true."
-    )
-    return Finding(question, answer, sentence, (*numbers, *asked, personal))
+    numbers = [f"licences of the {counted(licences.total, 'row')}: {shares({**licences.rows})}"]
+    numbers += [
+        f"licences of {_part(found, licences.total)} {one.value}: {', '.join(sorted(found))}"
+        for one in Terms
+        if one is not Terms.FREE and (found := licences.under(one))
+    ]
+    if refused:
+        found_any = f"{counted(cut, 'page')} had such" if cut else "none was found"
+        numbers.append(
+            "personal data: pages were cut around e-mail addresses, telephone, card and network numbers "
+            f"({found_any}); names of people were not looked for"
+        )
+    numbers.append(f"precision of the kept pairs: {precision or 'not measured'}")
+    return Finding(question, answer, sentence, tuple(numbers))
 
 
-def _condition(one: Terms, licences: Licences, total: int) -> str:
-    found = licences.under(one)
-    return f"{_part(found, total)} rows: their licences {one.value} ({', '.join(sorted(found))})"
+_PERSONAL_DATA_KEPT = (
+    "No: personal data was not looked for, so rows may hold e-mail addresses and telephone numbers. Build again with "
+    "`corpus.refuse_personal_data` true."
+)
+
+
+def _by_licences(licences: Licences) -> tuple[Answer, str]:
+    unknown, restricted = licences.under(Terms.UNKNOWN), licences.under(Terms.NOT_COMMERCIAL, Terms.NO_DERIVATIVES)
+    good, total = licences.under(*PUBLISHABLE), licences.total
+    if not good and not unknown:
+        return Answer.NO, "No: every row has a licence that restricts it."
+    if not good:
+        return Answer.NOT_SHOWN, "Not shown: no row has a licence that is known to allow it."
+    lacking = [
+        f"{_part(found, total)} {what}"
+        for found, what in ((restricted, "have one that restricts it"), (unknown, "have none that is known here"))
+        if found
+    ]
+    if lacking:
+        return Answer.PARTLY, f"In part: {_part(good, total)} have a licence that allows it; {' and '.join(lacking)}."
+    all_rows = "the only row has" if total == 1 else f"all {total:,} rows have"
+    return Answer.YES, f"Yes, by the licences of its rows: {all_rows} one that allows it."
 
 
 def _part(found: Mapping[str, int], total: int) -> str:
     count = sum(found.values())
-    return f"{count:,} of {total:,} ({percent(count / total)})"
-
-
-def _all(total: int) -> str:
-    return "the only row has" if total == 1 else f"all {total:,} rows have"
+    return f"all {total:,} rows" if count == total else f"{count:,} of {total:,} rows ({percent(count / total)})"
 
 
 def worth(gaps: Sequence[Gap], selected: str) -> Finding | None:
@@ -185,31 +202,29 @@ def worth(gaps: Sequence[Gap], selected: str) -> Finding | None:
     wins = [gap for gap in general if gap.clear]
     losses = [gap for gap in general if gap.clearly_worse]
     arms = ", ".join(dict.fromkeys(gap.arm.replace("_", " ") for gap in compared))
-    of_all = f"of {_counted(len(general), 'comparison')} with models tuned on other pairs ({arms})"
+    of_all = f"of {counted(len(general), 'comparison')} with models tuned on other pairs ({arms})"
     if not wins and not losses:
         return Finding(
             question, Answer.NOT_SHOWN, f"Not shown: the selection is better in none {of_all}, and worse in none."
         )
-    answer = Answer.YES if not losses else Answer.PARTLY if wins else Answer.NO
+    answer = Answer.YES if not losses else Answer.PARTLY if len(wins) > len(losses) else Answer.NO
     begins = {Answer.YES: "Yes", Answer.PARTLY: "In part", Answer.NO: "No"}[answer]
     return Finding(
         question, answer, f"{begins}: the selection is better in {len(wins)} {of_all}, and worse in {len(losses)}."
     )
 
 
-def limits(
-    is_embedded_world: bool, english_only: bool, advice: str, judged_content: bool, behind: Sequence[str]
-) -> list[str]:
+def limits(is_embedded_world: bool, english_only: bool, advice: str, behind: Sequence[str]) -> list[str]:
     """What these numbers cannot say."""
     said = []
     if is_embedded_world:
         said.append(
             "The text is generated by the embedded world: its figures show whether the machinery works, and nothing of quality on real text."
         )
-    if not judged_content:
-        said.append(
-            "No measure here judges whether a reply is true or helpful: they tell its language, repetition, whether it ends, and how likely the model finds good responses."
-        )
+    said.append(
+        "No measure here judges whether a reply is true or helpful: they tell its language, repetition, whether it ends, and "
+        "how likely the model finds good responses. Read the replies below."
+    )
     if english_only:
         said.append(
             "No seed pair has a response in the language: reverse model and evaluator learned from English pairs alone."
@@ -218,7 +233,3 @@ def limits(
     said += [advice] if advice else []
     said += [f"This page mixes two builds: {one}. `xinstr build` brings it up to date." for one in behind]
     return said
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

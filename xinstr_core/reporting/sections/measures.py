@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from xinstr_core.evaluation.measures import Comparison, Measure
+from xinstr_core.evaluation.measures import NO_PROMPTS, Comparison, Measure
 from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.reporting.blocks import Block, Cell, Drawn, Listing, Paragraph, Section, cell, with_interval
 from xinstr_core.reporting.built import Built
@@ -139,4 +139,4 @@ def replies(built: Built) -> Section | None:
 
 
 def _named(one: Comparison) -> str:
-    return one.metric if one.prompts == "-" else f"{one.metric} ({one.prompts})"
+    return one.metric if one.prompts == NO_PROMPTS else f"{one.metric} ({one.prompts})"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from xinstr_core.reporting.blocks import Block, Paragraph, Section, percent, shares
+from xinstr_core.reporting.blocks import Block, Paragraph, Section, counted, percent, shares
 from xinstr_core.reporting.built import Built
 from xinstr_core.reporting.charts import loss_chart
 from xinstr_core.reporting.drawing import draw
@@ -41,7 +42,7 @@ def section(built: Built) -> Section:
 def _how(tuned: TunedFigures, built: Built) -> str:
     tuning = built.settings(TUNED_MODEL, "tuning")
     said = [
-        f"The base model {tuned.base_model} was tuned on {tuned.rows:,} rows, {tuned.tokens_seen:,} tokens over all epochs",
+        f"The base model {Path(tuned.base_model).name} was tuned on {tuned.rows:,} rows, {tuned.tokens_seen:,} tokens over all epochs",
         "it is asked in the turns of its chat template"
         if tuned.prompt_format == "chat"
         else "it is asked in plain text",
@@ -49,9 +50,8 @@ def _how(tuned: TunedFigures, built: Built) -> str:
     if tuned.system_text:
         said.append(f"with the system text “{tuned.system_text}”")
     if tuning:
-        said.append(
-            f"{tuning.get('method')} training, {tuning.get('schedule')} schedule, {tuning.get('epochs'):g} epochs"
-        )
+        epochs = counted(float(tuning.get("epochs", 0)), "epoch")
+        said.append(f"{tuning.get('method')} training, {tuning.get('schedule')} schedule, {epochs}")
     if tuned.learned_step is not None:
         said.append(f"the weights of step {tuned.learned_step} were kept, the best on rows held out")
     elif tuning.get("averaged_checkpoints"):
