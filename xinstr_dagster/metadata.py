@@ -10,19 +10,21 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from xinstr_core.history import build_before, leaves, numbers
+from xinstr_core.history import build_before, numbers
 from xinstr_core.progress import Event
 from xinstr_core.reporting.charts import confusion_chart, funnel_chart, histogram, loss_chart, reliability_chart
 from xinstr_core.reporting.drawing import png
 from xinstr_core.reporting.samples import beside
 from xinstr_core.schemas import CONTRACTS
-from xinstr_core.schemas.declaration import Figures, Funnel, Table, declarations
-from xinstr_core.schemas.eval_report import EVAL_REPORT, REPLIES
+from xinstr_core.schemas.declaration import Declared, Figures, Funnel, Table, declarations, inside
+from xinstr_core.schemas.diversified_set import DiversityFigures
+from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPLIES
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
 from xinstr_core.schemas.shared import Cost, TrainingFigures, ValidationFigures
 from xinstr_core.store import Partition
 from xinstr_core.text import printable
+from xinstr_dagster.figure_tables import diversity_rows, figure_rows, measure_rows
 from xinstr_dagster.report_pages import report_address
 
 SAMPLE_ROWS = 8
@@ -68,10 +70,12 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
         metadata["rejects by reason"] = dg.MetadataValue.md(markdown_table(_sampled_rejects(partition)))
     stored = figures.model_dump(mode="json")
     for one, value in figures.told():
-        if not isinstance(value, Funnel):  # which is among the plots
-            metadata |= _figure(one.label, stored[one.name])
+        if isinstance(value, DiversityFigures):
+            metadata[one.label] = dg.MetadataValue.md(markdown_table(diversity_rows(value)))
+        elif not isinstance(value, Funnel):  # which is among the plots
+            metadata |= _figure(one.label, stored[one.name], inside(contract.figures, one.name))
     for name, one in declarations(Cost).items():
-        metadata |= _figure(one.label, partition.cost.get(name))
+        metadata |= _figure(one.label, partition.cost.get(name), inside(Cost, name))
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
@@ -85,7 +89,9 @@ def _report(partition: Partition) -> dict[str, dg.MetadataValue]:
 
 
 def _sample(partition: Partition, table: Table) -> list[dict[str, object]]:
-    """The first rows of a table; of replies those of base and tuned model beside each other, by prompts of both languages."""
+    """The first rows of a table; of measures all, and of replies some, those of the models beside each other."""
+    if table == MEASURES:
+        return measure_rows(partition.read(table.name))
     if table == REPLIES:
         return beside(partition.read(table.name), SAMPLE_ROWS // 2).to_dicts()
     return partition.scan(table.name).select(table.sample).head(SAMPLE_ROWS).collect().to_dicts()
@@ -103,7 +109,7 @@ def progress_metadata(event: Event) -> dict[str, str | int | float]:
     return {"doing": event.doing, **{name: value for name, value in numbers.items() if value is not None}}
 
 
-def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
+def _figure(label: str, stored: Any, kinds: Sequence[type[Declared]]) -> dict[str, dg.MetadataValue]:
     """A stored figure under its label: numbers, which the UI plots over time, text, or a table. Curves and matrices are plots."""
     if isinstance(stored, bool):
         return {label: dg.MetadataValue.bool(stored)}
@@ -111,8 +117,7 @@ def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
         return {label: dg.MetadataValue.float(float(stored))}
     if isinstance(stored, str) and stored:
         return {label: dg.MetadataValue.text(stored)}
-    named = {"": stored} if isinstance(stored, list) else stored
-    rows = [{"figure": name.removeprefix("."), "value": value} for name, value in leaves(named or {})]
+    rows = figure_rows(stored, kinds)
     return {label: dg.MetadataValue.md(markdown_table(rows))} if rows else {}
 
 
@@ -168,4 +173,6 @@ def _image(chart: Any) -> dg.MetadataValue:
 
 
 def _shown(value: object) -> object:
+    if value is None:
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else value

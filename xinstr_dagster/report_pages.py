@@ -60,7 +60,7 @@ def report_routes(folder: Path) -> Sequence[BaseRoute]:
     def answer(request: Request) -> Response:
         name = request.path_params.get("path", "").removesuffix(".html") or _INDEX
         page = folder / f"{name}.html"
-        if not is_language_key(name) or not page.is_file():
+        if not (name == _INDEX or is_language_key(name)) or not page.is_file():
             return HTMLResponse(_MISSING.format(line=_why(name), overview=OVERVIEW), 404, _HEADERS)
         return Response(page.read_bytes(), headers=_HEADERS, media_type="text/html")
 

@@ -11,24 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from dagster_webserver import cli
+from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.applications import Starlette
 
 from xinstr_dagster.report_pages import report_routes
-
-_dagsters_own = cli.create_app_from_workspace_process_context
 
 
 def serve(folder: Path) -> None:
     """Serve until it is told to end, as sys.argv says."""
 
     def create_app(*arguments: Any, **options: Any) -> Starlette:
-        app = _dagsters_own(*arguments, **options)
+        app = create_app_from_workspace_process_context(*arguments, **options)
         app.router.routes[:0] = report_routes(folder)  # before Dagster's last one, which takes every path
         return app
 
-    # The webserver has no way to be given routes; the name is the one that its `main` makes the application by.
-    cli.create_app_from_workspace_process_context = create_app
-    cli.main()
+    # The webserver has no way to be given routes: this is the name by which its `main` makes the application.
+    cli.create_app_from_workspace_process_context = create_app  # type: ignore[attr-defined]
+    cli.main()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
