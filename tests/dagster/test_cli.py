@@ -37,6 +37,8 @@ ORDER = [
     "build",
     "estimate",
     "sweep",
+    "report",
+    "sql",
     "status",
     "lineage",
     "ui",
