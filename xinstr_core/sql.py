@@ -25,7 +25,6 @@ FORMATS = {
     "jsonl": "FORMAT json",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
-ROWS_SHOWN = 40
 _TEMPORARY = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?TEMP(ORARY)?\s+(TABLE|VIEW|MACRO|FUNCTION)\s", re.IGNORECASE)
 # A view that reads a Python variable, a secret in somebody's home or an extension from the network is no catalogue's;
 # relative names of files are those of the home folder.
@@ -50,7 +49,7 @@ class Shape:
     """How large a table is printed."""
 
     width: int
-    rows: int = ROWS_SHOWN
+    rows: int
 
 
 class Reader:

@@ -21,7 +21,7 @@ from xinstr_core.errors import InputError
 from xinstr_core.sql import QueryError, Reader, Shape, explain, reader
 from xinstr_core.store import StageOutput, Store
 
-WIDE = Shape(200)
+WIDE = Shape(200, 40)
 QUESTIONS = Path(__file__).parents[2] / "docs" / "questions.md"
 
 
