@@ -184,7 +184,13 @@ def test_what_another_release_stored_or_somebody_deleted_is_one_line(own: Worksp
     manifest.write_text(json.dumps(stored), "utf-8")
     with pytest.raises(InputError, match="figures of tuned_model are stored otherwise than this release declares them"):
         render_report(own, "sw")
-    next(own.store.path("refined_pairs", "ur").glob("pairs-*.parquet")).unlink()
+    pairs = next(own.store.path("refined_pairs", "ur").glob("pairs-*.parquet"))
+    pairs.write_bytes(b"x" * pairs.stat().st_size)
+    with pytest.raises(
+        InputError, match=r"table pairs of refined_pairs of ur cannot be read \(.*`xinstr build ur --from"
+    ):
+        render_report(own, "ur")
+    pairs.unlink()
     with pytest.raises(InputError, match="files of refined_pairs are gone or cut off"):
         render_report(own, "ur")
 
@@ -234,6 +240,13 @@ def test_it_compares_with_the_build_before_and_says_where_it_mixes_two(own: Work
     assert "candidate_pairs was made of another build of raw_corpus" in text
 
 
+def test_a_damaged_history_costs_its_section_alone(own: Workspace) -> None:
+    (own.store.path("evaluator", "sw") / "history.parquet").write_bytes(b"nothing")
+    page = Page(render_report(own, "sw"))
+    assert [said for tag, said in page.headings if tag == "h2"] == list(SECTIONS)
+    assert "history.parquet cannot be read" in page.text
+
+
 def _build_again(store: Store, made_of: dict[str, Any], figures: CorpusFigures) -> None:
     from xinstr_core.store import StageOutput
 
@@ -263,3 +276,6 @@ def test_pages_are_written_beside_each_other(own: Workspace, tmp_path: Path) -> 
     assert [path.name for path in found] == ["sw.html", "index.html"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["index.html", "sw.html"]
     assert (tmp_path / "out" / "sw.html").read_text("utf-8") == "one page"
+    overview = Page((tmp_path / "out" / "index.html").read_text("utf-8"))
+    links = [found["href"] for tag, found in overview.elements if tag == "a"]
+    assert links == ["#content", "sw.html"], "of what has a page there"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from tests.small_line import PAIRS
-from xinstr_core.reporting.samples import beside, of_pairs, of_replies, shown
+from xinstr_core.reporting.samples import beside, choose, of_replies, shown
+from xinstr_core.reporting.samples import of_pairs as samples_of
 
 RATED = PAIRS.with_columns(
     verdict=pl.when("kept").then(pl.lit("kept")).otherwise(pl.lit("poor_fit")),
@@ -15,30 +16,27 @@ RATED = PAIRS.with_columns(
 
 
 def test_pairs_at_random_and_at_the_extremes() -> None:
-    found = {group.title: [sample.key for sample in group.samples] for group in of_pairs(RATED)}
+    found = choose(RATED)
     assert found == {
         "Kept pairs at random": ["p0", "p1", "p2", "p3"],
         "Best rated of the kept pairs": ["p0", "p1", "p2", "p3"],
         "Worst rated of the kept pairs": ["p5", "p4", "p3", "p2"],
         "Best rated of the dropped pairs": ["p6", "p7", "p8", "p9"],
     }
-    assert of_pairs(RATED.reverse()) == of_pairs(RATED)
+    assert choose(RATED.reverse()) == found
 
 
 def test_a_dropped_pair_says_for_what() -> None:
-    (worst,) = (group for group in of_pairs(RATED) if "dropped" in group.title)
-    assert worst.samples[0].known == [
-        "rating 2.400",
-        "instruction quality 0.500",
-        "pair fit 0.750",
-        "dropped: poor fit",
-    ]
+    (dropped,) = samples_of({"Dropped": ["p6"]}, RATED)
+    assert (dropped.title, dropped.samples[0].key) == ("Dropped", "p6")
+    assert dropped.samples[0].known == [
+        "rating 2.400", "instruction quality 0.500", "pair fit 0.750", "dropped: poor fit",
+    ]  # fmt: skip
 
 
 def test_no_pairs_are_no_samples() -> None:
-    assert of_pairs(RATED.clear()) == []
-    unread = RATED.with_columns(rating=pl.lit(None, pl.Float64))
-    assert [group.title for group in of_pairs(unread)] == ["Kept pairs at random"]
+    assert choose(RATED.clear()) == {}
+    assert [*choose(RATED.with_columns(rating=pl.lit(None, pl.Float64)))] == ["Kept pairs at random"]
 
 
 def replies(*prompts: str, models: tuple[str, ...] = ("base", "tuned", "random")) -> pl.DataFrame:
