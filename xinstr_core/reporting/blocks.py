@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xinstr_core.schemas.shared import SHARE
+from xinstr_core.text import printable
 
 MISSING = "-"
 
@@ -110,7 +111,7 @@ def cell(value: object) -> Cell:
         return Cell("yes" if value else "no")
     if isinstance(value, (int, float)):
         return Cell(number(value), number=True)
-    return Cell(str(value))
+    return Cell(printable(" ".join(str(value).split())))
 
 
 def number(value: float) -> str:

@@ -59,15 +59,28 @@ class Built:
         """InputError where another release stored them otherwise."""
         return self[contract].read_figures(contract.figures)
 
-    def read(self, table: Table) -> pl.DataFrame:
-        """A table with the columns that are declared: null where another release did not store them, no row without it."""
+    def read(self, table: Table, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
+        """Those columns of a table, else all that are declared, of the rows for which `where` holds.
+
+        Null where another release did not store a column, no row where it did not store the table. InputError where a file
+        cannot be read.
+        """
         partition = self.partitions[table.asset]
         if table.name not in partition.tables:
-            return table.schema.to_frame()
-        stored = partition.read(table.name)
-        optional = [column.name for column in table.columns if column.optional and column.name in stored.columns]
-        lacking = [pl.lit(None, kind).alias(name) for name, kind in table.schema.items() if name not in stored.columns]
-        return stored.with_columns(lacking).select(*table.schema.names(), *optional)
+            return table.schema.to_frame().select(*(columns or table.schema.names()))
+        try:
+            rows = partition.scan(table.name)
+            stored = rows.collect_schema().names()
+            wanted = columns or (*table.schema.names(), *(one.name for one in table.columns if one.optional))
+            lacking = [pl.lit(None, kind).alias(name) for name, kind in table.schema.items() if name not in stored]
+            present = [name for name in wanted if name in stored or name in table.schema]
+            return rows.with_columns(lacking).filter(True if where is None else where).select(present).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            said = str(error).splitlines()[0]
+            raise InputError(
+                f"table {table.name} of {table.asset} of {self.tag} cannot be read ({said}): "
+                f"`xinstr build {self.tag} --from {table.asset}` makes it anew"
+            ) from None
 
     @property
     def measures(self) -> list[Measure]:

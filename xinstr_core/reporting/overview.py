@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -79,12 +79,16 @@ def _wrong(summary: Summary) -> str:
     return " → ".join(values)
 
 
-def overview_blocks(found: Sequence[Language], page: str) -> list[Block]:
-    """The table, charts of what can be compared, and what has no report; `page` is the address of a language's report."""
+def overview_blocks(found: Sequence[Language], page: str, linked: Collection[str] | None) -> list[Block]:
+    """The table, charts of what can be compared, and what has no report.
+
+    `page` is the address of a language's report, `linked` the languages that have theirs there: None for all.
+    """
     built = [one for one in found if one.row]
     blocks: list[Block] = []
     if built:
-        rows = [[Cell(f"{one.name} ({one.tag})", link=page.format(tag=one.tag)), *one.row] for one in built]
+        links = {one.tag: page.format(tag=one.tag) for one in built if linked is None or one.tag in linked}
+        rows = [[Cell(f"{one.name} ({one.tag})", link=links.get(one.tag, "")), *one.row] for one in built]
         blocks.append(Listing("Languages with a report", COLUMNS, rows))
         blocks += _charts(built)
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,13 @@ def render_report(workspace: Workspace, tag: str, *, overview: str = OVERVIEW) -
     )
 
 
-def render_overview(workspace: Workspace, *, page: str = PAGE) -> str:
-    """All languages of which something is stored, a row each, as one HTML page; `page` is the address of a report.
+def render_overview(workspace: Workspace, *, page: str = PAGE, linked: Collection[str] | None = None) -> str:
+    """All languages of which something is stored, a row each, as one HTML page.
 
-    Never fails over one language: a row says why there is no report.
+    `page` is the address of a report, and `linked` are the languages that have one there: None for all that are built. Never fails over one language: a row says why there is no report.
     """
     found = languages(workspace.store)
-    return _page("overview.html.jinja", title="Languages: report", blocks_of_page=overview_blocks(found, page))
+    return _page("overview.html.jinja", title="Languages: report", blocks_of_page=overview_blocks(found, page, linked))
 
 
 def reports_folder(store: Store) -> Path:
@@ -84,8 +84,10 @@ def write_pages(workspace: Workspace, pages: Mapping[str, str], folder: Path | N
     folder = folder or reports_folder(workspace.store)
     folder.mkdir(parents=True, exist_ok=True)
     named = {folder / PAGE.format(tag=tag): page for tag, page in pages.items()}
-    for path, page in {**named, folder / OVERVIEW: render_overview(workspace)}.items():
+    for path, page in named.items():
         write_text(path, page)
+    there = [tag for tag in reported(workspace.store) if (folder / PAGE.format(tag=tag)).is_file()]
+    write_text(folder / OVERVIEW, render_overview(workspace, linked=there))
     return [*named, folder / OVERVIEW]
 
 

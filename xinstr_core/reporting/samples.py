@@ -14,23 +14,25 @@ SHOWN = 4
 _LONGEST = 700  # characters of a text that is shown
 
 
-def of_pairs(pairs: pl.DataFrame) -> list[Samples]:
-    """Of rated pairs (refined_pairs): kept ones at random, the best and worst rated kept ones, and the best that were dropped."""
+def choose(pairs: pl.DataFrame) -> dict[str, list[str]]:
+    """Keys of rated pairs (pair_id, rating, kept) by what they are samples of: kept ones at random, the best and worst rated
+    kept ones, and the best that were dropped."""
     by_rating = pairs.filter(pl.col("rating").is_not_null()).sort("rating", "pair_id", descending=[True, False])
     kept, dropped = by_rating.filter(pl.col(KEPT)), by_rating.filter(~pl.col(KEPT))
     # Keys are hashes, so their order is a draw that stays the same while the rows do.
-    drawn = pairs.filter(pl.col(KEPT)).sort("pair_id").head(SHOWN)
     groups = {
-        "Kept pairs at random": drawn,
+        "Kept pairs at random": pairs.filter(pl.col(KEPT)).sort("pair_id").head(SHOWN),
         "Best rated of the kept pairs": kept.head(SHOWN),
         "Worst rated of the kept pairs": kept.tail(SHOWN).reverse(),
         "Best rated of the dropped pairs": dropped.head(SHOWN),
     }
-    return [
-        Samples(title, [_pair(row) for row in rows.iter_rows(named=True)])
-        for title, rows in groups.items()
-        if len(rows)
-    ]
+    return {title: rows["pair_id"].to_list() for title, rows in groups.items() if len(rows)}
+
+
+def of_pairs(chosen: dict[str, list[str]], pairs: pl.DataFrame) -> list[Samples]:
+    """The pairs that were chosen, by title; `pairs` has them all."""
+    by_key = {row["pair_id"]: row for row in pairs.iter_rows(named=True)}
+    return [Samples(title, [_pair(by_key[key]) for key in keys]) for title, keys in chosen.items()]
 
 
 def _pair(row: dict[str, object]) -> Sample:

@@ -23,7 +23,7 @@ class Terms(StrEnum):
 _READ_AS: tuple[tuple[str, Terms], ...] = (
     (r"cc-by(-nc)?(-sa)?-nd", Terms.NO_DERIVATIVES),
     (r"cc-by-nc(-sa)?", Terms.NOT_COMMERCIAL),
-    (r"cc-by-sa|odbl|gfdl|fdl|gpl|agpl|lgpl|gpl-or-later", Terms.SHARE_ALIKE),
+    (r"cc-by-sa|odbl|gfdl|fdl|gpl|agpl|lgpl", Terms.SHARE_ALIKE),
     (r"cc-by|odc-by|cdla-permissive|apache|mit|bsd-[23]-clause|ogl|ogl-uk|etalab|afl|isc", Terms.ATTRIBUTION),
     (r"cc0|pddl|unlicense|public-domain|pd|wtfpl|0bsd", Terms.FREE),
 )
@@ -39,7 +39,7 @@ def terms(licence: str) -> Terms:
 def _plain(licence: str) -> str:
     """CC BY-SA 4.0, cc-by-sa-4.0 and CC_BY_SA are cc-by-sa; ported and "only" versions are what they are versions of."""
     name = re.sub(r"[\s_-]+", "-", licence.strip().casefold()).replace("creativecommons", "cc").replace("cc-0", "cc0")
-    return re.sub(r"-v?\d+(\.\d+)*(-[a-z]{2,3})?(-only)?$", "", name)
+    return re.sub(r"-v?\d+(\.\d+)*(-[a-z]{2,3})?(-only|-or-later)?$", "", name)
 
 
 @dataclass(frozen=True)

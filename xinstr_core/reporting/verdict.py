@@ -194,24 +194,23 @@ def _part(found: Mapping[str, int], total: int) -> str:
 
 def worth(gaps: Sequence[Gap], selected: str) -> Finding | None:
     """Whether the selection is worth more than other choices of as many pairs; None where no other model was tuned."""
-    compared = [gap for gap in gaps if gap.reference == selected]
+    compared = [gap for gap in gaps if gap.reference == selected and not METRIC[gap.metric].of_embedded_world]
     if not compared:
         return None
     question = "Was choosing these pairs worth it?"
-    general = [gap for gap in compared if not METRIC[gap.metric].of_embedded_world]
-    wins = [gap for gap in general if gap.clear]
-    losses = [gap for gap in general if gap.clearly_worse]
+    wins, losses = sum(gap.clear for gap in compared), sum(gap.clearly_worse for gap in compared)
     arms = ", ".join(dict.fromkeys(gap.arm.replace("_", " ") for gap in compared))
-    of_all = f"of {counted(len(general), 'comparison')} with models tuned on other pairs ({arms})"
-    if not wins and not losses:
-        return Finding(
-            question, Answer.NOT_SHOWN, f"Not shown: the selection is better in none {of_all}, and worse in none."
-        )
-    answer = Answer.YES if not losses else Answer.PARTLY if len(wins) > len(losses) else Answer.NO
-    begins = {Answer.YES: "Yes", Answer.PARTLY: "In part", Answer.NO: "No"}[answer]
-    return Finding(
-        question, answer, f"{begins}: the selection is better in {len(wins)} {of_all}, and worse in {len(losses)}."
+    of_all = f"of {counted(len(compared), 'comparison')} with models tuned on other pairs ({arms})"
+    chance = (
+        f"Of {len(compared)} comparisons about {0.05 * len(compared):.0f} would stand clear of zero by chance alone."
     )
+    numbers = (chance,) if len(compared) >= _MANY else ()
+    if not wins and not losses:
+        sentence = f"Not shown: the selection is better in none {of_all}, and worse in none."
+        return Finding(question, Answer.NOT_SHOWN, sentence, numbers)
+    answer = Answer.YES if not losses else Answer.PARTLY if wins > losses else Answer.NO
+    sentence = f"{answer.value.capitalize()}: the selection is better in {wins or 'none'} {of_all}, and worse in {losses or 'none'}."
+    return Finding(question, answer, sentence, numbers)
 
 
 def limits(is_embedded_world: bool, english_only: bool, advice: str, behind: Sequence[str]) -> list[str]:

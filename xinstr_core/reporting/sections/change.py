@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xinstr_core.errors import InputError
 from xinstr_core.history import build_before, numbers
 from xinstr_core.reporting.blocks import Cell, Listing, Paragraph, Section, cell
 from xinstr_core.reporting.built import Built
@@ -13,6 +14,13 @@ from xinstr_core.store import Partition
 
 
 def section(built: Built) -> Section:
+    try:
+        return _compared(built)
+    except InputError as error:  # a damaged history is no reason to show nothing
+        return Section("change", "Beside the build before", [Paragraph(f"{error}.", "warning")])
+
+
+def _compared(built: Built) -> Section:
     before = [row for partition in built.partitions.values() for row in _changes(partition)]
     if before:
         columns = ("stage", "figure", "before", "now", "difference")

@@ -106,7 +106,7 @@ def _constructions(evaluator: EvaluatorFigures) -> Iterator[Listing]:
 
 def _ratings(built: Built) -> Iterator[Block]:
     """How ratings and scores are distributed, kept pairs apart from others: they all lie where the limits put them."""
-    pairs = built.read(PAIRS)
+    pairs = built.read(PAIRS, KEPT, RATING.name, *SCORES, RIGHT)
     for name in (RATING.name, *SCORES, RIGHT):
         if name not in pairs.columns or pairs[name].drop_nulls().is_empty():
             continue

@@ -9,7 +9,7 @@ from xinstr_core.reporting.built import Built
 from xinstr_core.reporting.charts import bars, funnel_chart
 from xinstr_core.reporting.drawing import draw
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, IS_ACCEPTED, PAIRS
-from xinstr_core.schemas.declaration import Funnel
+from xinstr_core.schemas.declaration import Funnel, Table
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, SELECTED
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import KEPT, REFINED_PAIRS
@@ -58,14 +58,14 @@ def _texts(built: Built) -> list[tuple[str, int]]:
     return [
         ("records read", corpus.records),
         ("documents kept", corpus.funnel.kept),
-        ("with an accepted instruction", _documents(built.read(PAIRS).filter(IS_ACCEPTED))),
-        ("with a pair that goes on", _documents(built.read(RATED).filter(pl.col(KEPT)))),
-        ("selected for training", _documents(built.read(SELECTED).filter(IS_FOR_TRAINING))),
+        ("with an accepted instruction", _documents(built, PAIRS, IS_ACCEPTED)),
+        ("with a pair that goes on", _documents(built, RATED, pl.col(KEPT))),
+        ("selected for training", _documents(built, SELECTED, IS_FOR_TRAINING)),
     ]
 
 
-def _documents(pairs: pl.DataFrame) -> int:
-    return pairs["doc_id"].n_unique()
+def _documents(built: Built, table: Table, where: pl.Expr) -> int:
+    return built.read(table, "doc_id", where=where)["doc_id"].n_unique()
 
 
 def _table(steps: list[tuple[str, int]]) -> pl.DataFrame:

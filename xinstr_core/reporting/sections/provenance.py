@@ -33,7 +33,7 @@ def section(built: Built) -> Section:
         .len("rows")
         .sort("rows", "source", "licence", descending=[True, False, False])
     )
-    of_seeds = built.read(SEEDS).group_by("source", "licence", "origin").len("pairs")
+    of_seeds = built.read(SEEDS, "source", "licence", "origin").group_by("source", "licence", "origin").len("pairs")
     ordered = of_seeds.sort("pairs", "source", "licence", "origin", descending=[True, False, False, False])
     blocks: list[Block] = [
         Listing("Rows of the final set by licence", ("licence", "rows", "share", "such licences"), licences),
@@ -58,8 +58,8 @@ def section(built: Built) -> Section:
 
 def traced(built: Built) -> pl.DataFrame:
     """source, url and licence of every row of the final set, held-out ones included; unknown where its document is gone."""
-    chosen = built.read(SELECTED).select("pair_id", "doc_id")
-    documents = built.read(DOCUMENTS).select("doc_id", "source", "url", "licence").unique("doc_id")
+    chosen = built.read(SELECTED, "pair_id", "doc_id")
+    documents = built.read(DOCUMENTS, "doc_id", "source", "url", "licence").unique("doc_id")
     return chosen.join(documents, on="doc_id", how="left").with_columns(
         pl.col("source", "licence").replace("", None).fill_null(_UNKNOWN)
     )

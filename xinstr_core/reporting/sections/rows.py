@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from xinstr_core.reporting.blocks import Paragraph, Section
 from xinstr_core.reporting.built import Built
-from xinstr_core.reporting.samples import of_pairs
-from xinstr_core.schemas.refined_pairs import PAIRS
+from xinstr_core.reporting.samples import choose, of_pairs
+from xinstr_core.schemas.refined_pairs import KEPT, PAIRS, RATING
 
 
 def section(built: Built) -> Section:
-    samples = of_pairs(built.read(PAIRS))
+    chosen = choose(built.read(PAIRS, "pair_id", RATING.name, KEPT))
+    keys = [key for of_group in chosen.values() for key in of_group]
+    samples = of_pairs(chosen, built.read(PAIRS, where=pl.col("pair_id").is_in(keys)))
     if not samples:
         return Section("samples", "Samples", [Paragraph("No pair was rated: there is none to show.", "warning")])
     hint = Paragraph(
