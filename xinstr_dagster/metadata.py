@@ -14,6 +14,7 @@ from xinstr_core.history import build_before, numbers
 from xinstr_core.progress import Event
 from xinstr_core.reporting.charts import confusion_chart, funnel_chart, histogram, loss_chart, reliability_chart
 from xinstr_core.reporting.drawing import png
+from xinstr_core.reporting.render import report_file
 from xinstr_core.reporting.samples import beside
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Declared, Figures, Funnel, Table, declarations, inside
@@ -22,7 +23,7 @@ from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPLIES
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
 from xinstr_core.schemas.shared import Cost, TrainingFigures, ValidationFigures
-from xinstr_core.store import Partition
+from xinstr_core.store import Partition, Store
 from xinstr_core.text import printable
 from xinstr_dagster.figure_tables import diversity_rows, figure_rows, measure_rows
 from xinstr_dagster.report_pages import report_address
@@ -82,10 +83,14 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
 
 
 def _report(partition: Partition) -> dict[str, dg.MetadataValue]:
-    """Of the asset that has one: the link that opens it in the browser."""
+    """Of the asset that has one: the link that opens it in the browser, and the file, for UIs that `xinstr ui` did not start."""
     if partition.asset != EVAL_REPORT.asset:
         return {}
-    return {"report": dg.MetadataValue.url(report_address(str(partition.manifest["language"])))}
+    language, store = str(partition.manifest["language"]), Store(partition.path.parents[1])
+    return {
+        "report": dg.MetadataValue.url(report_address(language)),
+        "report as a file": dg.MetadataValue.path(str(report_file(store, language))),
+    }
 
 
 def _sample(partition: Partition, table: Table) -> list[dict[str, object]]:

@@ -39,7 +39,9 @@ def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] =
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 raise XinstrError(f"port {port} is in use: is another UI open? Else choose another with --port")
         open_instance().dispose()  # made by one process before the UI's several use it
-        console.print(f"opening [bold]{address}[/], reports at [bold]{address}{OVERVIEW}[/] (stop with Ctrl-C)")
+        console.print(
+            f"opening [bold]{address}[/], reports at [bold]{address}{OVERVIEW}[/] (stop with Ctrl-C)", soft_wrap=True
+        )
         os.chdir(PROJECT)
         with suppress(KeyboardInterrupt):
             reports = reports_folder(Workspace(home).store)
