@@ -22,16 +22,15 @@ import polars as pl
 
 from xinstr_core.errors import InputError
 from xinstr_core.generations import begin, link, switch
-from xinstr_core.schemas import CONTRACTS, candidate_pairs, refined_pairs
+from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Table
-from xinstr_core.schemas.diversified_set import SELECTED, TRAIN
 from xinstr_core.schemas.history import HISTORY
-from xinstr_core.schemas.lineage import LINEAGE, TRACED, TUNED_MODELS
-from xinstr_core.schemas.raw_corpus import DOCUMENTS
+from xinstr_core.schemas.lineage import LINEAGE, TUNED_MODELS
 from xinstr_core.schemas.reverse_model import ADAPTER
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFrom
 from xinstr_core.store import HISTORY as HISTORY_FILE
 from xinstr_core.store import Partition, Store
+from xinstr_core.views import MADE_OF_VIEWS
 
 CATALOGUE = "catalog.duckdb"
 
@@ -48,15 +47,13 @@ END)""",
     r"CREATE MACRO data_file(name) AS regexp_replace(data_folder() || '/' || name, '([*?\[])', '[\1]', 'g')",
 )
 
-# A training row back to its document, and on to the model that learned from it.
-_LINEAGE = f"""
-SELECT {", ".join(f'{traced.table.view}."{traced.source}" AS "{traced.column.name}"' for traced in TRACED)}
-FROM {candidate_pairs.PAIRS.view}
-LEFT JOIN {DOCUMENTS.view} USING (language, doc_id)
-LEFT JOIN {refined_pairs.PAIRS.view} USING (language, pair_id)
-LEFT JOIN {SELECTED.view} USING (language, pair_id)
-LEFT JOIN {TUNED_MODELS.view} ON {TUNED_MODELS.view}.language = {SELECTED.view}.language AND {SELECTED.view}.split = '{TRAIN}'
-"""
+# Every table that the catalogue has a view of, the ones of the assets first.
+VIEWS = (
+    *(table for contract in CONTRACTS.values() for table in contract.tables if table.view),
+    HISTORY,
+    TUNED_MODELS,
+    *(table for table, _ in MADE_OF_VIEWS),
+)
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,25 @@ def can_be_read(store: Store) -> bool:
     try:
         with _opened(store) as connection:
             connection.execute(f"SELECT data_folder(), {_names(LINEAGE)} FROM {LINEAGE.view} LIMIT 0")
+            columns = connection.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal")
+            return {*columns.fetchall()} == {(table.view, column.name) for table in VIEWS for column in table.columns}
     except duckdb.Error:
         return False
-    return True
+
+
+@contextmanager
+def open_catalogue(store: Store) -> Iterator[Any]:
+    """A connection of DuckDB to the catalogue, which cannot write into it. InputError where there is none.
+
+    One that cannot be read is made anew: it was damaged, copied without its files, or written by another release.
+    """
+    path = store.root / CATALOGUE
+    if not path.exists():
+        raise InputError(f"no catalogue at {path}: build a language first")
+    if not can_be_read(store):
+        build_catalogue(store)
+    with _opened(store) as connection:
+        yield connection
 
 
 @contextmanager
@@ -108,7 +121,7 @@ def _opened(store: Store) -> Iterator[Any]:
 
 
 def _set_data_folder(store: Store) -> str:
-    return f"SET VARIABLE data_folder = {_quoted(str(store.root.absolute()))}"
+    return f"SET VARIABLE data_folder = {quoted(str(store.root.absolute()))}"
 
 
 def _write(generation: Path, store: Store) -> dict[str, str]:
@@ -138,7 +151,8 @@ def _write(generation: Path, store: Store) -> dict[str, str]:
         }
         views.over_files(HISTORY, {what: file for what, file in histories.items() if file.exists()})
         views.over_models(found[TUNED_MODEL.asset])
-        views.create(LINEAGE, _LINEAGE)
+        for table, query in MADE_OF_VIEWS:
+            views.over_views(table, query)
         views.write()
         connection.close()
         copyfile(f"{folder}/{CATALOGUE}", generation / CATALOGUE)
@@ -174,12 +188,17 @@ class _Views:
         rows = [self._model_row(language, partition) for language, partition in partitions.items()]
         self.create(TUNED_MODELS, " UNION ALL ".join(rows) or self._nothing(TUNED_MODELS))
 
+    def over_views(self, table: Table, query: str) -> None:
+        """A view over other views, with the declared columns and their types."""
+        columns = (f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in types_of(table, self._connection).items())
+        self.create(table, f"SELECT {', '.join(columns)} FROM ({query})")
+
     def create(self, table: Table, query: str) -> None:
         self._statements.append(f"CREATE VIEW {table.view} AS {query}")
-        self._statements.append(f"COMMENT ON VIEW {table.view} IS {_quoted(table.meaning)}")
+        self._statements.append(f"COMMENT ON VIEW {table.view} IS {quoted(table.meaning)}")
         for column in table.columns:
             said = column.meaning + (f" ({column.unit})" if column.unit else "")
-            self._statements.append(f'COMMENT ON COLUMN {table.view}."{column.name}" IS {_quoted(said)}')
+            self._statements.append(f'COMMENT ON COLUMN {table.view}."{column.name}" IS {quoted(said)}')
 
     def write(self) -> None:
         """Put all views into the catalogue at once: each statement by itself would wait for the disk."""
@@ -190,7 +209,7 @@ class _Views:
 
     def _nothing(self, table: Table) -> str:
         """What selects no row of the declared columns."""
-        columns = (f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in self._types(table).items())
+        columns = (f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types_of(table, self._connection).items())
         return f"SELECT {', '.join(columns)} LIMIT 0"
 
     def _rows_of(self, table: Table, what: str, file: Path) -> str:
@@ -209,7 +228,7 @@ class _Views:
             stored = {name for name, *_ in self._connection.execute(f"DESCRIBE {source}").fetchall()}
             columns = (
                 f'TRY_CAST("{name}" AS {kind}) AS "{name}"' if name in stored else f'CAST(NULL AS {kind}) AS "{name}"'
-                for name, kind in self._types(table).items()
+                for name, kind in types_of(table, self._connection).items()
             )
             select = f"SELECT {', '.join(columns)} {source}"
             self._connection.execute(f"DESCRIBE {select}")
@@ -223,45 +242,39 @@ class _Views:
         if ADAPTER.name in partition.folders:
             model = f"data_folder() || '/' || {self._place(partition.folder(ADAPTER.name))}"
         try:
-            made_from = [_quoted(str(value)) for _, value in TunedFrom.read_part(partition.figures).told()]
+            made_from = [quoted(str(value)) for _, value in TunedFrom.read_part(partition.figures).told()]
         except InputError:
             made_from = ["NULL"] * (len(TUNED_MODELS.columns) - 2)
-        values = zip([_quoted(language), model, *made_from], TUNED_MODELS.columns, strict=True)
+        values = zip([quoted(language), model, *made_from], TUNED_MODELS.columns, strict=True)
         return "SELECT " + ", ".join(f'CAST({value} AS VARCHAR) AS "{column.name}"' for value, column in values)
 
     def _place(self, path: Path) -> str:
         """A path as it is seen from the folder of the catalogue."""
-        return _quoted(path.relative_to(self._root).as_posix())
+        return quoted(path.relative_to(self._root).as_posix())
 
-    def _types(self, table: Table) -> dict[str, str]:
-        """Every declared column with its type in DuckDB, which reads Arrow and says what it sees."""
-        empty = pl.Schema({column.name: column.dtype for column in table.columns}).to_frame()
-        relation = self._connection.from_arrow(empty.to_arrow(compat_level=pl.CompatLevel.oldest()))
-        return dict(zip(relation.columns, map(str, relation.types), strict=True))
+
+def types_of(table: Table, connection: Any) -> dict[str, str]:
+    """Every declared column with its type in DuckDB, which reads Arrow and says what it sees."""
+    empty = pl.Schema({column.name: column.dtype for column in table.columns}).to_frame()
+    relation = connection.from_arrow(empty.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
 
 def _names(table: Table) -> str:
     return ", ".join(f'"{column.name}"' for column in table.columns)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def pair_lineage(store: Store, pair_id: str) -> dict[str, Any]:
-    """Everything the line knows of one pair. InputError when there is no such pair or no catalogue.
-
-    A catalogue that cannot be read is made anew: it was damaged, copied without its files, or written by another release.
-    """
-    path = store.root / CATALOGUE
-    if not path.exists():
-        raise InputError(f"no catalogue at {path}: build a language first")
-    if not can_be_read(store):
-        build_catalogue(store)
-    with _opened(store) as connection:
+    """Everything the line knows of one pair. InputError when there is no such pair or no catalogue."""
+    with open_catalogue(store) as connection:
         row = connection.execute(
             f"SELECT {_names(LINEAGE)} FROM {LINEAGE.view} WHERE pair_id = ?", [pair_id]
         ).fetchone()
     if row is None:
-        raise InputError(f"no pair {pair_id!r} in {path}")
+        raise InputError(f"no pair {pair_id!r} in {store.root / CATALOGUE}")
     return dict(zip((column.name for column in LINEAGE.columns), row, strict=True))

@@ -124,7 +124,7 @@ def _read_stream(path: Path) -> pl.DataFrame:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file atomically."""
-    with _replaced(path) as temporary:
+    with replaced(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 
@@ -140,7 +140,7 @@ def read_parquet(path: Path, *columns: str) -> pl.DataFrame:
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Write a whole table atomically."""
-    with _replaced(path) as temporary:
+    with replaced(path) as temporary:
         frame.write_parquet(temporary, compression="zstd")
 
 
@@ -168,7 +168,7 @@ def appearing_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path) -> Iterator[Path]:
     """A file to write, which takes the place of another when it is whole; where it fails it leaves nothing behind."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from xinstr_core.catalogue import VIEWS
+from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Column, Declared, FigureDeclaration, Table, declarations, inside
 from xinstr_core.schemas.export import EXPORTED
-from xinstr_core.schemas.history import HISTORY
-from xinstr_core.schemas.lineage import LINEAGE, TUNED_MODELS
 from xinstr_core.schemas.metrics import METRICS
 from xinstr_core.schemas.shared import Cost
 from xinstr_core.stages import LINE
@@ -31,7 +31,7 @@ def reference() -> str:
     parts += ["## What eval_report measures\n", _table(["metric", "meaning", "unit", ""], metrics)]
     parts += ["## Cost of every asset\n", *_figures(Cost)]
     parts += ["## What the catalogue adds\n"]
-    parts += [line for table in (HISTORY, LINEAGE, TUNED_MODELS) for line in _of_table(table)]
+    parts += [line for table in VIEWS if table.asset not in CONTRACTS for line in _of_table(table)]
     parts += ["## What an export holds\n"]
     parts += [line for table in EXPORTED for line in _of_table(table)]
     return "\n".join(parts)

@@ -13,6 +13,8 @@ from xinstr_core.engines.budget import Budget, require_prices
 from xinstr_core.engines.roles import check_roles
 from xinstr_core.errors import StageError, XinstrError
 from xinstr_core.progress import Event, Listener, Reporter, Seldom
+from xinstr_core.reporting.render import render_reports, write_pages
+from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.stages import STAGES, roles_of
 from xinstr_core.stages.replacement import replacement
 from xinstr_core.stages.stage import Stage, run_stage
@@ -85,6 +87,10 @@ def materialize(
             context.log.info(f"{stage.name} of {language} is up to date: nothing to do")
         else:  # it names files that are replaced now, and this run may end in failure
             warnings += build_catalogue(workspace.store).left_out
+        if stage.gives is EVAL_REPORT:
+            pages, troubles = render_reports(workspace, [language])
+            write_pages(workspace, pages)
+            warnings += tuple(troubles)
         for warning in warnings:
             context.log.warning(warning)
         metadata = partition_metadata(partition, reused=result.reused)

@@ -10,17 +10,23 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from xinstr_core.history import build_before, leaves, numbers
+from xinstr_core.history import build_before, numbers
 from xinstr_core.progress import Event
-from xinstr_core.reporting.plots import confusion_plot, funnel_plot, histogram, loss_plot, reliability_plot
+from xinstr_core.reporting.charts import confusion_chart, funnel_chart, histogram, loss_chart, reliability_chart
+from xinstr_core.reporting.drawing import png
+from xinstr_core.reporting.render import report_file
+from xinstr_core.reporting.samples import beside
 from xinstr_core.schemas import CONTRACTS
-from xinstr_core.schemas.declaration import Figures, Funnel, declarations
-from xinstr_core.schemas.eval_report import REPORT
+from xinstr_core.schemas.declaration import Declared, Figures, Funnel, Table, declarations, inside
+from xinstr_core.schemas.diversified_set import DiversityFigures
+from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPLIES
 from xinstr_core.schemas.raw_corpus import REJECTED
 from xinstr_core.schemas.refined_pairs import PAIRS, RATING
 from xinstr_core.schemas.shared import Cost, TrainingFigures, ValidationFigures
-from xinstr_core.store import Partition
+from xinstr_core.store import Partition, Store
 from xinstr_core.text import printable
+from xinstr_dagster.figure_tables import diversity_rows, figure_rows, measure_rows
+from xinstr_dagster.report_pages import report_address
 
 SAMPLE_ROWS = 8
 REJECTS_A_REASON = 4
@@ -54,26 +60,46 @@ def partition_metadata(partition: Partition, *, reused: bool) -> dict[str, dg.Me
     figures = partition.read_figures(contract.figures)
     metadata: dict[str, dg.MetadataValue] = {
         "result": dg.MetadataValue.text("unchanged: nothing had to be done" if reused else "built"),
+        **_report(partition),
         "built with": dg.MetadataValue.md(markdown_table(_surroundings(partition))),
         **_plots(partition, figures),
     }
     for table in contract.tables:
         if table.sample:
-            sample = partition.scan(table.name).select(table.sample).head(SAMPLE_ROWS).collect()
-            metadata[f"sample of {table.name}"] = dg.MetadataValue.md(markdown_table(sample.to_dicts()))
+            metadata[f"sample of {table.name}"] = dg.MetadataValue.md(markdown_table(_sample(partition, table)))
     if REJECTED in contract.tables:
         metadata["rejects by reason"] = dg.MetadataValue.md(markdown_table(_sampled_rejects(partition)))
-    if REPORT in contract.folders:
-        metadata[REPORT.name] = dg.MetadataValue.path(str(partition.folder(REPORT.name) / "index.html"))
     stored = figures.model_dump(mode="json")
     for one, value in figures.told():
-        if not isinstance(value, Funnel):  # which is among the plots
-            metadata |= _figure(one.label, stored[one.name])
+        if isinstance(value, DiversityFigures):
+            metadata[one.label] = dg.MetadataValue.md(markdown_table(diversity_rows(value)))
+        elif not isinstance(value, Funnel):  # which is among the plots
+            metadata |= _figure(one.label, stored[one.name], inside(contract.figures, one.name))
     for name, one in declarations(Cost).items():
-        metadata |= _figure(one.label, partition.cost.get(name))
+        metadata |= _figure(one.label, partition.cost.get(name), inside(Cost, name))
     if changes := _changes(partition):
         metadata["than the build before"] = dg.MetadataValue.md(markdown_table(changes))
     return {**metadata, "fingerprint": dg.MetadataValue.text(partition.fingerprint)}
+
+
+def _report(partition: Partition) -> dict[str, dg.MetadataValue]:
+    """Of the asset that has one: the link that opens it in the browser, and the file, for UIs that `xinstr ui` did not start."""
+    if partition.asset != EVAL_REPORT.asset:
+        return {}
+    language, store = str(partition.manifest["language"]), Store(partition.path.parents[1])
+    return {
+        "report": dg.MetadataValue.url(report_address(language)),
+        "report as a file": dg.MetadataValue.path(str(report_file(store, language))),
+    }
+
+
+def _sample(partition: Partition, table: Table) -> list[dict[str, object]]:
+    """The first rows of a table; of measures all, and of replies some, those of the models beside each other."""
+    if table == MEASURES:
+        return measure_rows(partition.read(table.name))
+    if table == REPLIES:
+        return beside(partition.read(table.name), SAMPLE_ROWS // 2).to_dicts()
+    return partition.scan(table.name).select(table.sample).head(SAMPLE_ROWS).collect().to_dicts()
 
 
 def progress_metadata(event: Event) -> dict[str, str | int | float]:
@@ -88,7 +114,7 @@ def progress_metadata(event: Event) -> dict[str, str | int | float]:
     return {"doing": event.doing, **{name: value for name, value in numbers.items() if value is not None}}
 
 
-def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
+def _figure(label: str, stored: Any, kinds: Sequence[type[Declared]]) -> dict[str, dg.MetadataValue]:
     """A stored figure under its label: numbers, which the UI plots over time, text, or a table. Curves and matrices are plots."""
     if isinstance(stored, bool):
         return {label: dg.MetadataValue.bool(stored)}
@@ -96,8 +122,7 @@ def _figure(label: str, stored: Any) -> dict[str, dg.MetadataValue]:
         return {label: dg.MetadataValue.float(float(stored))}
     if isinstance(stored, str) and stored:
         return {label: dg.MetadataValue.text(stored)}
-    named = {"": stored} if isinstance(stored, list) else stored
-    rows = [{"figure": name.removeprefix("."), "value": value} for name, value in leaves(named or {})]
+    rows = figure_rows(stored, kinds)
     return {label: dg.MetadataValue.md(markdown_table(rows))} if rows else {}
 
 
@@ -135,22 +160,24 @@ def _plots(partition: Partition, figures: Figures) -> dict[str, dg.MetadataValue
         if isinstance(value, Funnel):
             steps = [{"step": step, one.unit: count} for step, count in value.steps.items()]
             plots[one.label] = dg.MetadataValue.md(markdown_table(steps))
-            plots[f"{one.label} plot"] = _image(funnel_plot(value, "png"))
+            plots[f"{one.label} plot"] = _image(funnel_chart(value))
     if isinstance(figures, TrainingFigures) and figures.losses:
-        plots["loss curve"] = _image(loss_plot(figures.losses, "png"))
+        plots["loss curve"] = _image(loss_chart({partition.asset: figures.losses}))
     if isinstance(figures, ValidationFigures):
-        plots["confusion"] = _image(confusion_plot(figures.confusion, "png"))
+        plots["confusion"] = _image(confusion_chart(figures.confusion))
         if figures.reliability:
-            plots["reliability"] = _image(reliability_plot(figures.reliability, "png"))
+            plots["reliability"] = _image(reliability_chart(figures.reliability))
     if PAIRS in CONTRACTS[partition.asset].tables and partition.tables[PAIRS.name]["rows"]:
         ratings = partition.read(PAIRS.name)[RATING.name]
-        plots["rating distribution"] = _image(histogram(ratings, "expected level", "png"))
+        plots["rating distribution"] = _image(histogram(ratings, "expected level"))
     return plots
 
 
-def _image(png: bytes) -> dg.MetadataValue:
-    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+def _image(chart: Any) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png(chart)).decode()})")
 
 
 def _shown(value: object) -> object:
+    if value is None:
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else value

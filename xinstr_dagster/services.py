@@ -1,4 +1,4 @@
-"""The services of the UI: Dagster's code server, daemon and webserver, a process each, started again when one dies.
+"""The services of the UI: Dagster's code server, daemon and webserver, which serves the reports too; a process each, started again when one dies.
 
 `dagster dev` starts the same and ends with the first that does.
 """
@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass
 class Service:
-    """A module of Dagster's with its arguments; `ready` is a file that shows that it serves, where others need it to."""
+    """A module that serves, with its arguments; `ready` is a file that shows that it serves, where others need it to."""
 
     module: str
     arguments: Sequence[str]
@@ -69,8 +69,8 @@ def _end_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def services(folder: Path, project: Path, port: int) -> list[Service]:
-    """The three of the UI in the order of their start; `folder` is for the socket between them."""
+def services(folder: Path, project: Path, port: int, reports: Path) -> list[Service]:
+    """The three of the UI in the order of their start; `folder` is for the socket between them, `reports` has the pages."""
     socket, workspace = folder / "code.sock", folder / "workspace.yaml"
     workspace.write_text(
         f"load_from:\n  - grpc_server:\n      socket: '{socket}'\n      location_name: {LOCATION}\n", "utf-8"
@@ -84,7 +84,10 @@ def services(folder: Path, project: Path, port: int) -> list[Service]:
             socket,
         ),
         Service("dagster._daemon", ["run", "--workspace", str(workspace)]),
-        Service("dagster_webserver", ["--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)]),
+        Service(
+            "xinstr_dagster.webserver",
+            [str(reports), "--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)],
+        ),
     ]
 
 

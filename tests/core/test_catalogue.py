@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from xinstr_core.catalogue import CATALOGUE, build_catalogue, can_be_read, pair_lineage
+from xinstr_core.catalogue import CATALOGUE, build_catalogue, can_be_read, pair_lineage, types_of
 from xinstr_core.errors import InputError
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS, PAIRS
@@ -23,6 +23,7 @@ from xinstr_core.schemas.diversified_set import SELECTED
 from xinstr_core.schemas.history import HISTORY
 from xinstr_core.schemas.lineage import LINEAGE, TUNED_MODELS
 from xinstr_core.schemas.raw_corpus import DOCUMENTS
+from xinstr_core.schemas.views import BUILDS, CHANGES, REPLY_SCORES, ROLE_COSTS
 from xinstr_core.store import Partition, StageOutput, Store
 
 
@@ -179,7 +180,8 @@ def test_views_of_assets_that_nobody_built_are_empty(store: Store) -> None:
 
 def test_every_view_and_column_has_its_comment(store: Store) -> None:
     build_catalogue(store)
-    shown = [HISTORY, LINEAGE, TUNED_MODELS, *(t for c in CONTRACTS.values() for t in c.tables if t.view)]
+    shown = [BUILDS, CHANGES, ROLE_COSTS, REPLY_SCORES, HISTORY, LINEAGE, TUNED_MODELS]
+    shown += [table for contract in CONTRACTS.values() for table in contract.tables if table.view]
     views = dict(
         asked(
             store,
@@ -187,9 +189,23 @@ def test_every_view_and_column_has_its_comment(store: Store) -> None:
         )
     )
     assert views == {table.view: table.meaning for table in shown}
-    columns = asked(store, "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal")
-    assert {(table, column) for table, column, _ in columns} == {(t.view, c.name) for t in shown for c in t.columns}
-    assert [column for column in columns if not column[2]] == []
+    said = {
+        (table, column): (kind, comment)
+        for table, column, kind, comment in asked(
+            store, "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal"
+        )
+    }
+    with duckdb.connect() as connection:
+        types = {table.view: types_of(table, connection) for table in shown}
+    assert said == {
+        (table.view, column.name): (
+            types[table.view][column.name],
+            f"{column.meaning} ({column.unit})" if column.unit else column.meaning,
+        )
+        for table in shown
+        for column in table.columns
+    }
+    assert [column for table in shown for column in table.columns if not column.meaning] == []
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"garbage of some length " * 1000])

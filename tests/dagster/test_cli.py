@@ -13,11 +13,13 @@ from inspect import getdoc
 from pathlib import Path
 from typing import get_type_hints
 
+import polars as pl
 import pytest
 import typer
 from typer.models import CommandInfo
 from warcio.warcwriter import WARCWriter
 
+from tests.small_line import commit_line, write_home
 from xinstr_core import catalogue
 from xinstr_core.errors import InputError
 from xinstr_core.schemas.shared import Cost, EngineUse
@@ -28,7 +30,7 @@ from xinstr_core.workspace import Workspace
 from xinstr_dagster import processes
 from xinstr_dagster.build import BuildRequest, Outcome, check_inputs
 from xinstr_dagster.cli import command_line, commands, main
-from xinstr_dagster.cli.commands.build import _print_funnels
+from xinstr_dagster.cli.commands.build import _print_funnels, _print_measures
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 
 PROJECT = Path(__file__).parents[2]
@@ -37,6 +39,8 @@ ORDER = [
     "build",
     "estimate",
     "sweep",
+    "report",
+    "sql",
     "status",
     "lineage",
     "ui",
@@ -483,3 +487,76 @@ def test_a_language_that_no_identifier_knows_is_warned_of_and_taught_by_a_fit(
     )
     assert run("languages", "fit", "wo") == 0
     assert "the second identifier was taught Wolof: it tells it from 140 others\n" in capsys.readouterr().out
+
+
+@pytest.fixture
+def built(run: Run, tmp_path: Path) -> Path:
+    """The home of `run` with Swahili and Urdu built."""
+    write_home(tmp_path, "sw", "ur")
+    return tmp_path
+
+
+def test_reports_of_all_that_is_built_are_written(run: Run, built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report") == 0
+    reports = built / "data" / "reports"
+    assert capsys.readouterr().out.splitlines() == [str(reports / f"{name}.html") for name in ("sw", "ur", "index")]
+    assert "<h1>Swahili" in (reports / "sw.html").read_text("utf-8")
+
+
+def test_a_report_goes_where_it_is_wanted_and_again(run: Run, built: Path) -> None:
+    for _ in range(2):
+        assert run("report", "ur", "--to", str(built / "out")) == 0
+        assert sorted(path.name for path in (built / "out").iterdir()) == ["index.html", "ur.html"]
+    assert not (built / "data" / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sw", "fi"], "no report of fi: raw_corpus, "),
+        (["../sw"], "nothing is stored of '../sw': it is no language key"),
+        (["sw", "--to", "languages.toml"], "languages.toml is no folder: say another one with --to"),
+    ],
+)
+def test_a_report_that_cannot_be_made_is_one_line_and_nothing_is_written(
+    run: Run,
+    built: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(built)
+    assert run("report", *arguments) == 1
+    found = capsys.readouterr()
+    assert said in found.err
+    assert found.err.count("\n") == 1
+    assert found.out == ""
+    assert not (built / "data" / "reports").exists()
+
+
+def test_a_damaged_language_does_not_keep_others_from_their_report(
+    run: Run, built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(Store(built / "data").path("refined_pairs", "sw"))
+    assert run("report") == 1
+    found = capsys.readouterr()
+    assert found.err == "error: no report of sw: refined_pairs not built; `xinstr build sw` builds what is missing\n"
+    assert [Path(line).name for line in found.out.splitlines()] == ["ur.html", "index.html"]
+
+
+def test_without_anything_built_a_report_says_what_to_do(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report") == 1
+    assert capsys.readouterr().err == (
+        "error: nothing to report: no language is built; `xinstr build LANGUAGE` builds one\n"
+    )
+
+
+def test_measures_without_an_interval_are_printed(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(built / "data")
+    report = store.get("eval_report", "sw")
+    assert report
+    without = report.read("measures").with_columns(low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64))
+    commit_line(store, "sw", tables={"eval_report": {"measures": without, "gaps": report.read("gaps")}})
+    _print_measures(Workspace(built), ["sw", "ur"])
+    assert "0.900" in capsys.readouterr().out

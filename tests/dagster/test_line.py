@@ -117,9 +117,11 @@ def test_plots_are_small_images_inside_the_metadata(built: Built) -> None:
     assert max(map(len, plots)) < 200_000
 
 
-def test_the_report_is_a_page_on_disk(built: Built) -> None:
-    path = Path(str(_materializations(built.first)["eval_report"].metadata["report"].value))
+def test_the_report_is_a_page_on_disk_and_its_link_holds_on_any_host(built: Built) -> None:
+    metadata = _materializations(built.first)["eval_report"].metadata
+    path = Path(str(metadata["report as a file"].value))
     assert path.read_text("utf-8").lstrip().startswith("<!doctype html>")
+    assert metadata["report"] == dg.MetadataValue.url("/reports/sw")
 
 
 def test_every_check_is_recorded_with_its_verdict(built: Built) -> None:

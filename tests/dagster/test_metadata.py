@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from xinstr_dagster.metadata import CELL_CHARACTERS, escape_markdown, markdown_table
+from tests.small_line import write_home
+from xinstr_dagster.metadata import CELL_CHARACTERS, SAMPLE_ROWS, escape_markdown, markdown_table, partition_metadata
 
 # html=True: what a renderer does that lets HTML through.
 RENDERER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -145,3 +147,13 @@ def test_names_of_columns_are_escaped_too() -> None:
 def test_numbers_are_short_and_no_rows_are_said_to_be_none() -> None:
     assert markdown_table([{"n": 3, "share": 0.123456}]) == "| n | share |\n| --- | --- |\n| 3 | 0\\.123 |"
     assert markdown_table([]) == "(no rows)"
+
+
+def test_sample_replies_are_of_base_and_tuned_model_beside_each_other(tmp_path: Path) -> None:
+    report = write_home(tmp_path, "sw").get("eval_report", "sw")
+    assert report
+    shown = partition_metadata(report, reused=False)["sample of replies"].value
+    header, _, *rows = str(shown).splitlines()
+    assert header.replace("\\", "") == "| prompt_language | instruction | base | tuned |"
+    assert len(rows) == SAMPLE_ROWS
+    assert all("base\\:" in row and "tuned\\:" in row for row in rows)

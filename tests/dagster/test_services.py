@@ -92,8 +92,9 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_the_services_of_the_ui_listen_on_the_loopback_address_and_load_the_project(tmp_path: Path) -> None:
-    found = services(tmp_path, Path("/project"), 3001)
-    assert [service.module for service in found] == ["dagster", "dagster._daemon", "dagster_webserver"]
+    found = services(tmp_path, Path("/project"), 3001, Path("/home/data/reports"))
+    assert [service.module for service in found] == ["dagster", "dagster._daemon", "xinstr_dagster.webserver"]
+    assert found[2].arguments[0] == "/home/data/reports"
     assert found[2].arguments[-4:] == ["--host", "127.0.0.1", "--port", "3001"]
     assert str(found[0].ready) in (tmp_path / "workspace.yaml").read_text("utf-8")
 

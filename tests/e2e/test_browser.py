@@ -198,3 +198,26 @@ def test_hostile_seeds_are_no_links_and_no_images_in_the_ui(ui: UserInterface, b
     browser.save_screenshot(str(screenshots / "13-hostile-seeds.png"))
     assert [e.get_attribute("href") for e in browser.find_elements(By.XPATH, "//a[contains(@href, 'evil')]")] == []
     assert browser.find_elements(By.XPATH, "//img[contains(@src, 'evil') or @onerror]") == []
+
+
+def test_the_link_on_the_assets_page_opens_the_report(ui: UserInterface, browser: Any, screenshots: Path) -> None:
+    """A path without a host, so that it holds through any tunnel; the page asks for nothing and runs its own script."""
+    from selenium.webdriver.common.by import By
+
+    browser.get(f"{ui.address}/{PAGES['8-eval_report']}")
+    link = "//a[@href='/reports/tr']"
+    wait_for("the link", 120, lambda: browser.find_elements(By.XPATH, link), _NOT_YET)
+    before = browser.window_handles
+    _click(browser, "the link", link)
+    opened = wait_for("the other tab", 60, lambda: [*{*browser.window_handles} - {*before}])
+    browser.switch_to.window(opened[0])
+    wait_for("the report", 60, lambda: "Turkish" in browser.title, _NOT_YET)
+    browser.save_screenshot(str(screenshots / "14-report.png"))
+    assert browser.current_url == f"{ui.address}/reports/tr"
+    asked = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert [name for name in asked if not name.startswith("data:")] == []
+    assert browser.execute_script("return self.origin") == "null"
+    browser.find_element(By.XPATH, "//a[contains(@href, 'index.html')]").click()
+    wait_for("the overview", 60, lambda: browser.current_url == f"{ui.address}/reports/index.html", _NOT_YET)
+    browser.close()
+    browser.switch_to.window(before[0])

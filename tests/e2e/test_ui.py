@@ -51,7 +51,7 @@ def test_a_ui_outlives_its_services_and_the_next_one_a_crash_of_all(
         assert (second.returncode, second.stderr.count("\n")) == (1, 1)
         assert f"served already by process {ui.process.pid} at {ui.address}" in second.stderr
 
-        for name in ("dagster._daemon", "dagster_webserver"):
+        for name in ("dagster._daemon", "xinstr_dagster.webserver"):
             _kill(ui, name)
         wait_for("the UI again", PATIENCE, lambda: ui.ask("{ version }"), NO_ANSWER)
         wait_for("the languages", PATIENCE, lambda: ui.partitions() == ["fi", "sw"], NO_ANSWER)

@@ -150,4 +150,3 @@ def test_pairs_are_rated_and_the_report_has_every_arm(built: tuple[str, Store]) 
     assert set(report.read_figures(ReportFigures).arms) == arms
     replies = report.read("replies")
     assert {"base", "tuned", *arms} == set(replies["model"])
-    assert (report.folder("report") / "index.html").stat().st_size > 10_000

@@ -51,6 +51,12 @@ class Gap:
         return low is not None and low > 0
 
     @property
+    def clearly_worse(self) -> bool:
+        """Whether the reference is worse and the interval holds no zero."""
+        high = self.advantage[2]
+        return high is not None and high < 0
+
+    @property
     def verdict(self) -> str:
         """What a reader may conclude."""
         if self.low is None or self.high is None:

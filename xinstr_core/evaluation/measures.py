@@ -86,8 +86,19 @@ class Comparison:
     minimum_cases: int
 
     @property
+    def is_known(self) -> bool:
+        """Whether the cases tell anything: they are enough, and the difference has an interval."""
+        return self.gap.n >= self.minimum_cases and self.gap.low is not None
+
+    @property
     def clear(self) -> bool:
-        return self.gap.clear
+        """Whether the tuned model is better, and the interval of the difference holds no zero."""
+        return self.is_known and self.gap.clear
+
+    @property
+    def clearly_worse(self) -> bool:
+        """The same the other way round."""
+        return self.is_known and self.gap.clearly_worse
 
     @property
     def _apart(self) -> bool:

@@ -59,7 +59,7 @@ PAIRS = Table(
         Column("detail", pl.String, "what the reason is about; null where it says all", nullable=True),
     ),
     view=ASSET,
-    sample=("instruction", "response", "gain", "status", "detail"),
+    sample=("pair_id", "instruction", "response", "gain", "status", "detail"),
 )
 RAW = Table(
     ASSET,

@@ -55,7 +55,7 @@ SELECTED = Table(
         SOURCE_TAG,
     ),
     view=ASSET,
-    sample=("cluster_id", "instruction", "response", "split"),
+    sample=("pair_id", "cluster_id", "instruction", "response", "split"),
 )
 REJECTED = Table(
     ASSET,

@@ -1,4 +1,4 @@
-"""eval_report: base against tuned on what both were never shown, what each stage lost, and one page that says so."""
+"""eval_report: base against tuned on what both were never shown, and how people's labels agree with the ratings."""
 
 from __future__ import annotations
 
@@ -84,9 +84,22 @@ REPLIES = Table(
     view="replies",
     sample=("instruction", "model", "reply"),
 )
-
-
-REPORT = Folder("report", "the page, index.html")
+AUDIT = Table(
+    ASSET,
+    "audit",
+    "How the ratings agree with what a person labelled blind; empty where nobody did.",
+    (
+        LANGUAGE,
+        Column("aspect", pl.String, "what the person was asked about a pair"),
+        Column("measure", pl.String, "what is measured of the labels"),
+        Column("value", pl.Float64, "its value"),
+        LOW,
+        HIGH,
+        CASES,
+    ),
+    view="audit",
+    sample=("aspect", "measure", "value", "low", "high", "n"),
+)
 
 
 class ArmFigures(Declared):
@@ -125,12 +138,17 @@ class ReportFigures(TrainedOn, Figures):
         unit=ROWS,
         better="lower",
     )
+    audit_note: str = figure(
+        "audit by a person",
+        "how many pairs are labelled, or why the file cannot be read; empty without one",
+        default="",
+    )
 
 
 EVAL_REPORT = Contract(
     ASSET,
-    "Base against tuned with intervals, what each stage lost, and one page that says so.",
+    "Base against tuned with intervals, and against further models where they are asked for: what the report is made of.",
     ReportFigures,
-    tables=(MEASURES, SCORES, GAPS, REPLIES),
-    folders=(REPORT, Folder("arm-*", "the adapter of a comparison arm")),
+    tables=(MEASURES, SCORES, GAPS, REPLIES, AUDIT),
+    folders=(Folder("arm-*", "the adapter of a comparison arm"),),
 )

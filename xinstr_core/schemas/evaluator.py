@@ -45,7 +45,13 @@ RATED_COLUMNS = (
     ),
     *ratings_and_signals(nullable=True),  # a row that could not be read has none
 )
-HELD_OUT = Table(ASSET, "held_out", "Held-out rows of the rating set with truth, ratings and signals.", RATED_COLUMNS)
+HELD_OUT = Table(
+    ASSET,
+    "held_out",
+    "Held-out rows of the rating set with truth, ratings and signals.",
+    RATED_COLUMNS,
+    sample=("pair_id", "construction", "level", "p_level_3", "instruction_quality", "pair_fit"),
+)
 SHUFFLED = Table(
     ASSET, "shuffled", "Held-out responses under the instruction of another pair: what fits least.", RATED_COLUMNS
 )

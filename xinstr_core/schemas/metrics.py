@@ -16,6 +16,7 @@ class Metric:
     meaning: str
     unit: str = SHARE
     better: Better | None = "higher"  # None: neither
+    of_embedded_world: bool = False  # judged by the oracle of the generated world: says nothing of other text
 
 
 IDENTIFIED_CHARACTERS = 40  # of a line; the language of shorter ones is identified badly
@@ -34,9 +35,15 @@ REPETITION = Metric(
 )
 UNFINISHED = Metric("unfinished replies", "replies that ran into the limit of tokens", better="lower")
 REPLY_LENGTH = Metric("length of reply", "characters of a reply", "characters", better=None)
-REPLY_INTENT = Metric("right intent of reply", "replies that by most of their sentences do what was asked, by gold")
+REPLY_INTENT = Metric(
+    "right intent of reply",
+    "replies that by most of their sentences do what was asked, by gold",
+    of_embedded_world=True,
+)
 REPLY_SUBJECT = Metric(
-    "right intent and subject of reply", "replies that do it about the subject that was asked for, by gold"
+    "right intent and subject of reply",
+    "replies that do it about the subject that was asked for, by gold",
+    of_embedded_world=True,
 )
 HELD_OUT_LIKELIHOOD = Metric(
     "held-out log-likelihood per token", "held-out responses under their own instructions", NATS_A_TOKEN
@@ -45,6 +52,7 @@ GOLD_LIKELIHOOD = Metric(
     "gold log-likelihood per token",
     "documents about subjects that no training text names, under a right instruction",
     NATS_A_TOKEN,
+    of_embedded_world=True,
 )
 GOLD_BITS = Metric(
     "bits per byte of gold responses",
@@ -52,19 +60,28 @@ GOLD_BITS = Metric(
     "bits a byte",
     better="lower",
 )
-GOOD_PAIRS = Metric("good pairs", "pairs whose document is good and whose instruction is right, by gold")
-PRECISION = Metric("good pairs (precision)", "good ones among what was kept, by gold")
-RECALL = Metric("good pairs kept (recall)", "kept ones among the good pairs, by gold")
-INTENTS_COVERED = Metric("intents covered", "intents of the rated pairs of which a good pair is among the chosen ones")
+GOOD_PAIRS = Metric(
+    "good pairs", "pairs whose document is good and whose instruction is right, by gold", of_embedded_world=True
+)
+PRECISION = Metric("good pairs (precision)", "good ones among what was kept, by gold", of_embedded_world=True)
+RECALL = Metric("good pairs kept (recall)", "kept ones among the good pairs, by gold", of_embedded_world=True)
+INTENTS_COVERED = Metric(
+    "intents covered",
+    "intents of the rated pairs of which a good pair is among the chosen ones",
+    of_embedded_world=True,
+)
 INSTRUCTION_INTENT = Metric(
-    "right intent of instruction (held-out documents)", "instructions that ask for what the document does, by gold"
+    "right intent of instruction (held-out documents)",
+    "instructions that ask for what the document does, by gold",
+    of_embedded_world=True,
 )
 INSTRUCTION_SUBJECT = Metric(
     "right intent and subject of instruction (held-out documents)",
     "instructions that ask for it about its subject, by gold",
+    of_embedded_world=True,
 )
 
-METRICS = (
+OF_REPLIES = (
     WRONG_LANGUAGE,
     WRONG_LANGUAGE_LINE,
     REPETITION,
@@ -72,6 +89,9 @@ METRICS = (
     REPLY_LENGTH,
     REPLY_INTENT,
     REPLY_SUBJECT,
+)
+METRICS = (
+    *OF_REPLIES,
     HELD_OUT_LIKELIHOOD,
     GOLD_LIKELIHOOD,
     GOLD_BITS,

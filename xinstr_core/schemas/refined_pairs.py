@@ -50,7 +50,7 @@ PAIRS = Table(
         Column(KEPT, pl.Boolean, "whether it goes on"),
     ),
     view=ASSET,
-    sample=("instruction", "response", "rating", "instruction_quality", "pair_fit", "verdict"),
+    sample=("pair_id", "instruction", "response", "rating", "instruction_quality", "pair_fit", "verdict"),
 )
 ROUND_RATINGS = Table(
     ASSET,

@@ -1,4 +1,4 @@
-"""eval_report: base against tuned on what both were never shown, what each stage lost, and one page that says so.
+"""eval_report: base against tuned on what both were never shown: what the report (reporting/) is made of.
 
 The arms that the settings ask for are tuned and measured here too: see evaluation/arm_models.py.
 """
@@ -28,11 +28,10 @@ from xinstr_core.evaluation.subjects import Examination, Subject
 from xinstr_core.evaluation.transfer import PAIR_SCHEMA, TransferMaterial, read_pairs
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
-from xinstr_core.reporting.page import Findings, write_page
 from xinstr_core.schemas import diversified_set, refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, IS_HELD_OUT
-from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES, REPLIES, REPORT, SCORES, ReportFigures
+from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT, GAPS, MEASURES, REPLIES, SCORES, ReportFigures
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.metrics import BASE, TUNED
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
@@ -81,7 +80,7 @@ def _transfer_files(workspace: Workspace, language: Language) -> dict[str, Path 
         DIVERSIFIED_SET,
         TUNED_MODEL,
     ),
-    version="8",
+    version="9",
     settings=("evaluation", "generation", "tuning", "curation"),
     prompts=("response_web", "response_seed", "reverse"),
     roles=("reverse", "tuned"),
@@ -102,8 +101,6 @@ def evaluate(run: StageRun) -> StageOutput:
     found = gaps(measures.scores, run.settings.evaluation)
     taught, foreign = _training_instructions(run)
     audit, audit_note = _audit(run)
-    findings = Findings(measures.rows, replies, taught, foreign, arms, found, audit, audit_note)
-    page = write_page(run.unfinished / REPORT.name, run.language, run.settings, run.inputs, findings)
     kept = kept_arms(arms, run.settings.tuning)
     return StageOutput(
         tables={
@@ -111,9 +108,10 @@ def evaluate(run: StageRun) -> StageOutput:
             SCORES.name: measures.scores,
             GAPS.name: GAPS.frame([{**asdict(gap), "clear": gap.clear} for gap in found]),
             REPLIES.name: replies,
+            AUDIT.name: AUDIT.frame([{"language": run.language.tag, **asdict(row)} for row in audit]),
         },
-        folders={REPORT.name: page, **{arm.folder: arm.adapter for arm in kept}},
-        figures=_figures(run.settings.evaluation, measures, arms, found, taught, foreign, kept),
+        folders={arm.folder: arm.adapter for arm in kept},
+        figures=_figures(run.settings.evaluation, measures, arms, found, taught, foreign, kept, audit_note),
     )
 
 
@@ -125,6 +123,7 @@ def _figures(
     taught: int,
     foreign: int,
     kept: list[ArmModel],
+    audit_note: str,
 ) -> ReportFigures:
     comparisons = compare(measures.rows, found, settings)
     return ReportFigures(
@@ -137,6 +136,7 @@ def _figures(
         training_instructions=taught,
         foreign_instructions=foreign,
         trained_on={arm.folder: arm.identity for arm in kept},
+        audit_note=audit_note,
     )
 
 

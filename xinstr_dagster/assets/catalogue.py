@@ -5,6 +5,7 @@ from xinstr_core.languages import read_languages
 from xinstr_core.workspace import Workspace
 from xinstr_dagster.board import board
 from xinstr_dagster.metadata import markdown_table
+from xinstr_dagster.report_pages import OVERVIEW
 from xinstr_dagster.resources import XinstrResource
 
 
@@ -23,6 +24,7 @@ def catalogue(context: dg.AssetExecutionContext, xinstr: XinstrResource) -> dg.M
     kept = Workspace(workspace.home)  # what is given for this run says nothing about other languages
     return dg.MaterializeResult(
         metadata={
+            "reports": dg.MetadataValue.url(OVERVIEW),
             "path": dg.MetadataValue.path(str(built.path)),
             "left out": dg.MetadataValue.md(markdown_table([{"what cannot be read": line} for line in built.left_out])),
             "board": dg.MetadataValue.md(board(kept, read_languages(workspace.registry))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,24 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.small_line import EVIL, FIGURES, LOSSES, MAP, SEEDS, SELECTION, TABLES
 from xinstr_core.engines.roles import Engines
 from xinstr_core.errors import InputError
-from xinstr_core.schemas.candidate_pairs import CandidateFigures, CandidateFunnel
-from xinstr_core.schemas.declaration import Figures
-from xinstr_core.schemas.diversified_set import (
-    DiversityFigures,
-    DiversityMeasures,
-    RandomMeasure,
-    SelectionFigures,
-    SelectionFunnel,
-)
-from xinstr_core.schemas.evaluator import ConstructionFigures, EvaluatorFigures
+from xinstr_core.reporting.render import render_report
 from xinstr_core.schemas.metrics import GOLD_BITS, REPETITION, UNFINISHED, WRONG_LANGUAGE, WRONG_LANGUAGE_LINE
-from xinstr_core.schemas.raw_corpus import CorpusFigures, CorpusFunnel
-from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
-from xinstr_core.schemas.reverse_model import ReverseModelFigures
-from xinstr_core.schemas.seed_pairs import SeedFigures, SeedFunnel
-from xinstr_core.schemas.tuned_model import PreferenceFigures, TunedFigures
+from xinstr_core.schemas.tuned_model import PreferenceFigures
 from xinstr_core.settings import TrainingSettings
 from xinstr_core.stages.eval_report import evaluate as evaluate_stage
 from xinstr_core.stages.stage import run_stage
@@ -37,112 +26,8 @@ from xinstr_core.training.rows import Example
 from xinstr_core.workspace import Workspace
 
 Evaluate = Callable[..., Partition]
-TRAINING = {"epochs": 1, "batch_rows": 2, "rank": 2, "maximum_tokens": 256}
-DISHES = ("ugali", "pilau", "chapati", "mandazi", "githeri", "samaki", "maharage", "kachumbari", "mukimo", "irio")
-LOSSES = [[1, 2.0], [2, 1.0]]
 OF_REPLIES = (WRONG_LANGUAGE, WRONG_LANGUAGE_LINE, REPETITION, UNFINISHED)
-EVIL = "<script>alert(1)</script>"
-
-
-def pair(number: int, dish: str) -> dict[str, Any]:
-    """Pair p3 of document d3; the first are kept and rated best."""
-    return {
-        "language": "sw",
-        "pair_id": f"p{number}",
-        "doc_id": f"d{number}",
-        "instruction": f"What is {dish}? {EVIL}",
-        "response": f"{dish} ni chakula. {EVIL}",
-        "rating": 3 - number / 10,
-        **{f"p_level_{level}": 1 / 3 for level in (1, 2, 3)},
-        "kept": number < 6,
-    }
-
-
-PAIRS = pl.DataFrame([pair(number, dish) for number, dish in enumerate(DISHES)])
-SEEDS = pl.DataFrame(
-    [
-        {"pair_id": f"s{n}", "instruction": f"How is {dish} made?", "response": f"{dish} hupikwa.", "origin": "native"}
-        for n, dish in enumerate(DISHES[:3])
-    ]
-)
-# p0 and p1 are held out; all other kept pairs were selected.
-SELECTION = (
-    PAIRS.filter("kept")
-    .with_columns(
-        cluster_id=pl.lit(0),
-        distance_to_centre=pl.lit(0.0),
-        rank_in_cluster=pl.int_range(pl.len()),
-        split=pl.when(pl.col("pair_id") < "p2").then(pl.lit("heldout")).otherwise(pl.lit("train")),
-        source_tag=pl.lit("web"),
-    )
-    .select("language", "pair_id", "doc_id", "instruction", "response", "rating", "rank_in_cluster", "split")
-)
-TRAINED_FIGURES: dict[str, Any] = {"rows": 7, "tokens_seen": 99, "losses": LOSSES, "rejected_rows": []}
-VALIDATION: dict[str, Any] = {
-    "held_out_rows": 40,
-    "accuracy": 0.9,
-    "log_loss": 0.1,
-    "calibration_error": 0.04,
-    "auc_level_3": 0.99,
-    "auc_pair_fit": 0.875,
-    "confusion": [[3, 0, 0], [0, 3, 0], [0, 0, 3]],
-    "reliability": [[0.6, 0.5, 10], [0.9, 0.95, 30]],
-}
-DIVERSITY = {"verb_object_pairs": 4, "top_verb_share": 0.5, "cluster_entropy": 1.0, "neighbour_distance": 0.25}
-FIGURES: dict[str, Figures] = {
-    "raw_corpus": CorpusFigures(
-        records=12,
-        funnel=CorpusFunnel(taken=12, lost={"too_short": 2}, kept=10),
-        passed_over={},
-        identifiers=2,
-        licences={},
-    ),
-    "seed_pairs": SeedFigures(
-        seed_pairs=3, native=3, english_only=False, by_origin={}, funnel=SeedFunnel(taken=3, lost={}, kept=3)
-    ),
-    "reverse_model": ReverseModelFigures(**TRAINED_FIGURES, seed_pairs_by_origin={}),
-    "candidate_pairs": CandidateFigures(
-        funnel=CandidateFunnel(taken=10, lost={}, kept=10),
-        documents=10,
-        flawed_texts={},
-        prompt_tokens=0,
-        completion_tokens=0,
-    ),
-    "evaluator": EvaluatorFigures(
-        **TRAINED_FIGURES,
-        **VALIDATION,
-        constructions={"cut_off": ConstructionFigures(rows=9, held_out=3, seconds=0.0, accuracy=1.0)},
-        seed_pairs=40,
-        minimum_accuracy=0.7,
-        may_gate=True,
-    ),
-    "refined_pairs": RefinedFigures(
-        funnel=PairFunnel(taken=10, lost={"poor_fit": 4}, kept=6),
-        curated=True,
-        rounds=[RoundFigures(**VALIDATION, round=1, used=True, outcome="used", mean_probabilities=[])],
-    ),
-    "diversified_set": SelectionFigures(
-        funnel=SelectionFunnel(taken=6, lost={"held out": 2}, kept=4),
-        clusters=1,
-        topics={},
-        embeddings_computed=6,
-        diversity=DiversityFigures(
-            selected=DiversityMeasures(**DIVERSITY),
-            random={name: RandomMeasure(mean=3.25, low=2, high=4) for name in DIVERSITY},
-        ),
-    ),
-    "tuned_model": TunedFigures(
-        **TRAINED_FIGURES,
-        curated_rows=4,
-        seed_rows=3,
-        seed_rows_by_origin={},
-        base_model="tiny",
-        base_model_fingerprint="f",
-        prompt_format="plain",
-        system_text="",
-        data_fingerprint="f",
-    ),
-}
+TRAINING = {"epochs": 1, "batch_rows": 2, "rank": 2, "maximum_tokens": 256}
 SIX_ROWS = {"rows": 6, "learning_rate": 1.5e-3, "languages": {"Swahili": 6}}  # the preset's rate
 ENGLISH_PAIRS = [
     {
@@ -161,16 +46,6 @@ FINNISH_PAIRS = [
     },
     {"instruction": "Where is the market?", "response": "Tori sijaitsee kaupungin keskustassa vanhan sillan vieressä."},
 ]
-TRAINED = pl.DataFrame({"pair_id": [*SELECTION.filter(pl.col("split") == "train")["pair_id"], *SEEDS["pair_id"]]})
-MAP = PAIRS.head(2).select(
-    "pair_id", "instruction", x=pl.lit(0.5), y=pl.lit(0.25), cluster_id=pl.lit(0), selected=pl.lit(True)
-)
-TABLES = {
-    "seed_pairs": {"seeds": SEEDS},
-    "refined_pairs": {"pairs": PAIRS},
-    "diversified_set": {"rows": SELECTION, "map": MAP},
-    "tuned_model": {"training_rows": TRAINED},
-}
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +118,12 @@ def evaluate(tiny_model_folder: Path, adapter: Path, tmp_path_factory: pytest.Te
         return run_stage(workspace, evaluate_stage, "sw", inputs).partition
 
     return run
+
+
+def _page(partition: Partition) -> str:
+    """The report of its home, without what draws charts; text as it is read."""
+    page = render_report(Workspace(partition.path.parents[2]), "sw")
+    return html.unescape(page[: page.rindex("<script>")])
 
 
 def _copied(folder: Path, to: Path) -> Path:
@@ -322,12 +203,10 @@ def test_without_arms_nothing_is_tuned_and_base_and_tuned_are_measured_the_same(
     )
 
 
-def test_the_page_holds_everything_and_runs_nothing(with_arms: Partition) -> None:
-    page = (with_arms.folder("report") / "index.html").read_text("utf-8")
-    assert EVIL not in page
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+def test_the_page_holds_everything(with_arms: Partition) -> None:
+    page = _page(with_arms)
     for part in (
+        EVIL,
         "What the selection is worth",
         "none: the seeds repeated",
         "no verdict: fewer than 20 cases",
@@ -336,7 +215,7 @@ def test_the_page_holds_everything_and_runs_nothing(with_arms: Partition) -> Non
         "The selection is no more varied than",
         "Prompts in Swahili",
         "all 7 were English",
-        "confidence and how often it is right",
+        "Confidence, and how often it is right",
         "AUC of pair fit",
         "verb-object pairs",
         "3.25 [2, 4]",
@@ -346,9 +225,9 @@ def test_the_page_holds_everything_and_runs_nothing(with_arms: Partition) -> Non
 
 
 def test_the_page_says_nothing_about_what_was_not_done(without_arms: Partition) -> None:
-    page = (without_arms.folder("report") / "index.html").read_text("utf-8")
+    page = _page(without_arms)
     assert "What the selection is worth" not in page
-    assert "Audit" not in page
+    assert "Labelled by a person" not in page
 
 
 @pytest.fixture
@@ -424,15 +303,15 @@ def test_the_page_says_how_the_model_was_made_and_is_asked(
     told = {"prompt_format": "chat", "system_text": "Be <b>kind</b>.", "preference": preference}
     monkeypatch.setitem(FIGURES, "tuned_model", FIGURES["tuned_model"].model_copy(update=told))
     partition = evaluate(tuned_by={"averaged_checkpoints": 5, "schedule": "linear"})
-    page = (partition.folder("report") / "index.html").read_text("utf-8")
+    page = _page(partition)
     for part in (
-        "then on 12 preferences (cut_off 7, untuned 5)",
-        "in the turns of its chat template, with the system text “Be &lt;b&gt;kind&lt;/b&gt;.”",
-        "lora training, linear schedule, the mean of its weights at 5 points",
+        "it learned from preferences: cut_off 7 (58 %), untuned 5 (42 %)",
+        "in the turns of its chat template; with the system text “Be <b>kind</b>.”",
+        "lora training, linear schedule, 1 epoch; the mean of its weights at 5 points was kept",
     ):
         assert part in page, part
     line = next(line for line in page.splitlines() if "Of 4 preferences that were held out" in line)
-    assert f"in {gained:.2f} (0.5 by chance)" in line
+    assert f"in {gained:.0%} (half by chance)".replace("%", " %") in line
     assert ('class="warning"' in line) is warned
     assert "(None is better)" not in page
 
@@ -470,7 +349,7 @@ def test_arms_of_transfer_have_as_many_rows_and_steps_and_each_row_asks_for_its_
     assert arms["pinch"] == {
         "pairs": 0, "seeds": 5, **SIX_ROWS, "languages": {"English": 3, "Swahili": 2, "Finnish": 1},
     }  # fmt: skip
-    page = (partition.folder("report") / "index.html").read_text("utf-8")
+    page = _page(partition)
     for part in ("English pairs repeated, at a lower learning rate", "English 3, Swahili 2, Finnish 1"):
         assert part in page, part
     assert {"english_only", "pinch"} < set(partition.read("gaps").filter(reference="selected")["arm"])
@@ -554,8 +433,8 @@ HALF_FILLED = LABELS.replace("p0,yes,yes,yes,3,", "p0,,,,,").replace("no,no,mayb
 def test_labels_of_a_person_stand_in_the_report_however_far_they_are(
     evaluate: Evaluate, labels: str, shown: tuple[str, ...]
 ) -> None:
-    page = (evaluate(audit=labels).folder("report") / "index.html").read_text("utf-8")
-    assert "Audit by a person" in page
+    page = _page(evaluate(audit=labels))
+    assert "Labelled by a person" in page
     for part in shown:
         assert part in page, part
 

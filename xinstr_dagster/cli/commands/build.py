@@ -14,9 +14,10 @@ from xinstr_core.errors import SettingsError
 from xinstr_core.languages import active_languages
 from xinstr_core.parallel import cores
 from xinstr_core.progress import duration
+from xinstr_core.reporting.render import report_file
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import Funnel
-from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES, REPORT
+from xinstr_core.schemas.eval_report import EVAL_REPORT, MEASURES
 from xinstr_core.schemas.raw_corpus import CorpusFigures
 from xinstr_core.schemas.refined_pairs import RefinedFigures
 from xinstr_core.schemas.shared import Advises
@@ -206,9 +207,11 @@ def _print_measures(workspace: Workspace, tags: list[str]) -> None:
             continue
         for row in partition.read(MEASURES.name).iter_rows(named=True):
             prompts = "native" if row["prompts"] == tag else row["prompts"]
-            shown = f"{row['value']:.3f} [dim]({row['low']:.3f} to {row['high']:.3f})[/]"
+            known = row["low"] is not None and row["high"] is not None
+            interval = f" [dim]({row['low']:.3f} to {row['high']:.3f})[/]" if known else ""
+            shown = f"{row['value']:.3f}{interval}"
             rows.setdefault((row["metric"], row["model"], prompts), {})[tag] = shown
-        console.print(f"report: {partition.folder(REPORT.name) / 'index.html'}", soft_wrap=True)
+        console.print(f"report: {report_file(workspace.store, tag)}", soft_wrap=True)
     for key, values in rows.items():
         table.add_row(*key, *(values.get(tag, "-") for tag in tags))
     console.print(table)

@@ -1,0 +1,215 @@
+"""The rules of the verdict: exact sentences for what was measured, and none that says more than its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tests.small_line import FIGURES
+from xinstr_core.evaluation.gaps import Gap, gaps
+from xinstr_core.evaluation.measures import Comparison, Measures, compare
+from xinstr_core.reporting.terms import Licences
+from xinstr_core.reporting.verdict import Answer, better, curated, limits, publishable, worth
+from xinstr_core.schemas.evaluator import EvaluatorFigures
+from xinstr_core.schemas.metrics import (
+    BASE,
+    HELD_OUT_LIKELIHOOD,
+    REPETITION,
+    REPLY_INTENT,
+    TUNED,
+    UNFINISHED,
+    WRONG_LANGUAGE,
+    Metric,
+)
+from xinstr_core.schemas.refined_pairs import AuditFigures, PrecisionFigures, RefinedFigures
+from xinstr_core.settings import EvaluationSettings
+
+LANGUAGES = {"en": "English", "sw": "Swahili"}
+EVALUATOR = FIGURES["evaluator"]
+REFINED = FIGURES["refined_pairs"]
+assert isinstance(EVALUATOR, EvaluatorFigures)
+assert isinstance(REFINED, RefinedFigures)
+Values = Mapping[Metric, tuple[Sequence[float], Sequence[float]]]
+
+
+def compared(values: Values) -> list[Comparison]:
+    """Base and tuned model on prompts in Swahili, by what each case has: (base, tuned) of every metric."""
+    settings = EvaluationSettings(bootstrap_samples=100)
+    measures = Measures("sw", settings)
+    for metric, of_models in values.items():
+        for model, of_cases in zip((BASE, TUNED), of_models, strict=True):
+            cases = {str(case): value for case, value in enumerate(of_cases)}
+            measures.add(metric, model, cases, prompts="sw")
+    return compare(measures.rows, gaps(measures.scores, settings), settings)
+
+
+def of(ones: int, cases: int = 96) -> list[float]:
+    return [1.0] * ones + [0.0] * (cases - ones)
+
+
+def test_better_is_said_with_its_numbers() -> None:
+    found = better(compared({WRONG_LANGUAGE: (of(90), of(3)), REPETITION: (of(5), of(5))}), LANGUAGES)
+    assert found.answer is Answer.YES
+    assert found.sentence == "Yes: it is better on 1 of 2 measures and worse on none; on 1 no difference is shown."
+    assert found.numbers == (
+        "wrong-language rate, prompts in Swahili: 94 % before tuning, 3 % after: better (96 cases)",
+    )
+
+
+def test_one_case_says_nothing() -> None:
+    found = better(compared({WRONG_LANGUAGE: ([1.0], [0.0])}), LANGUAGES)
+    assert found.answer is Answer.NOT_SHOWN
+    assert found.sentence == (
+        "Not shown: no measure has 20 cases, from which on a difference tells something; the most is 1."
+    )
+    assert found.numbers == ()
+    (comparison,) = compared({WRONG_LANGUAGE: ([1.0], [0.0])})
+    assert comparison.verdict == "no verdict: fewer than 20 cases"
+
+
+def test_none_of_96_in_both_models_is_no_difference() -> None:
+    comparisons = compared({WRONG_LANGUAGE: (of(0), of(0))})
+    found = better(comparisons, LANGUAGES)
+    assert found.sentence == "Not shown: on none of 1 measure the difference stands clear of zero."
+    assert comparisons[0].verdict == "not shown: the interval of the difference holds zero"
+    assert comparisons[0].tuned.high == pytest.approx(0.0385, abs=1e-4), "none of 96 may still be a few of a hundred"
+
+
+def test_values_that_are_all_the_same_have_no_interval_and_prove_nothing() -> None:
+    found = better(compared({HELD_OUT_LIKELIHOOD: ([-2.0] * 30, [-1.0] * 30)}), LANGUAGES)
+    assert found.sentence == "Not shown: no measure has cases that differ."
+
+
+def test_better_here_and_worse_there() -> None:
+    more_wins = {WRONG_LANGUAGE: (of(90), of(3)), UNFINISHED: (of(90), of(50)), REPETITION: (of(0), of(30))}
+    found = better(compared(more_wins), LANGUAGES)
+    assert found.sentence == "In part: it is better on 2 of 3 measures and worse on 1."
+    assert found.numbers[-1] == (
+        "Better is not good. Still often after tuning: unfinished replies, prompts in Swahili (52 %); "
+        "repetition in replies, prompts in Swahili (31 %)"
+    )
+    as_many = better(compared({WRONG_LANGUAGE: (of(90), of(3)), REPETITION: (of(0), of(30))}), LANGUAGES)
+    assert as_many.sentence == "No: it is better on 1 of 2 measures and worse on 1."
+    worse = better(compared({REPETITION: (of(0), of(30))}), LANGUAGES)
+    assert (worse.answer, worse.sentence) == (Answer.NO, "No: it is better on none of 1 measure and worse on 1.")
+
+
+def test_what_the_embedded_world_alone_can_judge_does_not_count() -> None:
+    found = better(compared({REPLY_INTENT: (of(0), of(90))}), LANGUAGES)
+    assert found.sentence == "Not shown: the two models have no measure in common."
+
+
+PRECISION = PrecisionFigures(
+    wanted=0.8, expected=0.85, limit=0.7, checked=60, checked_kept=40, precision=0.9, low=0.77, high=0.96, wrong=0.05
+)  # fmt: skip
+AUDIT = AuditFigures(labelled=24, precision=0.75, low=0.55, high=0.88, overrules=False, promised="curated")
+
+
+def test_curated_by_held_out_instructions() -> None:
+    found = curated(REFINED.model_copy(update={"precision": PRECISION}), EVALUATOR)
+    assert found.sentence == "Yes: of 40 held-out instructions kept in the same way 90 % (77 % to 96 %) are right."
+    assert found.numbers == ("evaluator: 90 % of 40 held-out rows rightly rated, chance is a third",)
+
+
+def test_people_go_before_held_out_instructions() -> None:
+    found = curated(REFINED.model_copy(update={"precision": PRECISION, "audit": AUDIT}), EVALUATOR)
+    assert found.sentence == "Yes: people find 75 % (55 % to 88 %) right of 24 kept pairs that they labelled."
+
+
+def test_curated_without_a_precision_says_that_it_has_none() -> None:
+    found = curated(REFINED, EVALUATOR)
+    assert found.answer is Answer.YES
+    assert found.sentence == (
+        "Yes: an evaluator that was good enough on held-out seed pairs decided what is kept. How many of the kept pairs are "
+        "right was not measured on real pairs."
+    )
+
+
+def test_not_curated_says_why() -> None:
+    advice = "Not curated: accuracy 0.41 is below 0.6. Give more seed pairs."
+    found = curated(REFINED.model_copy(update={"curated": False, "advice": advice}), EVALUATOR)
+    assert (found.answer, found.sentence) == (Answer.NO, "No: accuracy 0.41 is below 0.6. Give more seed pairs.")
+
+
+@pytest.mark.parametrize(
+    ("rows", "answer", "sentence"),
+    [
+        ({}, Answer.NO, "No: there is nothing to publish, no row is left."),
+        ({"CC0-1.0": 1}, Answer.YES, "Yes, by the licences of its rows: the only row has one that allows it."),
+        (
+            {"CC-BY-4.0": 30, "CC-BY-SA-4.0": 10},
+            Answer.YES,
+            "Yes, by the licences of its rows: all 40 rows have one that allows it.",
+        ),
+        (
+            {"CC-BY-4.0": 30, "CC-BY-NC-4.0": 9, "unknown": 1},
+            Answer.PARTLY,
+            "In part: 30 of 40 rows (75 %) have a licence that allows it; 9 of 40 rows (22 %) have one that restricts it and "
+            "1 of 40 rows (2 %) have none that is known here.",
+        ),
+        ({"CC-BY-NC-4.0": 5}, Answer.NO, "No: every row has a licence that restricts it."),
+        ({"unknown": 5}, Answer.NOT_SHOWN, "Not shown: no row has a licence that is known to allow it."),
+    ],
+)
+def test_what_licences_allow(rows: dict[str, int], answer: Answer, sentence: str) -> None:
+    found = publishable(Licences(rows), True, 0, True, "")
+    assert (found.answer, found.sentence) == (answer, sentence)
+
+
+def test_what_goes_with_publishing_is_said() -> None:
+    found = publishable(
+        Licences({"CC-BY-SA-4.0": 4}), True, 3, False, "90 % (77 % to 96 %) of 40 held-out instructions"
+    )
+    assert found.sentence.endswith("allows it. Say with it that it is not curated.")
+    assert found.numbers == (
+        "licences of the 4 rows: CC-BY-SA-4.0 4 (100 %)",
+        "licences of all 4 rows ask to name who made the text and to publish under the same licence: CC-BY-SA-4.0",
+        "personal data: pages were cut around e-mail addresses, telephone, card and network numbers (3 pages had such); names "
+        "of people were not looked for",
+        "precision of the kept pairs: 90 % (77 % to 96 %) of 40 held-out instructions",
+    )
+
+
+def test_data_in_which_nobody_looked_for_personal_data_may_not_be_published() -> None:
+    found = publishable(Licences({"CC0-1.0": 4}), False, 0, True, "")
+    assert found.answer is Answer.NO
+    assert found.sentence.startswith("No: personal data was not looked for")
+    assert found.numbers[-1] == "precision of the kept pairs: not measured"
+
+
+def gap(difference: float, half: float, arm: str = "random") -> Gap:
+    low, high = difference - half, difference + half
+    return Gap("sw", "selected", arm, HELD_OUT_LIKELIHOOD.name, "en", difference, low, high, 40, "higher")
+
+
+def test_what_the_selection_is_worth() -> None:
+    assert worth([], "selected") is None
+    found = worth([gap(0.1, 0.2)], "selected")
+    assert found
+    assert found.sentence == (
+        "Not shown: the selection is better in none of 1 comparison with models tuned on other pairs (random), and worse in none."
+    )
+    found = worth([gap(0.3, 0.1), gap(0.1, 0.2, "bottom_half")], "selected")
+    assert found
+    assert (found.answer, found.sentence) == (
+        Answer.YES,
+        "Yes: the selection is better in 1 of 2 comparisons with models tuned on other pairs (random, bottom half), and worse in none.",
+    )
+    found = worth([gap(-0.3, 0.1), *[gap(0.3, 0.1)] * 19], "selected")
+    assert found
+    assert found.answer is Answer.PARTLY
+    assert found.numbers == ("Of 20 comparisons about 1 would stand clear of zero by chance alone.",)
+    found = worth([gap(-0.3, 0.1), gap(0.3, 0.1)], "selected")
+    assert found
+    assert found.answer is Answer.NO
+
+
+def test_what_the_numbers_cannot_say_is_said() -> None:
+    said = limits(True, True, "Only 12 pairs were selected.", ["eval_report was made of another build of raw_corpus"])
+    assert len(said) == 6
+    assert said[-2:] == [
+        "Only 12 pairs were selected.",
+        "This page mixes two builds: eval_report was made of another build of raw_corpus. `xinstr build` brings it up to date.",
+    ]
+    assert len(limits(False, False, "", [])) == 2

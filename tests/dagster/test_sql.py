@@ -1,0 +1,117 @@
+"""`xinstr sql` as people and scripts run it: what goes where, in which format, with which exit code; and the shell."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.core.small_world import write_small_world
+from tests.e2e.conftest import CommandLine, on_a_terminal
+from xinstr_dagster.cli import main
+
+KEPT = "SELECT pair_id, p_level_3 FROM refined_pairs WHERE kept ORDER BY pair_id"
+Run = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    write_small_world(folder / "data")
+    return folder
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`xinstr sql` in that home; gives the exit code."""
+    monkeypatch.setenv("XINSTR_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*arguments: str, typed: str = "") -> int:
+        monkeypatch.setattr(sys, "argv", ["xinstr", "sql", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return run
+
+
+def test_on_a_pipe_rows_are_csv_and_standard_input_is_asked(
+    run: Run, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    for arguments, typed in (((KEPT,), ""), ((), f"{KEPT};\n")):
+        assert run(*arguments, typed=typed) == 0
+        assert capfdbinary.readouterr().out == b"pair_id,p_level_3\np1,0.99\np2,0.95\n"
+
+
+def test_a_table_is_cut_where_it_is_told_to_be(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"{KEPT}; FROM range(100)", "--format", "table", "--rows", "10") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["│ pair_id │ p_level_3 │", "│ varchar │  double   │"]
+    assert "100 rows" in lines[-2] + lines[-1]
+    assert "(10 shown)" in lines[-2] + lines[-1]
+
+
+def test_a_file_has_the_format_of_its_name(run: Run, tmp_path: Path) -> None:
+    for name in ("kept.parquet", "kept.jsonl"):
+        assert run(KEPT, "--to", str(tmp_path / name)) == 0
+    assert pl.read_parquet(tmp_path / "kept.parquet").to_dicts() == pl.read_ndjson(tmp_path / "kept.jsonl").to_dicts()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((KEPT, "--format", "parquet"), "error: Parquet is no text: say with --to FILE where it shall be\n"),
+        ((f"{KEPT}; {KEPT}", "--format", "json"), "error: json holds the rows of one query, and 2 were asked\n"),
+        (("  ",), "error: nothing is asked: give a query, as in xinstr sql 'FROM lineage LIMIT 3'\n"),
+        (("DROP VIEW lineage",), "error: only queries are taken here, and CREATE TEMP TABLE, VIEW or MACRO: DROP VIEW lineage\n"),
+        (("FROM lineag",), 'error: Catalog Error: Table with name lineag does not exist! Did you mean "lineage"?\n'
+         "LINE 1: FROM lineag\n             ^^^^^^\n"),
+        (("--describe", "lineag"), "error: no view 'lineag': there are audit, builds, candidate_pairs, changes, "),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_said_and_ends_with_1(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert run(*arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith(said)
+    assert printed.out == ""
+
+
+def test_a_file_of_no_known_format_is_refused(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("kept", "kept.xlsx"):
+        assert run(KEPT, "--to", str(tmp_path / name)) == 1
+        expected = "is to hold data: give it a name that ends in one of csv, json, jsonl, parquet, or a --format"
+        assert expected in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_there_is_to_ask_is_told_without_anything_built(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XINSTR_HOME", str(tmp_path))
+    assert run("--tables") == 0
+    assert "Every pair back to its document, and on to the model that learned from it." in capsys.readouterr().out
+    assert run("--describe", "role_costs") == 0
+    assert "by the prices that the settings give" in capsys.readouterr().out
+    assert run(KEPT) == 1
+    assert "build a language first" in capsys.readouterr().err
+
+
+def test_a_person_at_a_terminal_gets_a_shell_that_outlives_mistakes(home: Path) -> None:
+    typed = "SELECT nothing\nFROM lineage;\n.nonsense\n.describe builds\n.again\nSELECT count(*) AS pairs\nFROM lineage;\n.exit"
+    code, printed = on_a_terminal(CommandLine(home), typed, "sql")
+    assert code == 0, printed
+    lines = [line.rstrip() for line in printed.splitlines()]
+    assert any(line.startswith("For example:  SELECT language, licence") for line in lines)
+    assert 'Binder Error: Referenced column "nothing" not found' in printed
+    assert "no .nonsense: there are .tables, .describe VIEW, .again and .exit" in printed
+    assert "what its last run took" in printed
+    assert "│     3 │" in lines
