@@ -152,8 +152,8 @@ def _word_end(text: str, share: float) -> int:
     place = round(share * len(text))
     space, letter = _SPACE.search(text, place), _LETTER.match(text, place)
     if space and space.start() - place < _LONGEST_WORD:
-        return space.start()
-    return letter.end() if letter else len(text)
+        return int(space.start())
+    return int(letter.end()) if letter else len(text)
 
 
 def cut(pairs: Sequence[TaughtPair]) -> dict[str, Worse]:
