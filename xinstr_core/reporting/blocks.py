@@ -22,14 +22,6 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Points:
-    """A list of sentences."""
-
-    points: Sequence[str]
-    kind: Literal["points"] = "points"
-
-
-@dataclass(frozen=True)
 class Cell:
     """A cell of a table. `native` is text in the language of the report, `number` is one."""
 
@@ -96,7 +88,7 @@ class Samples:
     kind: Literal["samples"] = "samples"
 
 
-Block = Paragraph | Points | Listing | Drawn | Samples
+Block = Paragraph | Listing | Drawn | Samples
 
 
 @dataclass(frozen=True)
