@@ -37,7 +37,7 @@ PLOTS = {
     "refined_pairs": {"funnel", "funnel plot", "rating distribution", "sample of pairs"},
     "diversified_set": {"funnel", "funnel plot", "sample of rows"},
     "tuned_model": {"loss curve"},
-    "eval_report": {"sample of measures", "sample of replies", "report"},
+    "eval_report": {"sample of measures", "sample of replies"},
 }
 
 
@@ -122,6 +122,12 @@ def test_the_report_is_a_page_on_disk_and_its_link_holds_on_any_host(built: Buil
     path = Path(str(metadata["report as a file"].value))
     assert path.read_text("utf-8").lstrip().startswith("<!doctype html>")
     assert metadata["report"] == dg.MetadataValue.url("/reports/sw")
+
+
+def test_the_report_is_written_beside_the_page_across_languages(built: Built) -> None:
+    reports = built.home / "data" / "reports"
+    assert "<h1>Swahili" in (reports / "sw.html").read_text("utf-8")
+    assert 'href="sw.html"' in (reports / "index.html").read_text("utf-8")
 
 
 def test_every_check_is_recorded_with_its_verdict(built: Built) -> None:

@@ -22,16 +22,8 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Points:
-    """A list of sentences."""
-
-    points: Sequence[str]
-    kind: Literal["points"] = "points"
-
-
-@dataclass(frozen=True)
 class Cell:
-    """A cell of a table. `native` is text in the language of the report, `number` is set to the right."""
+    """A cell of a table. `native` is text in the language of the report, `number` is one."""
 
     text: str
     number: bool = False
@@ -48,6 +40,11 @@ class Listing:
     rows: Sequence[Sequence[Cell]]
     folded: bool = False  # behind a line that opens it
     kind: Literal["listing"] = "listing"
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Of each column whether it is set to the right: where any row has a number in it."""
+        return [any(row[place].number for row in self.rows) for place in range(len(self.columns))]
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Samples:
     kind: Literal["samples"] = "samples"
 
 
-Block = Paragraph | Points | Listing | Drawn | Samples
+Block = Paragraph | Listing | Drawn | Samples
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Section:
 def cell(value: object) -> Cell:
     """A value as a table shows it: numbers with three digits, what is not known as a dash."""
     if value is None or value == "":
-        return Cell(MISSING, number=value is None)
+        return Cell(MISSING)
     if isinstance(value, bool):
         return Cell("yes" if value else "no")
     if isinstance(value, (int, float)):
@@ -153,8 +150,10 @@ def _with_minus(shown: str) -> str:
     return shown.replace("-", "\N{MINUS SIGN}")
 
 
-def shares(counts: dict[str, int]) -> str:
-    """Counts by name in a sentence, the largest first, with their share of all."""
+def shares(counts: dict[str, int], most: int = 8) -> str:
+    """Counts by name in a sentence, the largest first, with their share of all; beyond so many names the others together."""
     total = sum(counts.values())
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {count:,} ({percent(count / total)})" for name, count in ordered)
+    others = sum(count for _, count in ordered[most:])
+    named = [*ordered[:most], *([(f"{len(ordered) - most} others", others)] if others else [])]
+    return ", ".join(f"{name} {count:,} ({percent(count / total)})" for name, count in named)

@@ -220,7 +220,7 @@ def cluster_map(points: pl.DataFrame) -> Any:
 
 
 def _in_lines(label: str) -> str:
-    return "\n".join(wrap(label, _LINE_CHARACTERS))
+    return "\n".join(wrap(label, _LINE_CHARACTERS, break_on_hyphens=False))
 
 
 def _row_height(labels: Sequence[str]) -> int:

@@ -29,7 +29,7 @@ _PAGE_STYLE: dict[str, Any] = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
-    "axisY": {"labelLimit": 260, "labelLineHeight": 14},  # a narrow screen's is smaller: charts.js
+    "axisY": {"labelLimit": 340, "labelLineHeight": 14},  # a narrow screen's is smaller: charts.js
     "legend": {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 12},
     "text": {"color": _INK, "fontSize": 11},
 }

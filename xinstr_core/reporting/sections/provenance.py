@@ -26,7 +26,7 @@ def section(built: Built) -> Section:
     total = len(rows)
     licences = [
         [Cell(name), cell(count), Cell(percent(count / total), number=True), Cell(terms(name).value)]
-        for name, count in _counted(rows, "licence")
+        for name, count in _counted(rows, "licence")[:_MOST_SOURCES]
     ]
     sources = (
         rows.group_by("source", "licence")

@@ -17,13 +17,15 @@ from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.reverse_model import REVERSE_MODEL
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, PreferenceFigures, TunedFigures
 
+_MOST_POINTS = 300  # of a curve: more hide each other
+
 
 def section(built: Built) -> Section:
     tuned = built.figures(TUNED_MODEL)
     blocks: list[Block] = [Paragraph(_how(tuned, built))]
     if tuned.preference:
         blocks += _preference(tuned.preference)
-    losses = {name: curve for name, curve in _losses(built) if curve}
+    losses = {name: curve[:: len(curve) // _MOST_POINTS + 1] for name, curve in _losses(built) if curve}
     if losses:
         rows = [(name, int(step), loss) for name, curve in losses.items() for step, loss in curve]
         numbers = pl.DataFrame(rows, schema={"training": pl.String, "step": pl.Int64, "loss": pl.Float64}, orient="row")
