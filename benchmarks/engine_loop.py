@@ -21,9 +21,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from real import table
@@ -56,6 +56,7 @@ class Asked:
     alone: int
     ends: bool = True
     longest: int = 10_000
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 CASES = {
@@ -63,6 +64,9 @@ CASES = {
     "pocket, rows of 64, as they end": Asked("pocket", 128, 64, 64, 16),
     "pocket, rows of 64, short texts, all 64 tokens": Asked("pocket", 64, 64, 64, 16, ends=False, longest=315),
     "gemma-3-270m, rows of 16, all 32 tokens": Asked("models/gemma-3-270m", 16, 16, 32, 2, ends=False),
+    "gemma-3-270m in bfloat16, rows of 16, all 32 tokens": Asked(
+        "models/gemma-3-270m", 16, 16, 32, 2, ends=False, precision="bfloat16"
+    ),
 }
 
 
@@ -70,7 +74,7 @@ class Case:
     """A model with prompts, as it is asked in each of the three ways."""
 
     def __init__(self, asked: Asked) -> None:
-        self.engine = TransformersEngine(resolve_model(asked.model))
+        self.engine = TransformersEngine(replace(resolve_model(asked.model), precision=asked.precision))
         if not asked.ends:
             self.engine.model.generation_config.eos_token_id = None
         self.rows, self.decoding = asked.rows, Decoding(asked.written)
@@ -209,7 +213,7 @@ def main() -> None:
     ]  # fmt: skip
     lines = ["# Our loop beside the bare model", "", *(__doc__ or "").splitlines()[2:], ""]
     lines += [
-        f"Medians of {given.pairs} runs, with the least and the greatest ratio; {platform.machine()}, float32. Every text of ours is the bare model's.",
+        f"Medians of {given.pairs} runs, with the least and the greatest ratio; {platform.machine()}, float32 but where it is said. Every text of ours is the bare model's.",
         "",
     ]
     write_text(Path(__file__).with_suffix(".md"), "\n".join([*lines, *table(rows, head)]))

@@ -37,7 +37,7 @@ PLOTS = {
     "refined_pairs": {"funnel", "funnel plot", "rating distribution", "sample of pairs"},
     "diversified_set": {"funnel", "funnel plot", "sample of rows"},
     "tuned_model": {"loss curve"},
-    "eval_report": {"sample of measures", "sample of replies"},
+    "eval_report": {"report", "sample of measures", "sample of replies"},
 }
 
 
