@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xinstr_core.licences import plain_name
+
 
 class Terms(StrEnum):
     """What whoever publishes rows under a licence has to do, as a sentence continues "rows are under licences that ..."."""
@@ -19,7 +21,7 @@ class Terms(StrEnum):
     UNKNOWN = "are not known here"
 
 
-# Of a name as `_plain` has it; the first that fits counts, so what restricts stands before what allows.
+# Of a name as `_family` has it; the first that fits counts, so what restricts stands before what allows.
 _READ_AS: tuple[tuple[str, Terms], ...] = (
     (r"cc-by(-nc)?(-sa)?-nd", Terms.NO_DERIVATIVES),
     (r"cc-by-nc(-sa)?", Terms.NOT_COMMERCIAL),
@@ -32,13 +34,13 @@ PUBLISHABLE = (Terms.FREE, Terms.ATTRIBUTION, Terms.SHARE_ALIKE)
 
 def terms(licence: str) -> Terms:
     """What a licence asks for, by its name: SPDX identifiers and how people write them, with or without a version."""
-    name = _plain(licence)
+    name = _family(licence)
     return next((found for pattern, found in _READ_AS if re.fullmatch(pattern, name)), Terms.UNKNOWN)
 
 
-def _plain(licence: str) -> str:
-    """CC BY-SA 4.0, cc-by-sa-4.0 and CC_BY_SA are cc-by-sa; ported and "only" versions are what they are versions of."""
-    name = re.sub(r"[\s_-]+", "-", licence.strip().casefold()).replace("creativecommons", "cc").replace("cc-0", "cc0")
+def _family(licence: str) -> str:
+    """CC BY-SA 4.0 and CC_BY_SA are cc-by-sa; ported and "only" versions are what they are versions of."""
+    name = plain_name(licence).replace("creativecommons", "cc").replace("cc-0", "cc0")
     return re.sub(r"-v?\d+(\.\d+)*(-[a-z]{2,3})?(-only|-or-later)?$", "", name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from xinstr_core.licences import UNKNOWN_LICENCE
 from xinstr_core.reporting.blocks import Block, Cell, Listing, Paragraph, Section, cell, percent
 from xinstr_core.reporting.built import Built
 from xinstr_core.reporting.terms import Licences, terms
@@ -11,7 +12,6 @@ from xinstr_core.schemas.diversified_set import SELECTED
 from xinstr_core.schemas.raw_corpus import DOCUMENTS
 from xinstr_core.schemas.seed_pairs import SEEDS
 
-_UNKNOWN = "unknown"
 _MOST_SOURCES = 30
 
 
@@ -61,7 +61,7 @@ def traced(built: Built) -> pl.DataFrame:
     chosen = built.read(SELECTED, "pair_id", "doc_id")
     documents = built.read(DOCUMENTS, "doc_id", "source", "url", "licence").unique("doc_id")
     return chosen.join(documents, on="doc_id", how="left").with_columns(
-        pl.col("source", "licence").replace("", None).fill_null(_UNKNOWN)
+        pl.col("source", "licence").replace("", None).fill_null(UNKNOWN_LICENCE)
     )
 
 
