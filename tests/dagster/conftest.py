@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from tests.dagster.asking_model import TINY_SETTINGS, write_asking_model
+from xinstr_dagster.cli.output import console
 
 REGISTRY = """
 [sw]
@@ -24,6 +25,13 @@ name = "Thai"
 script = "Thai"
 retired = true
 """
+
+
+@pytest.fixture(autouse=True)
+def wide_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed has room, whatever terminal the tests run in: a console that was made in a narrow one stays as it is."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "_width", 200)
 
 
 @pytest.fixture(scope="session")

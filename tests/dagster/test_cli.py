@@ -75,7 +75,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`xinstr` in a home of its own; gives the exit code."""
     shutil.copy(PROJECT / "languages.toml", tmp_path)
     monkeypatch.setenv("XINSTR_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["xinstr", *arguments])

@@ -26,7 +26,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """`xinstr export` over a home where Swahili is built; gives the exit code."""
     replace(BuiltHome(tmp_path / "home"), pairs=PAIRS, triples=[("other_text", "p000", "s1")]).build()
     monkeypatch.setenv("XINSTR_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
     def run(*arguments: str) -> int:

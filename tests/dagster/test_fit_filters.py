@@ -45,7 +45,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     write(tmp_path / "crawl.jsonl", {"articles": 60, "jackpotslot": 12})
     write(tmp_path / "casino.jsonl", {"casinoroyal": 60})
     monkeypatch.setenv("XINSTR_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> int:

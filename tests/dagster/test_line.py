@@ -87,6 +87,23 @@ def test_the_tuned_model_that_was_built_is_whole_and_can_be_taken(built: Built, 
     assert write_whole(TunedModel.find(Workspace(built.home), "sw"), tmp_path / "sw", "float32") <= 1e-3
 
 
+def test_what_was_built_is_exported_whole(built: Built, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    found = export_dataset(Workspace(built.home), ["sw"], tmp_path / "out", accepted_licences=["Apache 2.0"])
+    part = Store(built.home / "data").get("diversified_set", "sw")
+    assert part is not None
+    loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    stored = part.read("rows").sort("pair_id").select("pair_id", "split", "instruction", "response")
+    assert sorted(
+        (row["pair_id"], row["split"], *(turn["content"] for turn in row["messages"]))
+        for split in loaded
+        for row in loaded[split]
+    ) == [*stored.iter_rows()]
+    assert [total.name for total in found.languages[0].licences] == ["Apache-2.0"]
+    assert str(built.home).encode() not in b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.*"))
+
+
 def test_every_asset_is_materialised_for_the_language(built: Built) -> None:
     assert built.first.success
     found = {name: materialization.partition for name, materialization in _materializations(built.first).items()}
@@ -264,20 +281,3 @@ def test_the_catalogue_says_what_is_not_in_it(built: Built, tmp_path: Path, monk
     metadata = _materializations(result)["catalogue"].metadata
     assert "raw\\_corpus of fi is not in the catalogue" in str(metadata["left out"].value)
     assert "Finnish" in str(metadata["board"].value)
-
-
-def test_what_was_built_is_exported_whole(built: Built, tmp_path: Path) -> None:
-    from datasets import load_dataset
-
-    found = export_dataset(Workspace(built.home), ["sw"], tmp_path / "out", accepted_licences=["Apache 2.0"])
-    part = Store(built.home / "data").get("diversified_set", "sw")
-    assert part is not None
-    loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    stored = part.read("rows").sort("pair_id").select("pair_id", "split", "instruction", "response")
-    assert sorted(
-        (row["pair_id"], row["split"], *(turn["content"] for turn in row["messages"]))
-        for split in loaded
-        for row in loaded[split]
-    ) == [*stored.iter_rows()]
-    assert [total.name for total in found.languages[0].licences] == ["Apache-2.0"]
-    assert str(built.home).encode() not in b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.*"))

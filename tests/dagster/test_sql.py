@@ -29,7 +29,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`xinstr sql` in that home; gives the exit code."""
     monkeypatch.setenv("XINSTR_HOME", str(home))
-    monkeypatch.setenv("COLUMNS", "160")
 
     def run(*arguments: str, typed: str = "") -> int:
         monkeypatch.setattr(sys, "argv", ["xinstr", "sql", *arguments])
