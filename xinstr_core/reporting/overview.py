@@ -22,7 +22,7 @@ from xinstr_core.store import Store
 
 COLUMNS = (
     "language", "better than base", "curated", "publishable", "kept pairs", "selected", "precision of kept pairs",
-    "measures clearly better", WRONG_LANGUAGE.name, "licences", "cost", "preset", declarations(TunedFrom)["base_model"].label, "built",
+    "measures after tuning", WRONG_LANGUAGE.name, "licences", "cost", "preset", declarations(TunedFrom)["base_model"].label, "built",
 )  # fmt: skip
 
 

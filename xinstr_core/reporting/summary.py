@@ -13,7 +13,7 @@ from xinstr_core.reporting.blocks import percent
 from xinstr_core.reporting.built import Built
 from xinstr_core.reporting.sections.making import ended
 from xinstr_core.reporting.sections.provenance import licences_of
-from xinstr_core.reporting.verdict import Finding, better, curated, limits, publishable, worth
+from xinstr_core.reporting.verdict import Finding, better, curated, general, limits, publishable, worth
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.schemas.evaluator import EVALUATOR
@@ -105,8 +105,10 @@ class Summary:
 
     @property
     def clearly_better(self) -> str:
-        figures = self.built.figures(EVAL_REPORT)
-        return f"{figures.clearly_better} of {figures.compared}"
+        """The measures that the first finding weighs."""
+        known = general(self.built.comparisons)
+        better, worse = sum(one.clear for one in known), sum(one.clearly_worse for one in known)
+        return f"{better} better, {worse} worse of {len(known)}"
 
     @property
     def time_and_money(self) -> str:

@@ -39,6 +39,11 @@ class Finding:
     numbers: tuple[str, ...] = ()
 
 
+def general(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Those that hold for any text and whose cases tell something."""
+    return [one for one in comparisons if one.is_known and not METRIC[one.metric].of_embedded_world]
+
+
 def better(comparisons: Sequence[Comparison], languages: Mapping[str, str]) -> Finding:
     """Whether the tuned model is better than its base, by measures that hold for any text.
 
@@ -46,12 +51,12 @@ def better(comparisons: Sequence[Comparison], languages: Mapping[str, str]) -> F
     of those that prompts are in, by tag.
     """
     question = "Is the tuned model better than the base model?"
-    general = [one for one in comparisons if not METRIC[one.metric].of_embedded_world]
-    known = [one for one in general if one.is_known]
-    if not general:
+    measured = [one for one in comparisons if not METRIC[one.metric].of_embedded_world]
+    known = general(comparisons)
+    if not measured:
         return Finding(question, Answer.NOT_SHOWN, "Not shown: the two models have no measure in common.")
     if not known:
-        most, least = max(one.gap.n for one in general), general[0].minimum_cases
+        most, least = max(one.gap.n for one in measured), measured[0].minimum_cases
         why = (
             f"no measure has {least} cases, from which on a difference tells something; the most is {most}"
             if most < least

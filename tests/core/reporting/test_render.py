@@ -260,7 +260,7 @@ def test_the_overview_has_a_row_a_language_and_says_why_one_has_no_report(own: W
     shutil.rmtree(own.store.path("eval_report", "fi"))
     page = Page(render_overview(own, page="/reports/{tag}"))
     text = " ".join(page.text.split())
-    assert "Swahili (sw) yes yes yes 6 4 not measured" in text
+    assert "Swahili (sw) yes yes yes 6 4 not measured 2 better, 0 worse of 4 " in text
     assert "0.900 → 0.050 CC-BY-SA-4.0 18 min, money 13.50 pocket tiny 2026-03-01 12:34" in text
     assert "fi no report of fi: eval_report not built" in text
     assert [found["href"] for tag, found in page.elements if tag == "a"][1:] == ["/reports/sw", "/reports/ur"]
