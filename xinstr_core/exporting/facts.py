@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from xinstr_core.curation.audit import audit_file, read_audit
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement
+from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
+from xinstr_core.evaluation.measures import Comparison, Measure, compare
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.licensing import Licensing
@@ -24,7 +24,6 @@ from xinstr_core.schemas.declaration import Contract
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, HELD_OUT, TRAIN
 from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
 from xinstr_core.schemas.evaluator import EVALUATOR
-from xinstr_core.schemas.metrics import BASE, METRIC, TUNED
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import KEPT, REFINED_PAIRS
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
@@ -32,22 +31,6 @@ from xinstr_core.schemas.shared import PROBABILITIES, SCORES, ValidationFigures
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFigures
 
 _FUNNELS: tuple[Contract[Any], ...] = (RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A measure of base and tuned model on the same cases; `unit` is of both and of their difference."""
-
-    metric: str
-    prompts: str
-    unit: str
-    base: float
-    tuned: float
-    difference: float
-    low: float | None
-    high: float | None
-    n: int
-    better: str | None
 
 
 @dataclass(frozen=True)
@@ -135,9 +118,7 @@ class SetFacts:
     @property
     def comparisons(self) -> list[Comparison]:
         """The tuned model beside its base; empty where no report compared them."""
-        if not self.built.has(EVAL_REPORT):
-            return []
-        return [*comparisons(self.built)]
+        return comparisons(self.built) if self.built.has(EVAL_REPORT) else []
 
     @cached_property
     def audit(self) -> tuple[list[Agreement], str]:
@@ -212,20 +193,9 @@ def _changed(changed: dict[str, Any]) -> dict[str, Any]:
     return {name: public(value) for name, value in changed.items() if name not in ("corpus", "seeds")}
 
 
-def comparisons(built: BuiltSet) -> Iterator[Comparison]:
+def comparisons(built: BuiltSet) -> list[Comparison]:
     """Every measure that tuned model and base of a set both have, from its report."""
     report = built.part(EVAL_REPORT)
-    means = {
-        (metric, model, prompts): value
-        for metric, model, prompts, value in report.read(MEASURES.name)
-        .select("metric", "model", "prompts", "value")
-        .iter_rows()
-    }
-    found: Sequence[dict[str, Any]] = (
-        report.read(GAPS.name).filter(pl.col("reference") == TUNED, pl.col("arm") == BASE).to_dicts()
-    )
-    for gap in found:
-        metric, prompts = gap["metric"], gap["prompts"]
-        base, tuned = means[metric, BASE, prompts], means[metric, TUNED, prompts]
-        numbers = (gap["difference"], gap["low"], gap["high"], gap["n"], gap["better"])
-        yield Comparison(metric, prompts, METRIC[metric].unit, base, tuned, *numbers)
+    measures = [Measure(**row) for row in report.read(MEASURES.name).iter_rows(named=True)]
+    gaps = [Gap(**row) for row in report.read(GAPS.name).drop("clear").iter_rows(named=True)]
+    return compare(measures, gaps, built.settings.evaluation)

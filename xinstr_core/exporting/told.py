@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xinstr_core.exporting.facts import Comparison, SetFacts
+from xinstr_core.evaluation.measures import Comparison
+from xinstr_core.exporting.facts import SetFacts
 from xinstr_core.exporting.markdown import Markdown, code, table
 from xinstr_core.schemas.declaration import Declared, declarations
+from xinstr_core.schemas.metrics import METRIC
 from xinstr_core.schemas.shared import ValidationFigures
 
 
@@ -95,12 +97,12 @@ def comparison_table(found: Sequence[Comparison]) -> Markdown | None:
         [
             one.metric,
             one.prompts,
-            f"{one.base:.3f}",
-            f"{one.tuned:.3f}",
-            with_interval(one.difference, one.low, one.high, "+"),
-            one.better or "neither",
-            one.n,
-            one.unit,
+            f"{one.base.value:.3f}",
+            f"{one.tuned.value:.3f}",
+            with_interval(one.gap.difference, one.gap.low, one.gap.high, "+"),
+            one.gap.better or "neither",
+            one.gap.n,
+            METRIC[one.metric].unit,
         ]
         for one in found
     ]

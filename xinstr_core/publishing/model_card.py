@@ -49,7 +49,7 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
             "is_generated": built is not None and built.is_generated,
             "licences": _licences(built) if built else None,
             "settings": _settings(built) if built else "",
-            "comparisons": comparison_table([*comparisons(built)]) if built and built.has(EVAL_REPORT) else None,
+            "comparisons": comparison_table(comparisons(built)) if built and built.has(EVAL_REPORT) else None,
             "prompt": code_block(as_typed(model.tokenizer, asked)) if asked else None,
             "turn": code_block(asked.turn) if asked else None,
         },
