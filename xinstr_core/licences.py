@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 UNKNOWN_LICENCE = "unknown"  # what stands for the licence of a text that names none
 # Identifiers that a card may have as `license`, from the hub's own table
@@ -21,17 +22,46 @@ _HUB = frozenset((
     "llama3.3", "llama4", "grok2-community", "gemma", "unknown",
 ))  # fmt: skip
 _LINKS = {
+    "mit": "https://opensource.org/license/mit",
     "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
     "gemma": "https://ai.google.dev/gemma/terms",
 }
 _CREATIVE_COMMONS = re.compile(r"cc-(by(?:-nc)?(?:-nd|-sa)?)(?:-(\d\.\d))?")
-_ASKED = {
-    "by": "name the author",
-    "nc": "no commercial use",
-    "nd": "no adaptations",
-    "sa": "adaptations under the same licence",
+_DEED = re.compile(r"https?://creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/.*")
+_WRITTEN_OUT = {
+    "creative-commons": "cc", "creativecommons": "cc", "attribution": "by", "non-commercial": "nc", "noncommercial": "nc",
+    "share-alike": "sa", "sharealike": "sa", "no-derivatives": "nd", "noderivatives": "nd", "noderivs": "nd",
+    "cc-zero": "cc0", "cc-0": "cc0",
+}  # fmt: skip
+_VERSION = re.compile(r"-v?\d+(\.\d+)*(-[a-z]{2,3})?(-(only|or-later|international|unported|generic))*$")
+
+
+class Condition(StrEnum):
+    """What a licence asks of whoever passes a text on."""
+
+    NAME_THE_AUTHOR = "name the author"
+    KEEP_NOTICES = "keep its notices and its text"
+    NO_COMMERCIAL_USE = "no commercial use"
+    NO_ADAPTATIONS = "no adaptations"
+    SAME_LICENCE = "adaptations under the same licence"
+
+
+RESTRICTING = frozenset({Condition.NO_COMMERCIAL_USE, Condition.NO_ADAPTATIONS})
+_OF_PARTS = {
+    "by": Condition.NAME_THE_AUTHOR,
+    "nc": Condition.NO_COMMERCIAL_USE,
+    "nd": Condition.NO_ADAPTATIONS,
+    "sa": Condition.SAME_LICENCE,
 }
+# Of a name as `_family` has it, besides those of Creative Commons, which say it in their parts.
+_ASKED: tuple[tuple[str, tuple[Condition, ...]], ...] = (
+    (r"cc0|cc-publicdomain|pddl|unlicense|public-domain|pd|wtfpl|0bsd", ()),
+    (r"odc-by|ogl|ogl-uk|etalab", (Condition.NAME_THE_AUTHOR,)),
+    (r"apache|mit|bsd-[23]-clause|isc|afl|cdla-permissive", (Condition.KEEP_NOTICES,)),
+    (r"odbl", (Condition.NAME_THE_AUTHOR, Condition.SAME_LICENCE)),
+    (r"gfdl|fdl|gpl|agpl|lgpl", (Condition.KEEP_NOTICES, Condition.SAME_LICENCE)),
+)
 
 
 def plain_name(licence: str) -> str:
@@ -45,19 +75,37 @@ def hub_identifier(licence: str) -> str | None:
     return name if name in _HUB else None
 
 
-def conditions(licence: str) -> tuple[str, ...]:
-    """What a Creative Commons licence asks of whoever passes a text on, by the parts of its name; empty for all others."""
+def conditions(licence: str) -> tuple[Condition, ...] | None:
+    """What a licence asks for, by its name: SPDX identifiers and how people write them, with or without a version.
+
+    Empty for one that asks for nothing, None for one that is not known here. A reading aid, and no legal advice.
+    """
+    name = _family(licence)
+    if found := _CREATIVE_COMMONS.fullmatch(name):
+        return tuple(_OF_PARTS[part] for part in found[1].split("-"))
+    return next((asked for pattern, asked in _ASKED if re.fullmatch(pattern, name)), None)
+
+
+def asked_for(licence: str) -> str:
+    """The same in words."""
+    asked = conditions(licence)
+    return "see its text" if asked is None else ", ".join(asked) or "nothing"
+
+
+def _family(licence: str) -> str:
+    """CC BY-SA 4.0, its deed and its name written out are cc-by-sa; ported and "only" versions are what they are versions of."""
     name = plain_name(licence)
-    if name.startswith("cc0"):
-        return ("nothing",)
-    found = _CREATIVE_COMMONS.fullmatch(name)
-    return tuple(_ASKED[part] for part in found[1].split("-")) if found else ()
+    if deed := _DEED.fullmatch(name):
+        return {"zero": "cc0", "mark": "public-domain"}.get(deed[1], f"cc-{deed[1]}")
+    for written, short in _WRITTEN_OUT.items():
+        name = name.replace(written, short)
+    return _VERSION.sub("", name)
 
 
 def licence_link(licence: str) -> str | None:
     """Where a licence is to be read; None for one of which nobody here can say it."""
     name = plain_name(licence)
-    if name in _LINKS:
-        return _LINKS[name]
+    if name in _LINKS or _DEED.fullmatch(name):
+        return _LINKS.get(name, licence.strip())
     found = _CREATIVE_COMMONS.fullmatch(name)
     return f"https://creativecommons.org/licenses/{found[1]}/{found[2]}/" if found and found[2] else None

@@ -14,7 +14,7 @@ from xinstr_core.exporting.facts import SetFacts
 from xinstr_core.exporting.header import LICENCES_FILE, Written, config_names, dataset_header
 from xinstr_core.exporting.markdown import Markdown, code, code_block, escaped, render, table
 from xinstr_core.exporting.told import Told
-from xinstr_core.licences import conditions, licence_link, plain_name
+from xinstr_core.licences import asked_for, licence_link, plain_name
 from xinstr_core.schemas.declaration import Column
 from xinstr_core.schemas.diversified_set import HELD_OUT, TRAIN
 from xinstr_core.schemas.export import ALPACA, CHAT, EXPORTED, PREFERENCES, SEED_CHAT
@@ -33,7 +33,7 @@ class LicenceRow:
 
     @property
     def asks(self) -> str:
-        return ", ".join(conditions(self.name))
+        return asked_for(self.name)
 
     @property
     def link(self) -> str:
@@ -135,7 +135,7 @@ def _licence_table(licences: Sequence[LicenceRow], facts: Sequence[SetFacts]) ->
                 Markdown(f"[{escaped(one.name)}]({one.link})") if one.link else one.name,
                 *([one.rows.get(fact.tag, 0) for fact in facts] if len(facts) > 1 else []),
                 one.total,
-                one.asks or "see its text",
+                one.asks,
             ]
             for one in licences
         ],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from xinstr_core.errors import InputError
-from xinstr_core.licences import conditions, plain_name
+from xinstr_core.licences import asked_for, plain_name
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class LicenceTotal:
     @property
     def asks(self) -> str:
         """What it asks for, as far as its name says."""
-        return ", ".join(conditions(self.name))
+        return asked_for(self.name)
 
 
 class LicencesNotAcceptedError(InputError):

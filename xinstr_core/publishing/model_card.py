@@ -13,7 +13,7 @@ from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.facts import comparisons, public, said
 from xinstr_core.exporting.markdown import Markdown, code, code_block, render, table
 from xinstr_core.exporting.told import comparison_table
-from xinstr_core.licences import UNKNOWN_LICENCE, conditions, hub_identifier, licence_link
+from xinstr_core.licences import UNKNOWN_LICENCE, asked_for, hub_identifier, licence_link
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.schemas.diversified_set import SELECTED
 from xinstr_core.schemas.eval_report import EVAL_REPORT
@@ -107,7 +107,7 @@ def _licences(built: BuiltSet) -> Markdown:
     return table(
         ["rows", "of", "licence", "asks for"],
         [
-            [count, of, licence, ", ".join(conditions(licence)) or "see its text"]
+            [count, of, licence, asked_for(licence)]
             for of, licence, count in ordered.select("of", "licence", "rows").iter_rows()
         ],
     )

@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.measures import NO_PROMPTS, Comparison
+from xinstr_core.licences import Condition
 from xinstr_core.reporting.blocks import counted, percent, shares, spoken
-from xinstr_core.reporting.terms import PUBLISHABLE, Licences, Terms
+from xinstr_core.reporting.terms import Licences
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.metrics import METRIC
 from xinstr_core.schemas.refined_pairs import RefinedFigures
@@ -153,10 +154,11 @@ def publishable(licences: Licences, refused: bool, cut: int, is_curated: bool, p
     if answer in (Answer.YES, Answer.PARTLY) and not is_curated:
         sentence += " Say with it that it is not curated."
     numbers = [f"licences of the {counted(licences.total, 'row')}: {shares({**licences.rows})}"]
+    asked = [(f"ask: {one}", licences.asking(one)) for one in Condition]
     numbers += [
-        f"licences of {_part(found, licences.total)} {one.value}: {', '.join(sorted(found))}"
-        for one in Terms
-        if one is not Terms.FREE and (found := licences.under(one))
+        f"licences of {_part(found, licences.total)} {what}: {', '.join(sorted(found))}"
+        for what, found in (*asked, ("are not known here", licences.unknown))
+        if found
     ]
     if refused:
         found_any = f"{counted(cut, 'page')} had such" if cut else "none was found"
@@ -175,8 +177,8 @@ _PERSONAL_DATA_KEPT = (
 
 
 def _by_licences(licences: Licences) -> tuple[Answer, str]:
-    unknown, restricted = licences.under(Terms.UNKNOWN), licences.under(Terms.NOT_COMMERCIAL, Terms.NO_DERIVATIVES)
-    good, total = licences.under(*PUBLISHABLE), licences.total
+    unknown, restricted = licences.unknown, licences.restricted
+    good, total = licences.publishable, licences.total
     if not good and not unknown:
         return Answer.NO, "No: every row has a licence that restricts it."
     if not good:

@@ -113,7 +113,7 @@ def test_rows_and_measures_of_the_set_it_was_tuned_on_are_told(
     assert told in text
     assert "| 2 | corpus | CC-BY-SA-4.0 | name the author, adaptations under the same licence |\n" in text
     assert "| 1 | corpus | CC-BY-4.0 | name the author |\n" in text
-    assert "| 1 | seeds | Apache-2.0 | see its text |\n" in text
+    assert "| 1 | seeds | Apache-2.0 | keep its notices and its text |\n" in text
     assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from xinstr_core.licences import UNKNOWN_LICENCE
+from xinstr_core.licences import UNKNOWN_LICENCE, asked_for
 from xinstr_core.reporting.blocks import Block, Cell, Listing, Paragraph, Section, cell, percent
 from xinstr_core.reporting.built import Built
-from xinstr_core.reporting.terms import Licences, terms
+from xinstr_core.reporting.terms import Licences
 from xinstr_core.schemas.diversified_set import SELECTED
 from xinstr_core.schemas.raw_corpus import DOCUMENTS
 from xinstr_core.schemas.seed_pairs import SEEDS
@@ -25,7 +25,7 @@ def section(built: Built) -> Section:
         )
     total = len(rows)
     licences = [
-        [Cell(name), cell(count), Cell(percent(count / total), number=True), Cell(terms(name).value)]
+        [Cell(name), cell(count), Cell(percent(count / total), number=True), Cell(asked_for(name))]
         for name, count in _counted(rows, "licence")[:_MOST_SOURCES]
     ]
     sources = (
@@ -36,7 +36,7 @@ def section(built: Built) -> Section:
     of_seeds = built.read(SEEDS, "source", "licence", "origin").group_by("source", "licence", "origin").len("pairs")
     ordered = of_seeds.sort("pairs", "source", "licence", "origin", descending=[True, False, False, False])
     blocks: list[Block] = [
-        Listing("Rows of the final set by licence", ("licence", "rows", "share", "such licences"), licences),
+        Listing("Rows of the final set by licence", ("licence", "rows", "share", "asks for"), licences),
         Listing(
             _first(len(sources), "Rows of the final set by source"),
             ("source", "licence", "rows"),

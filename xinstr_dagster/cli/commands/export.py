@@ -60,7 +60,7 @@ def export(
         table = Table("language", "licence", "rows", "sources", "asks for")
         for tag, totals in error.totals.items():
             for one in totals:
-                table.add_row(tag, plain(one.name), str(one.rows), str(one.sources), one.asks or "see its text")
+                table.add_row(tag, plain(one.name), str(one.rows), str(one.sources), one.asks)
         console.print(table)
         print_error(str(error))
         raise typer.Exit(ExitCode.NOT_ACCEPTED) from None
