@@ -205,6 +205,7 @@ def _made_of(tag: str, built: Mapping[str, Partition]) -> dict[str, Any]:
         "language": {"name": NAMES[tag]},
         "settings": {
             "corpus": {"refuse_personal_data": True},
+            "curation": {"minimum_precision": 0.6},
             "evaluation": {},
             "tuning": {"method": "lora", "epochs": 4.0},
         },

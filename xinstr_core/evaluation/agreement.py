@@ -13,6 +13,7 @@ from xinstr_core.schemas.shared import PROBABILITIES
 from xinstr_core.settings import EvaluationSettings, Settings
 from xinstr_core.statistics import area_under_curve, share_interval
 
+KEPT_ASPECT, PRECISION = "kept", "precision (level 3 of what was kept)"
 # What a person says, the score that means to say the same, and the setting with the score's threshold.
 _SCORED = (
     ("instruction_clear", "instruction_quality", "minimum_instruction_quality"),
@@ -183,8 +184,8 @@ def _keeping(measure: _Measure, kept: int, dropped: int) -> list[Agreement]:
         return float(right_kept / right) if right else float("nan")
 
     return [
-        *measure.share("kept", "precision (level 3 of what was kept)", best, among=True),
-        *measure("kept", "recall (kept of level 3)", recall, best, pl.col("kept").alias("in_kept")),
+        *measure.share(KEPT_ASPECT, PRECISION, best, among=True),
+        *measure(KEPT_ASPECT, "recall (kept of level 3)", recall, best, pl.col("kept").alias("in_kept")),
     ]
 
 

@@ -18,11 +18,12 @@ from xinstr_core.evaluation.measures import Comparison, Measure, compare
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.licensing import Licensing
+from xinstr_core.identity import file_hash
 from xinstr_core.schemas import refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, HELD_OUT, TRAIN
-from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
+from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT, GAPS, MEASURES
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import KEPT, REFINED_PAIRS
@@ -122,8 +123,19 @@ class SetFacts:
 
     @cached_property
     def audit(self) -> tuple[list[Agreement], str]:
-        """How the ratings agree with what people labelled, and how much they did; nothing where there is no audit."""
+        """How the ratings agree with what people labelled, and how much they did; nothing where there is no audit.
+
+        As the report of this set read them, and whether the file is another one since; as they are now without a report.
+        """
         path = audit_file(self.home, self.tag)
+        if self.built.has(EVAL_REPORT):
+            report = self.built.part(EVAL_REPORT)
+            rows = report.read(AUDIT.name).drop("language") if AUDIT.name in report.tables else AUDIT.schema.to_frame()
+            note = report.read_figures(EVAL_REPORT.figures).audit_note
+            seen, now = report.made_of.get("files", {}).get("audit"), file_hash(path) if path.is_file() else None
+            changed = f"the labels were changed since the report: xinstr build {self.tag} reads them"
+            said = "; ".join([*([note] if note else []), *([changed] if seen != now else [])])
+            return [Agreement(**row) for row in rows.iter_rows(named=True)], said
         if not path.is_file():
             return [], ""
         try:

@@ -9,11 +9,12 @@ from xinstr_core.evaluation.arms import SELECTED
 from xinstr_core.evaluation.measures import Measure
 from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.progress import duration
-from xinstr_core.reporting.blocks import percent
+from xinstr_core.reporting.blocks import counted, percent
 from xinstr_core.reporting.built import Built
+from xinstr_core.reporting.people import by_people
 from xinstr_core.reporting.sections.making import ended
 from xinstr_core.reporting.sections.provenance import licences_of
-from xinstr_core.reporting.verdict import Finding, better, curated, general, limits, publishable, worth
+from xinstr_core.reporting.verdict import Answer, Finding, better, curated, general, limits, publishable, worth
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET
 from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.schemas.evaluator import EVALUATOR
@@ -52,11 +53,16 @@ class Summary:
         cut = built.figures(RAW_CORPUS).funnel.lost.get(PERSONAL_DATA, 0)
         precision = self.precision
         refused = bool(built.settings(RAW_CORPUS, "corpus").get("refuse_personal_data"))
+        is_curated = curated(refined, built.figures(EVALUATOR), by_people(built))
         found = [
             better(built.comparisons, {ENGLISH: "English", built.tag: built.language}),
-            curated(refined, built.figures(EVALUATOR)),
+            is_curated,
             publishable(
-                licences_of(built), refused, cut, refined.curated, f"{precision} of {precision.of}" if precision else ""
+                licences_of(built),
+                refused,
+                cut,
+                is_curated.answer is Answer.YES,
+                f"{precision}, on {precision.of}" if precision else "",
             ),
             worth(built.gaps, SELECTED),
         ]
@@ -82,14 +88,17 @@ class Summary:
 
     @property
     def precision(self) -> Share | None:
-        """Of the kept pairs: by people where enough labelled, else on held-out instructions; None where nobody measured it."""
-        refined = self.built.figures(REFINED_PAIRS)
-        if refined.audit:
-            found = refined.audit
-            return Share(found.precision, found.low, found.high, f"{found.labelled} pairs that people labelled")
-        if refined.precision and refined.precision.precision is not None:
-            proof = refined.precision
-            return Share(proof.precision or 0.0, proof.low, proof.high, f"{proof.checked_kept} held-out instructions")
+        """Of the kept pairs: by people where enough labelled, else on held-out instructions, else by the few that are labelled.
+
+        None where nobody measured it.
+        """
+        people, proof = by_people(self.built), self.built.figures(REFINED_PAIRS).precision
+        if proof and proof.precision is not None and not (people and people.is_enough):
+            of_these = counted(proof.checked_kept, "held-out instruction")
+            return Share(proof.precision, proof.low, proof.high, of_these)
+        if people:
+            of_these = f"{counted(people.labelled, 'kept pair')} that people labelled"
+            return Share(people.precision, people.low, people.high, of_these)
         return None
 
     def wrong_language(self, model: str) -> Measure | None:

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xinstr_core.curation.limits import MINIMUM_JUDGED
 from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.measures import NO_PROMPTS, Comparison
 from xinstr_core.licences import Condition
 from xinstr_core.reporting.blocks import counted, percent, shares, spoken
+from xinstr_core.reporting.people import ByPeople
 from xinstr_core.reporting.terms import Licences
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.metrics import METRIC
@@ -104,8 +106,8 @@ def _named(one: Comparison, languages: Mapping[str, str]) -> str:
     return f"{one.metric}{asked}"
 
 
-def curated(refined: RefinedFigures, evaluator: EvaluatorFigures) -> Finding:
-    """Whether ratings decided what was kept, and how precise that is."""
+def curated(refined: RefinedFigures, evaluator: EvaluatorFigures, people: ByPeople | None = None) -> Finding:
+    """Whether ratings decided what was kept, and how precise that is: by people where enough pairs are labelled."""
     question = "Is the data curated?"
     if not refined.curated:
         why = (
@@ -115,30 +117,51 @@ def curated(refined: RefinedFigures, evaluator: EvaluatorFigures) -> Finding:
             question,
             Answer.NO,
             f"No: {why}",
-            ("What went on is the best rated pair of every text, whatever its rating.",),
+            ("What went on is the best rated pair of every text, whatever its rating.", *_said_by(people)),
         )
     accuracy = f"evaluator: {percent(evaluator.accuracy)} of {evaluator.held_out_rows} held-out rows rightly rated, chance is a third"
-    if refined.audit:
-        found = refined.audit
-        sentence = (
-            f"Yes: people find {percent(found.precision)} ({percent(found.low)} to {percent(found.high)}) right of "
-            f"{found.labelled} kept pairs that they labelled."
-        )
-        return Finding(question, Answer.YES, sentence, (accuracy,))
+    if people and people.is_enough:
+        found = f"people find {_right_of(people)}"
+        when = _when(people)
+        if people.is_too_low:
+            sentence = f"No: the ratings decided what is kept, but {found}, below {percent(people.minimum or 0)}."
+            return Finding(question, Answer.NO, sentence, (accuracy, *when))
+        return Finding(question, Answer.YES, f"Yes: {found}.", (accuracy, *when))
     if refined.precision and refined.precision.precision is not None:
         proof = refined.precision
         sentence = (
             f"Yes: of {counted(proof.checked_kept, 'held-out instruction')} kept in the same way "
             f"{percent(proof.precision or 0)} ({percent(proof.low or 0)} to {percent(proof.high or 0)}) are right."
         )
-        return Finding(question, Answer.YES, sentence, (accuracy,))
-    sentence = "Yes: an evaluator that was good enough on held-out seed pairs decided what is kept. How many of the kept pairs are right was not measured on real pairs."
-    return Finding(
-        question,
-        Answer.YES,
-        sentence,
-        (accuracy, "`xinstr audit write` draws pairs that people can label: their share of right ones is a precision."),
-    )
+        return Finding(question, Answer.YES, sentence, (accuracy, *_said_by(people)))
+    sentence = "Yes: an evaluator that was good enough on held-out seed pairs decided what is kept."
+    if people:
+        sentence += f" How many of the kept pairs are right is hardly known: people labelled {people.labelled} of them."
+        return Finding(question, Answer.YES, sentence, (accuracy, *_said_by(people)))
+    sentence += " How many of the kept pairs are right was not measured on real pairs."
+    how = "`xinstr audit write` draws pairs that people can label: their share of right ones is a precision."
+    return Finding(question, Answer.YES, sentence, (accuracy, how))
+
+
+def _said_by(people: ByPeople | None) -> tuple[str, ...]:
+    """What people found where it does not decide, for the numbers of the finding."""
+    if not people:
+        return ()
+    few = "" if people.is_enough else f"; fewer than {MINIMUM_JUDGED} decide nothing"
+    return (f"people find {_right_of(people)}{few}", *_when(people))
+
+
+def _right_of(people: ByPeople) -> str:
+    of_these = f"{counted(people.labelled, 'kept pair')} that they labelled"
+    return f"{percent(people.precision)} ({percent(people.low)} to {percent(people.high)}) right of {of_these}"
+
+
+def _when(people: ByPeople) -> tuple[str, ...]:
+    """Of when the labels are, and whether the curation knew them."""
+    said = (f"labels as they were read {people.read} UTC",) if people.read else ()
+    if not people.is_newer:
+        return said
+    return (*said, "the labels are newer than the curation: `xinstr build` curates again with what they say")
 
 
 def publishable(licences: Licences, refused: bool, cut: int, is_curated: bool, precision: str) -> Finding:

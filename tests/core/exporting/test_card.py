@@ -15,8 +15,11 @@ from tests.core.exporting.conftest import BuiltHome, Pair, exported
 from xinstr_core.curation.audit import audit_file, write_audit
 from xinstr_core.exporting.export import export_dataset
 from xinstr_core.exporting.markdown import code_block, escaped
+from xinstr_core.identity import file_hash
 from xinstr_core.schemas import refined_pairs
+from xinstr_core.schemas.eval_report import AUDIT, ReportFigures
 from xinstr_core.schemas.export import CHAT
+from xinstr_core.store import StageOutput
 
 # What huggingface/hub-docs, datasetcard.md, names; license_name and license_link stand where the licence is `other`.
 FIELDS = {
@@ -112,7 +115,7 @@ def test_what_was_not_curated_is_not_called_so(home: BuiltHome, tmp_path: Path) 
 
 def test_labels_of_people_are_told(home: BuiltHome, tmp_path: Path) -> None:
     pairs = [Pair() for _ in range(8)]
-    workspace = replace(home, pairs=pairs).build()
+    workspace = replace(home, pairs=pairs, up_to="tuned_model").build()
     path = audit_file(workspace.home, "sw")
     write_audit(home.made["refined_pairs"].scan(refined_pairs.PAIRS.name), path, 8, overwrite=False)
     labelled = pl.read_csv(path, infer_schema=False).with_columns(level=pl.lit("3"))
@@ -121,6 +124,40 @@ def test_labels_of_people_are_told(home: BuiltHome, tmp_path: Path) -> None:
     text = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "People labelled pairs without seeing their ratings (8 of 8 pairs labelled):" in text
     assert re.search(r"\| kept \| precision \(level 3 of what was kept\) \| 1\.000 \(0\.\d+ to 1\.000\) \| 8 \|", text)
+
+
+def test_labels_are_told_as_the_report_read_them_and_that_they_changed_since(home: BuiltHome, tmp_path: Path) -> None:
+    workspace = home.build()
+    path = audit_file(workspace.home, "sw")
+    path.parent.mkdir()
+    path.write_text("labels", "utf-8")
+    row = {"language": "sw", "aspect": "kept", "measure": "precision", "value": 0.75, "low": 0.5, "high": 0.9, "n": 24}
+    report = home.made["eval_report"]
+    parts = {**report.made_of, "files": {"audit": file_hash(path)}}
+    figures = report.read_figures(ReportFigures).model_copy(update={"audit_note": "48 of 48 pairs labelled"})
+    tables = {name: report.read(name) for name in report.tables}
+    workspace.store.commit(
+        "eval_report", "sw", "labelled", parts, StageOutput({**tables, "audit": AUDIT.frame([row])}, figures=figures)
+    )
+    exported(workspace, tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "People labelled pairs without seeing their ratings (48 of 48 pairs labelled):" in text
+    assert "| kept | precision | 0.750 (0.500 to 0.900) | 24 |" in text
+    path.write_text("other labels", "utf-8")
+    exported(workspace, tmp_path / "again")
+    changed = "(48 of 48 pairs labelled; the labels were changed since the report: xinstr build sw reads them)"
+    assert changed in (tmp_path / "again" / "README.md").read_text("utf-8")
+
+
+def test_labels_that_no_report_read_are_told_to_be_there(home: BuiltHome, tmp_path: Path) -> None:
+    workspace = home.build()
+    path = audit_file(workspace.home, "sw")
+    path.parent.mkdir()
+    path.write_text("labels", "utf-8")
+    exported(workspace, tmp_path / "out")
+    assert "Of people's labels nothing can be told: the labels were changed since the report:" in (
+        tmp_path / "out" / "README.md"
+    ).read_text("utf-8")
 
 
 def test_text_from_outside_stays_text(home: BuiltHome, tmp_path: Path) -> None:

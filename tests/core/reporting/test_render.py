@@ -14,9 +14,12 @@ import pytest
 
 from tests.small_line import DOCUMENTS, FIGURES, PAIRS, SELECTION, WORDS, commit_line, write_home
 from xinstr_core.errors import InputError
+from xinstr_core.evaluation.agreement import KEPT_ASPECT, PRECISION
 from xinstr_core.history import remember
 from xinstr_core.reporting.render import render_overview, render_report, reported, write_pages
+from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT
 from xinstr_core.schemas.raw_corpus import CorpusFigures
+from xinstr_core.schemas.refined_pairs import AuditFigures
 from xinstr_core.store import Store
 from xinstr_core.workspace import Workspace
 
@@ -224,6 +227,64 @@ def test_rows_without_a_licence_or_with_one_that_restricts_are_told(tmp_path: Pa
         "2 of 6 rows (33 %) have none that is known here."
     ) in text
     assert "licences of the 6 rows: CC-BY-4.0 3 (50 %), unknown 2 (33 %), CC-BY-NC-4.0 1 (17 %)" in text
+
+
+def audited(precision: float, labelled: int) -> dict[str, Any]:
+    """What the report stores of an audit in which people found such a share of the kept pairs right."""
+    row = {"language": "sw", "aspect": KEPT_ASPECT, "measure": PRECISION, "value": precision, "low": 0.25, "high": 1.0}
+    return {AUDIT.name: AUDIT.frame([{**row, "n": labelled}])}
+
+
+@pytest.mark.parametrize(
+    ("precision", "labelled", "verdict", "overview"),
+    [
+        (
+            0.75,
+            50,
+            "Yes: people find 75 % (25 % to 100 %) right of 50 kept pairs that they labelled.",
+            "yes yes yes 6 4 75 % (25 % to 100 %)",
+        ),
+        (
+            0.5,
+            50,
+            "No: the ratings decided what is kept, but people find 50 % (25 % to 100 %) right of 50 kept pairs that they "
+            "labelled, below 60 %.",
+            "yes no yes 6 4 50 % (25 % to 100 %)",
+        ),
+    ],
+)
+def test_verdict_overview_and_audit_say_the_same(
+    tmp_path: Path, precision: float, labelled: int, verdict: str, overview: str
+) -> None:
+    """The labels came after the curation, so its own figures know nothing of them."""
+    store = write_home(tmp_path, "sw")
+    tables = {name: pl.read_parquet(path) for name, path in _tables(store, EVAL_REPORT.asset)}
+    commit_line(store, "sw", tables={EVAL_REPORT.asset: {**tables, **audited(precision, labelled)}})
+    text = " ".join(Page(render_report(Workspace(tmp_path), "sw")).text.split())
+    assert verdict in text
+    assert f"precision of the kept pairs: {precision:.0%}".replace("%", " %") in text
+    assert f", on {labelled} kept pairs that people labelled" in text
+    assert "the labels are newer than the curation" in text
+    for part in ("not measured", "audit write"):
+        assert part not in text
+    assert ("Say with it that it is not curated" in text) == (precision < 0.6)
+    assert overview in " ".join(Page(render_overview(Workspace(tmp_path))).text.split())
+
+
+def test_the_figures_of_the_curation_serve_where_the_report_read_no_labels(tmp_path: Path) -> None:
+    store = write_home(tmp_path)
+    refined = FIGURES["refined_pairs"]
+    told = AuditFigures(labelled=24, precision=0.75, low=0.55, high=0.88, overrules=False, promised="curated")
+    commit_line(store, "sw", {"refined_pairs": refined.model_copy(update={"audit": told})})
+    text = " ".join(Page(render_report(Workspace(tmp_path), "sw")).text.split())
+    assert "Yes: people find 75 % (55 % to 88 %) right of 24 kept pairs that they labelled." in text
+    assert "newer than the curation" not in text
+
+
+def _tables(store: Store, asset: str) -> list[tuple[str, Path]]:
+    partition = store.get(asset, "sw")
+    assert partition
+    return [(name, path) for name in partition.tables if (path := next(partition.path.glob(f"{name}-*.parquet")))]
 
 
 def test_it_compares_with_the_build_before_and_says_where_it_mixes_two(own: Workspace) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.small_line import FIGURES
 from xinstr_core.evaluation.gaps import Gap, gaps
 from xinstr_core.evaluation.measures import Comparison, Measures, compare
+from xinstr_core.reporting.people import ByPeople
 from xinstr_core.reporting.terms import Licences
 from xinstr_core.reporting.verdict import Answer, better, curated, limits, publishable, worth
 from xinstr_core.schemas.evaluator import EvaluatorFigures
@@ -22,7 +24,7 @@ from xinstr_core.schemas.metrics import (
     WRONG_LANGUAGE,
     Metric,
 )
-from xinstr_core.schemas.refined_pairs import AuditFigures, PrecisionFigures, RefinedFigures
+from xinstr_core.schemas.refined_pairs import PrecisionFigures, RefinedFigures
 from xinstr_core.settings import EvaluationSettings
 
 LANGUAGES = {"en": "English", "sw": "Swahili"}
@@ -103,7 +105,7 @@ def test_what_the_embedded_world_alone_can_judge_does_not_count() -> None:
 PRECISION = PrecisionFigures(
     wanted=0.8, expected=0.85, limit=0.7, checked=60, checked_kept=40, precision=0.9, low=0.77, high=0.96, wrong=0.05
 )  # fmt: skip
-AUDIT = AuditFigures(labelled=24, precision=0.75, low=0.55, high=0.88, overrules=False, promised="curated")
+LABELLED = ByPeople(24, 0.75, 0.55, 0.88, minimum=0.6, read="2026-03-01 12:34")
 
 
 def test_curated_by_held_out_instructions() -> None:
@@ -113,8 +115,38 @@ def test_curated_by_held_out_instructions() -> None:
 
 
 def test_people_go_before_held_out_instructions() -> None:
-    found = curated(REFINED.model_copy(update={"precision": PRECISION, "audit": AUDIT}), EVALUATOR)
+    refined = REFINED.model_copy(update={"precision": PRECISION})
+    found = curated(refined, EVALUATOR, LABELLED)
     assert found.sentence == "Yes: people find 75 % (55 % to 88 %) right of 24 kept pairs that they labelled."
+    assert found.numbers[1:] == ("labels as they were read 2026-03-01 12:34 UTC",)
+    newer = curated(refined, EVALUATOR, replace(LABELLED, is_newer=True))
+    assert newer.sentence == found.sentence
+    assert newer.numbers[2] == (
+        "the labels are newer than the curation: `xinstr build` curates again with what they say"
+    )
+
+
+def test_what_people_find_too_seldom_right_is_not_curated() -> None:
+    found = curated(REFINED, EVALUATOR, replace(LABELLED, precision=0.5, low=0.31, high=0.69, is_newer=True))
+    assert (found.answer, found.sentence) == (
+        Answer.NO,
+        "No: the ratings decided what is kept, but people find 50 % (31 % to 69 %) right of 24 kept pairs that they "
+        "labelled, below 60 %.",
+    )
+
+
+def test_few_labels_are_told_and_decide_nothing() -> None:
+    few = ByPeople(1, 1.0, 0.21, 1.0, minimum=0.6)
+    said = "people find 100 % (21 % to 100 %) right of 1 kept pair that they labelled; fewer than 20 decide nothing"
+    found = curated(REFINED, EVALUATOR, few)
+    assert found.sentence == (
+        "Yes: an evaluator that was good enough on held-out seed pairs decided what is kept. How many of the kept pairs are "
+        "right is hardly known: people labelled 1 of them."
+    )
+    assert found.numbers[1:] == (said,)
+    found = curated(REFINED.model_copy(update={"precision": PRECISION}), EVALUATOR, few)
+    assert found.sentence.startswith("Yes: of 40 held-out instructions")
+    assert found.numbers[1:] == (said,)
 
 
 def test_curated_without_a_precision_says_that_it_has_none() -> None:

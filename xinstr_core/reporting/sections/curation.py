@@ -10,6 +10,7 @@ from xinstr_core.reporting.blocks import Block, Cell, Listing, Paragraph, Sectio
 from xinstr_core.reporting.built import Built
 from xinstr_core.reporting.charts import confusion_chart, histogram, reliability_chart
 from xinstr_core.reporting.drawing import draw, listing
+from xinstr_core.reporting.sections.making import ended
 from xinstr_core.schemas.declaration import declarations
 from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT
 from xinstr_core.schemas.evaluator import EVALUATOR, ConstructionFigures, EvaluatorFigures
@@ -75,7 +76,7 @@ def _proofs(refined: RefinedFigures) -> Iterator[Block]:
             f"{_capital(refined.precision.said)}. Right is an instruction that asks what the person asked who wrote the seed pair."
         )
     if refined.audit:
-        yield Paragraph(f"{refined.audit.said}.")
+        yield Paragraph(f"At the curation: {refined.audit.said}.")
 
 
 def _rounds(refined: RefinedFigures) -> Listing:
@@ -126,7 +127,8 @@ def _ratings(built: Built) -> Iterator[Block]:
 def _audit(built: Built) -> Iterator[Block]:
     note, rows = built.figures(EVAL_REPORT).audit_note, built.read(AUDIT)
     if note:
-        yield Paragraph(f"Labelled by a person: {note}.")
+        when = ended(built[EVAL_REPORT])
+        yield Paragraph(f"Labelled by a person{f', as read {when} UTC' if when else ''}: {note}.")
     if len(rows):
         cells = [
             [
