@@ -192,6 +192,84 @@ def test_on_paper_charts_are_still_and_everything_is_open(
     assert browser.execute_script("return document.querySelectorAll('details[open]').length") == 0
 
 
+SECTIONS = "return [...document.querySelectorAll('nav a')].map((one) => one.hash)"
+# Where the heading of a section is after a while; how far the page can be scrolled on.
+LANDED = """
+const done = arguments[1];
+setTimeout(() => {
+  const page = document.scrollingElement;
+  done([document.querySelector(arguments[0]).getBoundingClientRect().top, page.scrollHeight - innerHeight - scrollY]);
+}, 1500);
+"""
+
+
+def _show(browser: Any, page: Path, size: tuple[int, int], address: str = "") -> None:
+    """The page as it is opened: nothing is drawn that nobody has come near."""
+    width, height = size
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.get("about:blank")
+    browser.get(page.as_uri() + address)
+
+
+def _is_at(browser: Any, section: str) -> bool:
+    top, left_to_scroll = browser.execute_async_script(LANDED, section)
+    height = browser.execute_script("return innerHeight")
+    return bool(-1 <= top <= height / 3 or (left_to_scroll < 2 and 0 <= top < height))
+
+
+@pytest.mark.parametrize("size", [(1300, 780), (360, 780)])
+def test_a_link_of_the_contents_leads_to_its_section(
+    pages: dict[str, Path], browser: Any, size: tuple[int, int]
+) -> None:
+    """Also where charts that nobody saw before are drawn on the way."""
+    _show(browser, pages["sw"], size)
+    for section in ("#measures", "#cost"):
+        assert section in browser.execute_script(SECTIONS)
+        _show(browser, pages["sw"], size)
+        browser.execute_script("document.querySelector(`nav a[href='${arguments[0]}']`).click()", section)
+        assert _is_at(browser, section), section
+        _show(browser, pages["sw"], size, section)
+        assert _is_at(browser, section), f"opened at {section}"
+
+
+@pytest.mark.parametrize("size", [(1300, 780), (360, 780)])
+def test_drawing_a_chart_moves_nothing(pages: dict[str, Path], browser: Any, size: tuple[int, int]) -> None:
+    heights = "return [...document.querySelectorAll('.drawing')].map((one) => one.getBoundingClientRect().height)"
+    _show(browser, pages["sw"], size)
+    before = browser.execute_script(heights)
+    assert browser.execute_async_script(DRAW_ALL) == []
+    assert browser.execute_script(heights) == before
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_no_label_of_a_picture_is_cut_off(pages: dict[str, Path], browser: Any, media: str) -> None:
+    _show(browser, pages["sw"], DESK)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media})
+    cut = """
+      return [...document.querySelectorAll(".picture svg")].filter((one) => one.checkVisibility()).flatMap((svg) => {
+        const { left, right } = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll("text")].filter((one) => {
+          const box = one.getBoundingClientRect();
+          return box.width && (box.left < left || box.right > right);
+        }).map((one) => one.textContent);
+      });
+    """
+    try:
+        assert browser.execute_script(cut) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_nothing_is_wider_than_paper(pages: dict[str, Path], browser: Any) -> None:
+    _show(browser, pages["sw"], (717, 1000))  # A4 less Chromium's margins
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    wide = "return [...document.querySelectorAll('table')].filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.caption.innerText)"
+    assert browser.execute_script(wide) == []
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_without_scripts_there_are_pictures(pages: dict[str, Path], browser: Any) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(pages["sw"].as_uri())

@@ -49,12 +49,16 @@ class Listing:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart: what Vega-Lite draws (JSON), a still picture (SVG) for where no script runs, and its numbers as a table."""
+    """A chart: what Vega-Lite draws (JSON), a still picture (SVG) for where no script runs, and its numbers as a table.
+
+    `height`, in pixels, is that of the drawing however wide it is: the page keeps so much room from the start.
+    """
 
     key: str
     title: str
     specification: str
     picture: str
+    height: int
     numbers: Listing
     note: str = ""
     kind: Literal["drawn"] = "drawn"

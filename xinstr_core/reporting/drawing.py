@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from functools import lru_cache
 from importlib.resources import files
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -51,17 +53,25 @@ def draw(key: str, title: str, chart: Any, numbers: pl.DataFrame | Listing, note
     """The chart for a page, under a key that no other has there, with its numbers beside it."""
     import vl_convert
 
-    picture = str(vl_convert.vegalite_to_svg(_specification(chart, _PICTURE_WIDTH, padding=_ROOM, config=_PAGE_STYLE)))
+    # Labels in lines: set in whatever font a reader has, they stay within the room that the renderer gave them.
+    still = _specification(chart, _PICTURE_WIDTH, narrow=True, padding=_ROOM, config=_PAGE_STYLE)
+    picture = str(vl_convert.vegalite_to_svg(still))
     fitted = {"type": "fit-x", "contains": "padding"}
     drawn = _specification(chart, "container", autosize=fitted, config=_PAGE_STYLE)
     table = numbers if isinstance(numbers, Listing) else listing(f"Numbers of: {title}", numbers)
-    return Drawn(key, title, json.dumps(drawn, ensure_ascii=False, sort_keys=True), picture, table, note)
+    specification = json.dumps(drawn, ensure_ascii=False, sort_keys=True)
+    return Drawn(key, title, specification, picture, _height(picture), table, note)
 
 
-def _specification(chart: Any, width: int | str, **more: Any) -> dict[str, Any]:
+def _height(picture: str) -> int:
+    """Of a picture in pixels: bars and plots have theirs whatever the width, so the drawing in the page is as high."""
+    return ceil(float(ElementTree.fromstring(picture).attrib["height"]))
+
+
+def _specification(chart: Any, width: int | str, *, narrow: bool = False, **more: Any) -> dict[str, Any]:
     """What Vega-Lite draws: the chart so wide, and what is said of its surroundings."""
     drawn: dict[str, Any] = chart.properties(width=width).to_dict()
-    return {**drawn, "params": [*drawn.get("params", []), {"name": NARROW, "value": False}], **more}
+    return {**drawn, "params": [*drawn.get("params", []), {"name": NARROW, "value": narrow}], **more}
 
 
 def listing(caption: str, rows: pl.DataFrame, folded: bool = False) -> Listing:

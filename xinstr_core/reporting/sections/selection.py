@@ -8,7 +8,7 @@ import polars as pl
 
 from xinstr_core.reporting.blocks import Block, Cell, Listing, Paragraph, Section, cell
 from xinstr_core.reporting.built import Built
-from xinstr_core.reporting.charts import cluster_map
+from xinstr_core.reporting.charts import COLOURS, cluster_map
 from xinstr_core.reporting.drawing import draw, listing
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, MAP, DiversityFigures
 
@@ -34,7 +34,8 @@ def section(built: Built) -> Section | None:
                 title,
                 cluster_map(points),
                 listing(f"Clusters of: {title}", clusters),
-                "Near each other are instructions that ask for the like. Full: selected; a ring: not.",
+                "Near each other are instructions that ask for the like. Full: selected; a ring: not. Points of a cluster share "
+                f"their colour{', and so do clusters, for there are more of them than colours' if len(clusters) > len(COLOURS) else ''}.",
             )
         )
     if figures.diversity:
