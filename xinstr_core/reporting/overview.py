@@ -33,6 +33,7 @@ class Language:
     tag: str
     name: str = ""
     row: tuple[Cell, ...] = ()
+    behind: tuple[str, ...] = ()
     wrong_language: tuple[tuple[str, float, float | None, float | None], ...] = ()
     precision: tuple[float, float | None, float | None] | None = None
     trouble: str = ""
@@ -64,13 +65,20 @@ def _language(store: Store, tag: str) -> Language:
                 Cell(summary.time_and_money, number=True),
                 cell(summary.preset),
                 cell(summary.base_model),
-                cell(summary.ended),
+                _built(summary),
             ),
+            tuple(summary.built.behind()),
             tuple((model, one.value, one.low, one.high) for model, one in summary.wrong_language_of_both),
             (precision.value, precision.low, precision.high) if precision else None,
         )
     except InputError as error:
         return Language(tag, trouble=str(error))
+
+
+def _built(summary: Summary) -> Cell:
+    if not summary.built.behind():
+        return cell(summary.ended)
+    return Cell(", ".join(part for part in (summary.ended, "mixes two builds") if part))
 
 
 def _wrong(summary: Summary) -> str:
@@ -90,6 +98,9 @@ def overview_blocks(found: Sequence[Language], page: str, linked: Collection[str
         links = {one.tag: page.format(tag=one.tag) for one in built if linked is None or one.tag in linked}
         rows = [[Cell(f"{one.name} ({one.tag})", link=links.get(one.tag, "")), *one.row] for one in built]
         blocks.append(Listing("Languages with a report", COLUMNS, rows))
+        if mixed := [f"{one.name} ({'; '.join(one.behind)})" for one in built if one.behind]:
+            said = f"What is said of these mixes two builds: {', '.join(mixed)}. `xinstr build` brings them up to date."
+            blocks.append(Paragraph(said, "warning"))
         blocks += _charts(built)
     else:
         blocks.append(
