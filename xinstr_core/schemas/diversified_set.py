@@ -137,15 +137,17 @@ class DiversityFigures(Declared):
 
     @property
     def warning(self) -> str:
-        """In a sentence where the selection is no better than random; empty where it is better by every measure."""
+        """In a sentence where the selection is no more varied than random pairs; empty where it is by every measure."""
         if self.is_all:
             return "All pairs that could be selected were: the selection cannot be more varied than random pairs."
         labels = {one.name: one.label for one, _ in self.selected.told()}
         not_better = [labels[name] for name, verdict in self.verdicts.items() if verdict != MORE_VARIED]
         if not not_better:
             return ""
-        by = "every measure" if len(not_better) == len(labels) else ", ".join(not_better)
-        return f"The selection is no more varied than as many pairs at random by {by}."
+        if len(not_better) == len(labels):
+            return "By none of the measures is the selection more varied than as many pairs drawn at random."
+        by = ", ".join(not_better)
+        return f"By some measures only is the selection more varied than as many pairs drawn at random: not by {by}."
 
 
 class SelectionFigures(Advises, Figures):

@@ -114,19 +114,28 @@ class PrecisionFigures(Declared):
     @property
     def said(self) -> str:
         """All of it in a sentence."""
+        if self.precision is None and self.expected is None:
+            return (
+                f"no pair is surely enough right for the wanted precision of {self.wanted:g}: the rating keeps nothing, "
+                f"neither of the candidates nor of {_held_out(self.checked)}"
+            )
         if self.precision is None:
-            proof = f"of {self.checked} held-out instructions none would be kept"
+            proof = f"of {_held_out(self.checked)} it would keep none"
         else:
             proof = (
-                f"of {self.checked_kept} held-out instructions kept in the same way {self.precision:.2f} "
-                f"({self.low:.2f} to {self.high:.2f}) are right and {self.wrong:.2f} ask something else"
+                f"of {_held_out(self.checked_kept)} kept in the same way a share of {self.precision:.2f} "
+                f"({self.low:.2f} to {self.high:.2f}) is right, and {self.wrong:.2f} asks something else"
             )
         kept = (
             "the rating keeps nothing"
             if self.expected is None
-            else f"{self.expected:.2f} is expected of what the rating keeps"
+            else f"a share of {self.expected:.2f} is expected to be right of what the rating keeps"
         )
-        return f"precision {self.wanted:g} is wanted: {kept}, and {proof}"
+        return f"wanted is a precision of {self.wanted:g}: {kept}, and {proof}"
+
+
+def _held_out(count: int) -> str:
+    return f"{count} held-out instruction{'' if count == 1 else 's'}"
 
 
 class AuditFigures(Declared):

@@ -36,8 +36,8 @@ RATINGS = (
     Column(
         RIGHT,
         pl.Float64,
-        "probability that a person would have asked the like of the text, as often right as what a model wrote of seeds is; "
-        "there where the rating set has such rows",
+        "probability that the instruction asks something like what a person would have asked of the text, if candidates are "
+        "right as often as instructions that a model wrote of seed texts; only where the rating set has such instructions",
         minimum=0,
         maximum=1,
         optional=True,
@@ -135,7 +135,8 @@ class ValidationFigures(Declared):
     )
     auc_generated: float | None = figure(
         "AUC of right instructions of a model",
-        "right_instruction of what a model wrote and asks what a person asked, against what asks something else; those between do not count",
+        "right_instruction of a model's instructions that ask what the person asked, against that of instructions that ask "
+        "something else; instructions in between are left out",
         better="higher",
         compared_with="0.5 by chance",
         default=None,

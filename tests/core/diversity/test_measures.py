@@ -52,10 +52,10 @@ def test_a_random_selection_of_all_rows_is_the_selection_of_all_rows() -> None:
     }
 
 
-def told(entropy: float, distance: float, top: float = 0.1) -> DiversityFigures:
-    """A selection with 9 verb-object pairs where random ones have 5 to 7, and the given other measures."""
+def told(entropy: float, distance: float, top: float = 0.1, pairs: int = 9) -> DiversityFigures:
+    """A selection with so many verb-object pairs where random ones have 5 to 7, and the given other measures."""
     selected = DiversityMeasures(
-        verb_object_pairs=9, top_verb_share=top, cluster_entropy=entropy, neighbour_distance=distance
+        verb_object_pairs=pairs, top_verb_share=top, cluster_entropy=entropy, neighbour_distance=distance
     )
     random = {"verb_object_pairs": (5, 7), "top_verb_share": (0.2, 0.4), "cluster_entropy": (0.8, 0.9)}
     draws = {**random, "neighbour_distance": (0.1, 0.2)}
@@ -75,7 +75,12 @@ def test_a_selection_that_is_no_better_than_random_is_said_so() -> None:
         "neighbour_distance": "no better than random",
     }
     assert unclear.warning == (
-        "The selection is no more varied than as many pairs at random by cluster entropy, nearest-neighbour distance."
+        "By some measures only is the selection more varied than as many pairs drawn at random: not by cluster entropy, "
+        "nearest-neighbour distance."
+    )
+    by_none = told(0.7, 0.2, top=0.5, pairs=1)
+    assert by_none.warning == (
+        "By none of the measures is the selection more varied than as many pairs drawn at random."
     )
     assert [worse.verdicts[name] for name in ("top_verb_share", "cluster_entropy")] == ["worse than every draw"] * 2
 

@@ -212,7 +212,7 @@ def test_the_page_holds_everything(with_arms: Partition) -> None:
         "no verdict: fewer than 20 cases",
         "no verdict: too few cases, or none that differ",
         "(no interval)",
-        "The selection is no more varied than",
+        "is the selection more varied than as many pairs drawn at random",
         "Prompts in Swahili",
         "all 7 were English",
         "Confidence, and how often it is right",
