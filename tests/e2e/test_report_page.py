@@ -242,6 +242,24 @@ def test_drawing_a_chart_moves_nothing(pages: dict[str, Path], browser: Any, siz
     assert browser.execute_script(heights) == before
 
 
+def test_what_is_concluded_is_seen_and_no_table_is_cut_off_just_before_its_end(
+    pages: dict[str, Path], browser: Any
+) -> None:
+    _show(browser, pages["sw"], DESK)
+    headings = """
+      const table = [...document.querySelectorAll("table")].find((one) => one.caption.innerText.startsWith("Base against tuned, and"));
+      const end = table.parentElement.getBoundingClientRect().right;
+      return [...table.querySelectorAll("th[scope=col]")].filter((one) => one.getBoundingClientRect().right <= end).map((one) => one.innerText);
+    """
+    assert browser.execute_script(headings)[:5] == ["measure", "prompts", "tuned is better", "difference", "n"]
+    browser.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    cut = """
+      return [...document.querySelectorAll(".scroll")].map((one) => one.scrollHeight - one.clientHeight)
+        .filter((hidden) => 2 < hidden && hidden < 80);
+    """
+    assert browser.execute_script(cut) == []
+
+
 @pytest.mark.parametrize("media", ["screen", "print"])
 def test_no_label_of_a_picture_is_cut_off(pages: dict[str, Path], browser: Any, media: str) -> None:
     _show(browser, pages["sw"], DESK)

@@ -10,6 +10,7 @@ from xinstr_core.schemas.shared import SHARE
 from xinstr_core.text import printable
 
 MISSING = "-"
+_LONG_WORD = 20  # characters
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Cell:
     number: bool = False
     native: bool = False
     link: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a word of it is as long as a path: on paper it may be broken anywhere."""
+        return any(len(word) > _LONG_WORD for word in self.text.split())
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import KEPT_ASPECT, PRECISION
 from xinstr_core.history import remember
 from xinstr_core.reporting.render import render_overview, render_report, reported, write_pages
-from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT
+from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT, GAPS, ArmFigures, ReportFigures
+from xinstr_core.schemas.metrics import WRONG_LANGUAGE
 from xinstr_core.schemas.raw_corpus import CorpusFigures
-from xinstr_core.schemas.refined_pairs import AuditFigures
+from xinstr_core.schemas.refined_pairs import AuditFigures, PrecisionFigures
 from xinstr_core.store import Store
 from xinstr_core.workspace import Workspace
 
@@ -299,6 +300,70 @@ def test_it_compares_with_the_build_before_and_says_where_it_mixes_two(own: Work
     assert "raw_corpus records 12 20 +8" in text
     assert "raw_corpus funnel: taken 12 20 +8" in text
     assert "candidate_pairs was made of another build of raw_corpus" in text
+
+
+def test_the_overview_marks_a_language_that_mixes_two_builds(own: Workspace) -> None:
+    assert "two builds" not in Page(render_overview(own)).text
+    before = own.store.get("raw_corpus", "sw")
+    corpus = FIGURES["raw_corpus"]
+    assert before
+    assert isinstance(corpus, CorpusFigures)
+    _build_again(own.store, before.made_of, corpus)
+    text = " ".join(Page(render_overview(own)).text.split())
+    assert text.count("2026-03-01 12:34, mixes two builds") == 1
+    assert (
+        "What is said of these mixes two builds: Swahili (seed_pairs was made of another build of raw_corpus;" in text
+    )
+    assert "Urdu (" not in text.split("What is said of these")[1].split("brings them")[0]
+
+
+def test_precision_on_one_instruction_is_told_in_the_singular(tmp_path: Path) -> None:
+    store = write_home(tmp_path)
+    one = PrecisionFigures(
+        wanted=0.8, expected=0.8, limit=0.5, checked=9, checked_kept=1, precision=0.0, low=0.0, high=0.79, wrong=1.0
+    )
+    commit_line(store, "sw", {"refined_pairs": FIGURES["refined_pairs"].model_copy(update={"precision": one})})
+    text = Page(render_report(Workspace(tmp_path), "sw")).text
+    assert "precision of the kept pairs: 0 % (0 % to 79 %), on 1 held-out instruction " in text
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (3, "steps: the same seed pairs, and equally many pairs of each arm's own choice"),
+        (0, "steps: no seed pairs, and equally many pairs of each arm's own choice"),
+    ],
+)
+def test_arms_are_told_with_their_sides_and_whether_they_had_seeds(tmp_path: Path, seeds: int, said: str) -> None:
+    store = write_home(tmp_path, "sw")
+    tables = {name: pl.read_parquet(path) for name, path in _tables(store, EVAL_REPORT.asset)}
+    arm = {"reference": "selected", "arm": "random", "difference": -0.25, "low": -0.5, "high": -0.125}
+    gaps = (
+        tables[GAPS.name]
+        .filter(metric=WRONG_LANGUAGE.name, prompts="en")
+        .with_columns(**{name: pl.lit(value) for name, value in arm.items()})
+    )
+    assert gaps["better"].to_list() == ["lower"]
+    report = store.get(EVAL_REPORT.asset, "sw")
+    assert report
+    trained = ArmFigures(pairs=4, seeds=seeds, rows=7, learning_rate=0.1, languages={"sw": 7})
+    figures = report.read_figures(ReportFigures).model_copy(update={"arms": {"selected": trained, "random": trained}})
+    tables[GAPS.name] = pl.concat([tables[GAPS.name], gaps])
+    commit_line(store, "sw", {EVAL_REPORT.asset: figures}, {EVAL_REPORT.asset: tables})
+    text = " ".join(Page(render_report(Workspace(tmp_path), "sw")).text.split())
+    assert said in text
+    assert "Advantage of the first arm over the second, 95 % intervals: share" in text
+    assert (
+        "To the right of the dashed line the first is better. Where lower is better (wrong-language rate) that is the second "
+        "minus the first."
+    ) in text
+    assert "measure prompts tuned is better difference n base tuned which way" in text, (
+        "what is concluded stands in front"
+    )
+
+
+def test_the_funnel_says_why_documents_can_be_more_than_records(page: Page) -> None:
+    assert "so documents can be more than the records" in page.text
 
 
 def test_a_damaged_history_costs_its_section_alone(own: Workspace) -> None:

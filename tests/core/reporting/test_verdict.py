@@ -108,6 +108,35 @@ PRECISION = PrecisionFigures(
 LABELLED = ByPeople(24, 0.75, 0.55, 0.88, minimum=0.6, read="2026-03-01 12:34")
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {},
+            "wanted is a precision of 0.8: a share of 0.85 is expected to be right of what the rating keeps, and of 40 held-out "
+            "instructions kept in the same way a share of 0.90 (0.77 to 0.96) is right, and 0.05 asks something else",
+        ),
+        (
+            {"checked_kept": 1, "precision": 0.0, "low": 0.0, "high": 0.79, "wrong": 1.0},
+            "wanted is a precision of 0.8: a share of 0.85 is expected to be right of what the rating keeps, and of 1 held-out "
+            "instruction kept in the same way a share of 0.00 (0.00 to 0.79) is right, and 1.00 asks something else",
+        ),
+        (
+            {"expected": None, "precision": None, "checked": 96},
+            "no pair is surely enough right for the wanted precision of 0.8: the rating keeps nothing, neither of the "
+            "candidates nor of 96 held-out instructions",
+        ),
+        (
+            {"precision": None, "checked": 1},
+            "wanted is a precision of 0.8: a share of 0.85 is expected to be right of what the rating keeps, and of 1 held-out "
+            "instruction it would keep none",
+        ),
+    ],
+)
+def test_a_wanted_precision_is_told_in_a_sentence(changed: dict[str, float | None], said: str) -> None:
+    assert PRECISION.model_copy(update=changed).said == said
+
+
 def test_curated_by_held_out_instructions() -> None:
     found = curated(REFINED.model_copy(update={"precision": PRECISION}), EVALUATOR)
     assert found.sentence == "Yes: of 40 held-out instructions kept in the same way 90 % (77 % to 96 %) are right."

@@ -26,8 +26,8 @@ def section(built: Built) -> Section | None:
     gaps = [gap for gap in built.gaps if gap.reference in ARMS]
     blocks: list[Block] = [
         Paragraph(
-            "Further models, tuned like the tuned model (without preferences after it) and all on as many rows and steps: the "
-            "same seed pairs, and equally many pairs of each arm's own choice, or what the table says in their place."
+            "Further models, tuned like the tuned model (without preferences after it) and all on as many rows and steps: "
+            f"{_pairs(arms)}, or what the table says in their place."
         ),
         _trained(arms),
         *_charts(gaps),
@@ -35,6 +35,11 @@ def section(built: Built) -> Section | None:
     if gaps:
         blocks += [_gaps(gaps), Paragraph(_how_to_read(built), "note")]
     return Section("arms", "What the selection is worth", [*blocks, _measured(built)])
+
+
+def _pairs(arms: dict[str, ArmFigures]) -> str:
+    own = "equally many pairs of each arm's own choice"
+    return f"the same seed pairs, and {own}" if any(arm.seeds for arm in arms.values()) else f"no seed pairs, and {own}"
 
 
 def _trained(arms: dict[str, ArmFigures]) -> Listing:
@@ -65,9 +70,16 @@ def _charts(gaps: Sequence[Gap]) -> Iterator[Drawn]:
                 **dict.fromkeys(("advantage", "low", "high"), pl.Float64),
             }
             numbers = pl.DataFrame(rows, schema=schema, orient="row")
-            yield draw(
-                f"gaps-{place}", f"One arm minus another, 95 % intervals: {unit}", gap_chart(of_unit, unit), numbers
-            )
+            title = f"Advantage of the first arm over the second, 95 % intervals: {unit}"
+            yield draw(f"gaps-{place}", title, gap_chart(of_unit, unit), numbers, _sides(of_unit))
+
+
+def _sides(gaps: Sequence[Gap]) -> str:
+    """How the chart is read; the tables have differences with the sign that they have."""
+    said = "To the right of the dashed line the first is better."
+    if lower := [*dict.fromkeys(gap.metric for gap in gaps if gap.better == "lower")]:
+        said += f" Where lower is better ({', '.join(lower)}) that is the second minus the first."
+    return said
 
 
 def _gaps(gaps: Sequence[Gap]) -> Listing:
@@ -77,14 +89,14 @@ def _gaps(gaps: Sequence[Gap]) -> Listing:
             Cell(gap.arm),
             Cell(gap.metric),
             Cell(gap.prompts),
-            Cell(BETTER_WAY[METRIC[gap.metric].better]),
+            Cell(gap.verdict),
             with_interval(gap.difference, gap.low, gap.high, sign=True),
             cell(gap.n),
-            Cell(gap.verdict),
+            Cell(BETTER_WAY[METRIC[gap.metric].better]),
         ]
         for gap in gaps
     ]
-    columns = ("arm", "against", "measure", "prompts", "which way", "difference", "n", "verdict")
+    columns = ("arm", "against", "measure", "prompts", "verdict", "difference", "n", "which way")
     return Listing("One arm against another, and what may be concluded", columns, rows, folded=True)
 
 

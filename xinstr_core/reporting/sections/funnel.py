@@ -35,6 +35,8 @@ def section(built: Built) -> Section:
             "Texts that were left after each stage",
             bars([(name, count, ROWS) for name, count in steps]),
             _table(steps),
+            "A record is cut into several documents where it is long or parts of it are refused, so documents can be more than "
+            "the records.",
         ),
         Paragraph(
             f"The tuned model learned from {trained.curated_rows:,} selected pairs and {trained.seed_rows:,} seed pairs.",

@@ -68,16 +68,17 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Listing:
         [
             Cell(one.metric),
             Cell(one.prompts),
-            Cell(BETTER_WAY[METRIC[one.metric].better]),
-            with_interval(one.base.value, one.base.low, one.base.high),
-            with_interval(one.tuned.value, one.tuned.low, one.tuned.high),
+            Cell(one.verdict),
             with_interval(one.gap.difference, one.gap.low, one.gap.high, sign=True),
             cell(one.gap.n),
-            Cell(one.verdict),
+            with_interval(one.base.value, one.base.low, one.base.high),
+            with_interval(one.tuned.value, one.tuned.low, one.tuned.high),
+            Cell(BETTER_WAY[METRIC[one.metric].better]),
         ]
         for one in comparisons
     ]
-    columns = ("measure", "prompts", "which way", "base", "tuned", "difference", "n", "tuned is better")
+    # What may be concluded comes first: narrow screens show the rest by scrolling.
+    columns = ("measure", "prompts", "tuned is better", "difference", "n", "base", "tuned", "which way")
     return Listing("Base against tuned, and what may be concluded", columns, rows)
 
 
