@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from xinstr_core.corpus.sources import file_identity
 from xinstr_core.curation.audit import audit_file, read_audit
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.agreement import Agreement, agreement
@@ -18,7 +19,6 @@ from xinstr_core.evaluation.measures import Comparison, Measure, compare
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.licensing import Licensing
-from xinstr_core.identity import file_hash
 from xinstr_core.schemas import refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract
@@ -132,7 +132,7 @@ class SetFacts:
             report = self.built.part(EVAL_REPORT)
             rows = report.read(AUDIT.name).drop("language") if AUDIT.name in report.tables else AUDIT.schema.to_frame()
             note = report.read_figures(EVAL_REPORT.figures).audit_note
-            seen, now = report.made_of.get("files", {}).get("audit"), file_hash(path) if path.is_file() else None
+            seen, now = report.made_of.get("files", {}).get("audit"), file_identity(path) if path.is_file() else None
             changed = f"the labels were changed since the report: xinstr build {self.tag} reads them"
             said = "; ".join([*([note] if note else []), *([changed] if seen != now else [])])
             return [Agreement(**row) for row in rows.iter_rows(named=True)], said

@@ -12,10 +12,10 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from tests.core.exporting.conftest import BuiltHome, Pair, exported
+from xinstr_core.corpus.sources import file_identity
 from xinstr_core.curation.audit import audit_file, write_audit
 from xinstr_core.exporting.export import export_dataset
 from xinstr_core.exporting.markdown import code_block, escaped
-from xinstr_core.identity import file_hash
 from xinstr_core.schemas import refined_pairs
 from xinstr_core.schemas.eval_report import AUDIT, ReportFigures
 from xinstr_core.schemas.export import CHAT
@@ -133,7 +133,7 @@ def test_labels_are_told_as_the_report_read_them_and_that_they_changed_since(hom
     path.write_text("labels", "utf-8")
     row = {"language": "sw", "aspect": "kept", "measure": "precision", "value": 0.75, "low": 0.5, "high": 0.9, "n": 24}
     report = home.made["eval_report"]
-    parts = {**report.made_of, "files": {"audit": file_hash(path)}}
+    parts = {**report.made_of, "files": {"audit": file_identity(path)}}
     figures = report.read_figures(ReportFigures).model_copy(update={"audit_note": "48 of 48 pairs labelled"})
     tables = {name: report.read(name) for name in report.tables}
     workspace.store.commit(
