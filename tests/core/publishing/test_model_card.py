@@ -121,3 +121,31 @@ def test_a_model_whose_files_are_gone_is_refused(tuned: TunedModel, tmp_path: Pa
     (tuned.trained / "adapter_model.safetensors").unlink()
     with pytest.raises(InputError, match=r"^files of tuned_model are gone or cut off .* makes it anew$"):
         TunedModel.find(tuned.workspace, "sw")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("trained", "adapter_model.safetensors"),
+        ("trained", "adapter_config.json"),
+        ("tokenizer", "tokenizer.json"),
+        ("tokenizer", "tokenizer_config.json"),
+    ],
+)
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_model_that_is_cut_off_is_refused(tuned: TunedModel, folder: str, name: str, size: int) -> None:
+    path = getattr(tuned, folder) / name
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(
+        InputError, match=rf"with .*{name}.* of tuned_model in .* is no longer what was stored \(cut off"
+    ):
+        TunedModel.find(tuned.workspace, "sw")
+
+
+def test_weights_that_were_stored_damaged_are_refused(base: ModelReference, tmp_path: Path) -> None:
+    adapter = random_adapter(base, tmp_path / "adapter")
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    workspace = with_tuned_model(tmp_path / "home", base, adapter)
+    with pytest.raises(InputError, match=r"^tuned model of sw: adapter_model.safetensors is (damaged|cut off)"):
+        TunedModel.find(workspace, "sw")
