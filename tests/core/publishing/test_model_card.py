@@ -16,9 +16,15 @@ from xinstr_core.errors import InputError
 from xinstr_core.publishing.model_card import model_card
 from xinstr_core.publishing.model_folder import write_trained, write_whole
 from xinstr_core.publishing.tuned import TunedModel
+from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.store import StageOutput
 
 GEMMA = "<html>Gemma  Terms of\nUse ... the Gemma Prohibited Use Policy ...</html>"
+
+
+def licences_of(card: ModelCard) -> dict[str, str]:
+    """What the header says of its licence."""
+    return {name: value for name, value in card.data.to_dict().items() if name.startswith("license")}
 
 
 @pytest.fixture
@@ -38,7 +44,9 @@ def test_a_card_stands_beside_an_adapter_and_a_whole_model(tuned: TunedModel, tm
     assert (adapter.data.library_name, whole.data.library_name) == ("peft", "transformers")
     assert adapter.data.to_dict() == {
         "language": ["sw", "en"],
-        "license": "unknown",
+        "license": "other",
+        "license_name": "fill-in",
+        "license_link": "README.md",
         "library_name": "peft",
         "pipeline_tag": "text-generation",
         "tags": ["instruction-tuning", "cross-lingual", "x-instruction"],
@@ -57,7 +65,8 @@ def test_what_a_licence_demands_is_told_and_done(tuned: TunedModel, tmp_path: Pa
         "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms\n"
     )
     card = ModelCard.load(tmp_path / "folder" / "README.md")
-    assert card.data.license == "gemma"
+    written = (tmp_path / "folder" / "README.md").read_text("utf-8")
+    assert "\n# license: FILL IN. The base's is gemma; the licences of the rows" in written
     assert "- a copy of the Gemma Terms of Use goes with the model\n" in card.text
 
 
@@ -75,11 +84,11 @@ def test_what_a_licence_demands_is_told_and_done(tuned: TunedModel, tmp_path: Pa
     ],
 )
 def test_the_licence_is_what_the_card_of_the_base_says(
-    tuned: TunedModel, header: str, licence: dict[str, str], told: str
+    base: ModelReference, tmp_path: Path, header: str, licence: dict[str, str], told: str
 ) -> None:
-    (tuned.base.path / "README.md").write_text(f"---\n{header}\n---\n", "utf-8")
-    card = ModelCard(model_card(tuned, is_merged=False))
-    assert {name: value for name, value in card.data.to_dict().items() if name.startswith("license")} == licence
+    (base.path / "README.md").write_text(f"---\n{header}\n---\n", "utf-8")
+    card = ModelCard(model_card(of_set(base, tmp_path, BuiltHome(tmp_path)), is_merged=False))
+    assert licences_of(card) == licence
     assert told in card.text
 
 
@@ -90,6 +99,20 @@ def test_a_base_of_the_hub_is_named_by_its_id(tuned: TunedModel) -> None:
     assert "org/base-1b ([hub](https://huggingface.co/org/base-1b))" in card.text
 
 
+def of_set(base: ModelReference, tmp_path: Path, home: BuiltHome) -> TunedModel:
+    """A model that was tuned on a set which a home knows, and measured."""
+    home = replace(home, home=tmp_path / "of-set", base_model=str(base.path), up_to="tuned_model", made={})
+    workspace = home.build()
+    part = home.made["tuned_model"]
+    folders = {"adapter": random_adapter(base, tmp_path / "learned"), "tokenizer": tmp_path / "tokenizer"}
+    shutil.copytree(base.path, folders["tokenizer"])
+    tables = {name: part.read(name) for name in part.tables}
+    output = StageOutput(tables, folders, part.read_figures(TUNED_MODEL.figures), built=part.built)
+    home.made["tuned_model"] = workspace.store.commit("tuned_model", "sw", "f", part.made_of, output)
+    home.commit("eval_report", *home._report())
+    return TunedModel.find(workspace, "sw")
+
+
 @pytest.mark.parametrize(
     ("curated", "told"), [(True, ", curated: an evaluator"), (False, ", **not curated**: the evaluator")]
 )
@@ -97,24 +120,39 @@ def test_rows_and_measures_of_the_set_it_was_tuned_on_are_told(
     base: ModelReference, tmp_path: Path, curated: bool, told: str
 ) -> None:
     pairs = (Pair(), Pair("CC-BY-SA-4.0"), Pair("CC-BY-SA-4.0"))
-    home = BuiltHome(tmp_path / "home", pairs=pairs, curated=curated, base_model=str(base.path), up_to="tuned_model")
-    workspace = home.build()
-    part = home.made["tuned_model"]
-    (tmp_path / "tokenizer").mkdir()
-    folders = {"adapter": random_adapter(base, tmp_path / "adapter"), "tokenizer": tmp_path / "tokenizer"}
-    shutil.copytree(base.path, folders["tokenizer"], dirs_exist_ok=True)
-    tables = {name: part.read(name) for name in part.tables}
-    from xinstr_core.schemas.tuned_model import TUNED_MODEL
-
-    output = StageOutput(tables, folders, part.read_figures(TUNED_MODEL.figures), built=part.built)
-    home.made["tuned_model"] = workspace.store.commit("tuned_model", "sw", "f", part.made_of, output)
-    replace(home).commit("eval_report", *home._report())
-    text = model_card(TunedModel.find(workspace, "sw"), is_merged=False)
+    text = model_card(of_set(base, tmp_path, BuiltHome(tmp_path, pairs=pairs, curated=curated)), is_merged=False)
     assert told in text
     assert "| 2 | corpus | CC-BY-SA-4.0 | name the author, adaptations under the same licence |\n" in text
     assert "| 1 | corpus | CC-BY-4.0 | name the author |\n" in text
     assert "| 1 | seeds | Apache-2.0 | keep its notices and its text |\n" in text
     assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
+
+
+@pytest.mark.parametrize("licence", ["CC-BY-NC-4.0", "cc by nd", "all rights reserved", "", " "])
+def test_where_rows_restrict_it_the_licence_of_the_base_does_not_stand(
+    base: ModelReference, tmp_path: Path, licence: str
+) -> None:
+    (base.path / "README.md").write_text("---\nlicense: apache-2.0\n---\n", "utf-8")
+    home = BuiltHome(tmp_path, pairs=(Pair(), Pair(licence)))
+    written = model_card(of_set(base, tmp_path, home), is_merged=False)
+    card = ModelCard(written)
+    assert licences_of(card) == {"license": "other", "license_name": "fill-in", "license_link": "README.md"}
+    named = licence.strip() or "unknown"
+    [line] = [one for one in written.splitlines() if one.startswith("# license: FILL IN")]
+    assert line.endswith(
+        f"The base's is apache-2.0; rows that it learned are under {named}, which restrict its use or are not known"
+    )
+    assert f"**Rows that it learned restrict what may be done with it, or may**: 1 of {named} (" in card.text
+
+
+@pytest.mark.parametrize("licence", ["CC-BY-4.0", "CC0 1.0", "CC-BY-SA-4.0", "Apache-2.0"])
+def test_where_rows_do_not_restrict_it_it_stands(base: ModelReference, tmp_path: Path, licence: str) -> None:
+    (base.path / "README.md").write_text("---\nlicense: gemma\n---\n", "utf-8")
+    home = BuiltHome(tmp_path, pairs=(Pair(licence),))
+    written = model_card(of_set(base, tmp_path, home), is_merged=False)
+    card = ModelCard(written)
+    assert licences_of(card) == {"license": "gemma"}
+    assert "# license:" not in written and "restrict what may be done" not in card.text
 
 
 def test_a_model_whose_files_are_gone_is_refused(tuned: TunedModel, tmp_path: Path) -> None:
