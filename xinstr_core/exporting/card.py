@@ -64,6 +64,7 @@ def dataset_card(
             "title": title,
             "languages": names,
             "facts": facts,
+            "all_generated": all(one.is_generated for one in facts),
             "of": {one.tag: Told(one) for one in facts},
             "rows_table": _rows_table(facts, written),
             "configs": config_names(written),

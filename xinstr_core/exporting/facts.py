@@ -82,8 +82,16 @@ class SetFacts:
     @property
     def validation(self) -> ValidationFigures:
         """Of the evaluator whose ratings the rows have: the last round's that was used."""
-        used = [one for one in self.curation.rounds if one.used]
-        return used[-1] if used else self.built.figures(EVALUATOR)
+        return self._used_rounds[-1] if self._used_rounds else self.built.figures(EVALUATOR)
+
+    @property
+    def validation_round(self) -> int | None:
+        """Of which round that evaluator is; None where no round counts."""
+        return self._used_rounds[-1].round if self._used_rounds else None
+
+    @property
+    def _used_rounds(self) -> list[refined_pairs.RoundFigures]:
+        return [one for one in self.curation.rounds if one.used]
 
     @property
     def accuracy(self) -> Estimate:

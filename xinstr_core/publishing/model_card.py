@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from xinstr_core.engines.tokenizer_files import as_typed
 from xinstr_core.errors import InputError
+from xinstr_core.evaluation.measures import Comparison
+from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.card import CARD_FILE
 from xinstr_core.exporting.facts import comparisons, public, said
 from xinstr_core.exporting.markdown import code, code_block, render
-from xinstr_core.exporting.told import comparison_table
+from xinstr_core.exporting.told import comparison_table, verdict
 from xinstr_core.licences import asked_for, hub_identifier, licence_link
 from xinstr_core.publishing.learned_rows import LearnedRows
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.schemas.eval_report import EVAL_REPORT
+from xinstr_core.schemas.metrics import WRONG_LANGUAGE
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.text import printable
@@ -31,6 +35,7 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
     base, built = terms_of(model), _set_of(model)
     rows = LearnedRows(built) if built else None
     is_adapter = model.is_adapter and not is_merged
+    compared = comparisons(built) if built and built.has(EVAL_REPORT) else []
     asked = model.ask(model.instructions[0]) if model.instructions else None
     card = render(
         __package__,
@@ -45,7 +50,8 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
             "figures": model.figures,
             "is_known": built is not None,
             "curated": built.figures(REFINED_PAIRS).curated if built else None,
-            "is_generated": built is not None and built.is_generated,
+            "is_generated": built.is_generated if built else None,
+            "answers": _answers(compared, model.language.name),
             "licences": rows.told if rows else None,
             "restricting": [
                 f"{count} of {licence} ({asked_for(licence)})" for licence, count in rows.restricting.items()
@@ -53,12 +59,27 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
             if rows
             else [],
             "settings": _settings(built) if built else "",
-            "comparisons": comparison_table(comparisons(built)) if built and built.has(EVAL_REPORT) else None,
+            "comparisons": comparison_table(compared),
+            "verdict": verdict(compared, model.language),
+            "is_asked_in_language": any(one.prompts == model.language.tag for one in compared),
+            "tag": model.language.tag,
             "prompt": code_block(as_typed(model.tokenizer, asked)) if asked else None,
             "turn": code_block(asked.turn) if asked else None,
         },
     )
     return f"---\n{_header(model, base, rows, is_adapter)}\n---\n\n{card}"
+
+
+def _answers(compared: Sequence[Comparison], language: str) -> str:
+    """How often it does not do what it was tuned to do."""
+    found = [one for one in compared if (one.metric, one.prompts) == (WRONG_LANGUAGE.name, ENGLISH)]
+    if not found:
+        return "How often it does was not measured."
+    [one] = found
+    return (
+        f"Of {one.gap.n} replies to English instructions {one.tuned.value:.1%} are not in {language} ({WRONG_LANGUAGE.name} "
+        f"{one.tuned.value:.3f}; of its base {one.base.value:.3f})."
+    )
 
 
 def _set_of(model: TunedModel) -> BuiltSet | None:

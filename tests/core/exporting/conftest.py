@@ -18,7 +18,7 @@ from xinstr_core.schemas.diversified_set import SELECTED, SelectionFigures, Sele
 from xinstr_core.schemas.eval_report import GAPS, MEASURES, SCORES, ReportFigures
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, CorpusFigures, CorpusFunnel
-from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures
+from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
 from xinstr_core.schemas.seed_pairs import SEEDS, SeedFigures, SeedFunnel
 from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TunedFigures
 from xinstr_core.store import Partition, StageOutput
@@ -57,6 +57,8 @@ class BuiltHome:
     curated: bool = True
     optional: tuple[str, ...] = ()
     base_model: str = "pocket"
+    corpus: str = "texts"
+    rounds: Sequence[tuple[int, bool]] = ()  # number, whether it counts
     time: str = "2026-01-01T00:00:00+00:00"
     up_to: str = "eval_report"
     made: dict[str, Partition] = field(default_factory=dict)
@@ -96,7 +98,13 @@ class BuiltHome:
             "inputs": {name: self.made[name].version for name in takes},
         }
         frames = {table.name: self.frame(table, rows) for table, rows in tables.items()}
-        built = {"time": self.time, "preset": "pocket", "base_model": self.base_model, "changed": {}}
+        built = {
+            "time": self.time,
+            "preset": "pocket",
+            "base_model": self.base_model,
+            "changed": {},
+            "corpus": self.corpus,
+        }
         output = StageOutput(tables=frames, figures=figures, built=built)
         self.made[asset] = Workspace(self.home).store.commit(asset, self.tag, f"f-{asset}", parts, output)
 
@@ -186,7 +194,11 @@ class BuiltHome:
         }
         rows = [{**self.keys(n), **rated, "verdict": verdict} for n in range(len(self.pairs))]
         funnel = PairFunnel(taken=len(rows), lost={}, kept=len(rows))
-        return {refined_pairs.PAIRS: rows}, RefinedFigures(funnel=funnel, curated=self.curated, rounds=[])
+        rounds = [
+            RoundFigures(**MEASURED, round=number, used=used, outcome="used", mean_probabilities=[0.1, 0.2, 0.7])
+            for number, used in self.rounds
+        ]
+        return {refined_pairs.PAIRS: rows}, RefinedFigures(funnel=funnel, curated=self.curated, rounds=rounds)
 
     def _selected(self) -> tuple[Any, Figures]:
         rows = [

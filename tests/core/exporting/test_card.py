@@ -102,7 +102,40 @@ def test_the_funnel_and_the_evaluator_are_told_with_intervals(home: BuiltHome, t
     assert "| `raw_corpus` | too\\_short | 1 |\n" in text
     assert re.search(r"\| accuracy \| 0\.800 \(0\.6\d\d to 0\.9\d\d\) \| a third by chance; 0.7 is needed \|", text)
     assert "No speaker of the language has labelled pairs of this set" in text
-    assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
+    assert (
+        "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share | yes, case by case |\n"
+        in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("rounds", "told"),
+    [
+        ([], "the evaluator as it was trained first; no round rated pairs with it:"),
+        ([(1, True)], "the evaluator of round 1, as it was trained first:"),
+        (
+            [(1, True), (2, True), (3, False)],
+            "the evaluator of round 2, which learned again from pairs of the round before; the report's own table is of the one of "
+            "round 1:",
+        ),
+    ],
+)
+def test_the_figures_of_the_evaluator_name_their_round(
+    home: BuiltHome, tmp_path: Path, rounds: list[tuple[int, bool]], told: str
+) -> None:
+    assert f"Figures are of {told}\n" in card_of(replace(home, rounds=rounds), tmp_path / "out").text
+
+
+def test_the_verdict_is_that_of_the_report(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(home, tmp_path / "out").text
+    assert "| which way is better | cases | unit | tuned is better |\n" in text
+    assert "better than the base model? Yes: it is better on 1 of 1 measure and worse on none.\n" in text
+
+
+def test_generated_text_is_not_called_natural(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(replace(home, corpus="pocket"), tmp_path / "out").text
+    assert "each with a response that is generated text. " in text and "natural text" not in text
+    assert "natural text of the language, untouched" in card_of(replace(home, made={}), tmp_path / "natural").text
 
 
 def test_what_was_not_curated_is_not_called_so(home: BuiltHome, tmp_path: Path) -> None:

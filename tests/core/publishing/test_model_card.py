@@ -51,7 +51,12 @@ def test_a_card_stands_beside_an_adapter_and_a_whole_model(tuned: TunedModel, tm
         "pipeline_tag": "text-generation",
         "tags": ["instruction-tuning", "cross-lingual", "x-instruction"],
     }
-    assert adapter.text.strip().startswith("# base-1b tuned for Swahili\n\nAn adapter (LoRA) on base-1b that answers")
+    assert adapter.text.strip().startswith(
+        "# base-1b tuned for Swahili\n\nAn adapter (LoRA) on base-1b, tuned to answer "
+    )
+    assert "How often it does was not measured." in adapter.text
+    assert "How it answers those in Swahili itself was not measured." in adapter.text
+    assert "of the 2 pairs that it learned, 2 have an instruction that a model wrote for a text." in adapter.text
     assert "Its licence: **unknown here**: its folder names none. Find out before you pass this on." in adapter.text
     assert "Where its rows are from is not told" in adapter.text
     assert str(tmp_path) not in adapter.content + whole.content
@@ -125,7 +130,27 @@ def test_rows_and_measures_of_the_set_it_was_tuned_on_are_told(
     assert "| 2 | corpus | CC-BY-SA-4.0 | name the author, adaptations under the same licence |\n" in text
     assert "| 1 | corpus | CC-BY-4.0 | name the author |\n" in text
     assert "| 1 | seeds | Apache-2.0 | keep its notices and its text |\n" in text
-    assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
+    assert (
+        "tuned to answer English instructions in Swahili. Of 96 replies to English instructions 25.0% are not in Swahili "
+        "(wrong-language rate 0.250; of its base 0.750)."
+    ) in text
+    assert (
+        "of the 4 pairs that it learned, 3 have an instruction that a model wrote for a text, which is natural text of the "
+        "language; the other 1 the build was given as seed pairs."
+    ) in text
+    assert "better than the base model? Yes: it is better on 1 of 1 measure and worse on none.\n" in text
+    assert "The cases were not in the tuning; what the base had seen before is not known here:\n" in text
+    assert "How it answers those in Swahili itself was not measured.\n" in text
+    assert (
+        "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share | yes, case by case |\n"
+        in text
+    )
+
+
+def test_generated_text_is_not_called_natural(base: ModelReference, tmp_path: Path) -> None:
+    text = model_card(of_set(base, tmp_path, BuiltHome(tmp_path, corpus="pocket")), is_merged=False)
+    assert "wrote for a text, and the texts are generated; the other 1 the build" in text
+    assert "**It was tuned on generated text**" in text and "natural text" not in text
 
 
 @pytest.mark.parametrize("licence", ["CC-BY-NC-4.0", "cc by nd", "all rights reserved", "", " "])
