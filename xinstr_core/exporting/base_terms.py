@@ -70,6 +70,11 @@ class BaseTerms:
     evidence: str
 
     @property
+    def is_folder(self) -> bool:
+        """Whether its name is that of a folder on the machine of the build, which nobody else can look up."""
+        return self.hub_id is None and self.name != POCKET
+
+    @property
     def is_known(self) -> bool:
         return self.licence != UNKNOWN_LICENCE
 

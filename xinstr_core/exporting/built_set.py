@@ -18,6 +18,7 @@ from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
+from xinstr_core.schemas.reverse_model import REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
 from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TUNED_MODEL
 from xinstr_core.settings import Settings
@@ -27,6 +28,7 @@ from xinstr_core.workspace import Workspace
 _NEEDED: tuple[Contract[Any], ...] = (
     RAW_CORPUS,
     SEED_PAIRS,
+    REVERSE_MODEL,
     CANDIDATE_PAIRS,
     EVALUATOR,
     REFINED_PAIRS,

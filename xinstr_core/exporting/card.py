@@ -82,6 +82,9 @@ def dataset_card(
             "train": TRAIN,
             "held_out": HELD_OUT,
             "build_commands": code_block("\n".join(_commands(facts, accepted, with_seeds)), "sh"),
+            "folders": Markdown(
+                ", ".join(code(name) for name in sorted({name for one in facts for name in one.folders}))
+            ),
             "loading": code_block("\n".join(_loading(written)), "python"),
             "bibtex": code_block(_bibtex(title), "bibtex"),
         },

@@ -30,6 +30,7 @@ from xinstr_core.schemas.seed_pairs import SEED_PAIRS
 from xinstr_core.schemas.shared import PROBABILITIES, SCORES, ValidationFigures
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFigures
 
+_TEXTS = ("corpus", "seeds")  # settings that name files of texts
 _FUNNELS: tuple[Contract[Any], ...] = (RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)
 
 
@@ -168,6 +169,14 @@ class SetFacts:
         }
 
     @property
+    def folders(self) -> list[str]:
+        """Names in its settings that are what is left of paths of the machine of the build."""
+        changed = [part.built.get("changed", {}) for part in self.built.parts.values()]
+        values = [value for one in changed for name, value in one.items() if name not in _TEXTS]
+        found = {public(path) for path in _paths(values)} | ({self.base.name} if self.base.is_folder else set())
+        return sorted(found)
+
+    @property
     def preset(self) -> str:
         return str(self.built.part(DIVERSIFIED_SET).built.get("preset"))
 
@@ -191,6 +200,15 @@ def public(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
+def _paths(value: Any) -> Iterator[str]:
+    """Every absolute path that a value holds."""
+    if isinstance(value, (dict, list, tuple)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _paths(one)
+    elif isinstance(value, str) and Path(value).is_absolute():
+        yield value
+
+
 def said(values: dict[str, Any]) -> str:
     """Settings on a line, as a command takes them."""
     return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
@@ -198,7 +216,7 @@ def said(values: dict[str, Any]) -> str:
 
 def _changed(changed: dict[str, Any]) -> dict[str, Any]:
     """Other settings than the preset's; where the texts lay is nobody's affair."""
-    return {name: public(value) for name, value in changed.items() if name not in ("corpus", "seeds")}
+    return {name: public(value) for name, value in changed.items() if name not in _TEXTS}
 
 
 def comparisons(built: BuiltSet) -> list[Comparison]:

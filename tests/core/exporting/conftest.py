@@ -19,6 +19,7 @@ from xinstr_core.schemas.eval_report import GAPS, MEASURES, SCORES, ReportFigure
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, CorpusFigures, CorpusFunnel
 from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
+from xinstr_core.schemas.reverse_model import ReverseModelFigures
 from xinstr_core.schemas.seed_pairs import SEEDS, SeedFigures, SeedFunnel
 from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TunedFigures
 from xinstr_core.store import Partition, StageOutput
@@ -58,6 +59,7 @@ class BuiltHome:
     optional: tuple[str, ...] = ()
     base_model: str = "pocket"
     corpus: str = "texts"
+    changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # settings by asset
     rounds: Sequence[tuple[int, bool]] = ()  # number, whether it counts
     time: str = "2026-01-01T00:00:00+00:00"
     up_to: str = "eval_report"
@@ -69,6 +71,7 @@ class BuiltHome:
         for asset, build in {
             "raw_corpus": self._corpus,
             "seed_pairs": self._seeds,
+            "reverse_model": self._reverse,
             "candidate_pairs": self._candidates,
             "evaluator": self._evaluator,
             "refined_pairs": self._refined,
@@ -84,7 +87,8 @@ class BuiltHome:
 
     def commit(self, asset: str, tables: Mapping[Table, Sequence[Mapping[str, Any]]], figures: Figures) -> None:
         takes = {
-            "candidate_pairs": ("raw_corpus", "seed_pairs"),
+            "reverse_model": ("seed_pairs",),
+            "candidate_pairs": ("raw_corpus", "seed_pairs", "reverse_model"),
             "evaluator": ("seed_pairs",),
             "refined_pairs": ("candidate_pairs", "evaluator"),
             "diversified_set": ("refined_pairs",),
@@ -102,7 +106,7 @@ class BuiltHome:
             "time": self.time,
             "preset": "pocket",
             "base_model": self.base_model,
-            "changed": {},
+            "changed": self.changed.get(asset, {}),
             "corpus": self.corpus,
         }
         output = StageOutput(tables=frames, figures=figures, built=built)
@@ -166,6 +170,9 @@ class BuiltHome:
             seed_pairs=2, native=1, english_only=False, by_origin={"native": 1, "english": 1}, funnel=funnel
         )
         return {SEEDS: rows}, figures
+
+    def _reverse(self) -> tuple[Any, Figures]:
+        return {}, ReverseModelFigures(**TRAINED, seed_pairs_by_origin={"native": 1})
 
     def _candidates(self) -> tuple[Any, Figures]:
         rows = [

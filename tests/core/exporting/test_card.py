@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +175,40 @@ def test_how_it_is_made_again_and_cited_is_told(home: BuiltHome, tmp_path: Path)
         in text
     )
     assert "  author = {FILL IN: who publishes it},\n" in text and "2024.findings-acl.30" in text
+
+
+def test_settings_of_every_stage_are_told_and_folders_called_so(home: BuiltHome, tmp_path: Path) -> None:
+    base = tmp_path / "models" / "base-1b"
+    base.mkdir(parents=True)
+    changed = {
+        "reverse_model": {"reverse_model.maximum_seed_pairs": 700},
+        "diversified_set": {"diversity.encoder": "/models/mini", "base_model": str(base)},
+    }
+    text = card_of(replace(home, changed=changed, base_model=str(base)), tmp_path / "out").text
+    assert "| `reverse_model` | pocket | `reverse_model.maximum_seed_pairs=700` |\n" in text
+    assert (
+        "xinstr build sw --preset pocket --base-model base-1b --set 'diversity.encoder=\"mini\"' "
+        "--set reverse_model.maximum_seed_pairs=700\n"
+    ) in text
+    assert "`base-1b`, `mini`: names of folders on the machine of the build. Put in place of each a path" in text
+    assert "- Models were trained from base-1b (a folder on the machine of the build; fingerprint" in text
+    build = json.loads((tmp_path / "out" / "sw" / "build.json").read_text("utf-8"))
+    assert [*build] == [
+        "candidate_pairs",
+        "diversified_set",
+        "eval_report",
+        "evaluator",
+        "raw_corpus",
+        "refined_pairs",
+        "reverse_model",
+        "seed_pairs",
+        "tuned_model",
+    ]
+    assert build["reverse_model"]["changed"] == {"reverse_model.maximum_seed_pairs": 700}
+
+
+def test_what_is_no_folder_is_not_called_so(home: BuiltHome, tmp_path: Path) -> None:
+    assert "on the machine of the build" not in card_of(home, tmp_path / "out").text
 
 
 def test_a_set_of_several_languages_tells_of_each(home: BuiltHome, tmp_path: Path) -> None:
