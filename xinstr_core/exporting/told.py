@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from xinstr_core.languages import Language
 from xinstr_core.reporting.verdict import Finding, better
 from xinstr_core.schemas.declaration import Declared, declarations
 from xinstr_core.schemas.metrics import METRIC
+from xinstr_core.schemas.seed_pairs import IN_ENGLISH
 from xinstr_core.schemas.shared import ValidationFigures
 
 
@@ -107,6 +108,20 @@ class Told:
         return table(
             ["stage", "preset", "changed"], [[code(a), p, code(c) if c else ""] for a, p, c in self.facts.made_with]
         )
+
+
+_ORIGINS: Mapping[str, str] = {
+    "native": "that people wrote in the language",
+    "native_instruction_translated": "whose response people wrote in the language and whose instruction a machine translated",
+    "response_translated": "whose response a machine translated",
+    "parallel": "whose response people translated and whose instruction a model wrote for its English side",
+    IN_ENGLISH: "whose response is English",
+}
+
+
+def seed_origins(counts: Mapping[str, int]) -> str:
+    """How many seed pairs came about in which way."""
+    return ", ".join(f"{count} {_ORIGINS.get(origin, f'of origin {origin}')}" for origin, count in counts.items())
 
 
 def comparison_table(found: Sequence[Comparison]) -> Markdown | None:

@@ -59,6 +59,7 @@ class BuiltHome:
     optional: tuple[str, ...] = ()
     base_model: str = "pocket"
     corpus: str = "texts"
+    seed_origin: str = "native"
     changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # settings by asset
     rounds: Sequence[tuple[int, bool]] = ()  # number, whether it counts
     time: str = "2026-01-01T00:00:00+00:00"
@@ -153,7 +154,7 @@ class BuiltHome:
                 "response": "Mama anapika.",
                 "source": "aya",
                 "licence": "Apache-2.0",
-                "origin": "native",
+                "origin": self.seed_origin,
             },
             {
                 "language": self.tag,

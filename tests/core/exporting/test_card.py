@@ -171,7 +171,7 @@ def test_text_from_outside_stays_text(home: BuiltHome, tmp_path: Path) -> None:
 def test_how_it_is_made_again_and_cited_is_told(home: BuiltHome, tmp_path: Path) -> None:
     text = card_of(home, tmp_path / "out").text
     assert (
-        "xinstr build sw --preset pocket --base-model pocket\nxinstr export sw --to DIR --accept-licence 'CC BY 4.0'\n"
+        "xinstr build sw --preset pocket --base-model pocket\nxinstr export sw --to DIR --accept-licence CC-BY-4.0\n"
         in text
     )
     assert "  author = {FILL IN: who publishes it},\n" in text and "2024.findings-acl.30" in text
@@ -209,6 +209,29 @@ def test_settings_of_every_stage_are_told_and_folders_called_so(home: BuiltHome,
 
 def test_what_is_no_folder_is_not_called_so(home: BuiltHome, tmp_path: Path) -> None:
     assert "on the machine of the build" not in card_of(home, tmp_path / "out").text
+
+
+def test_seeds_are_told_by_origin_and_apart_in_the_totals(home: BuiltHome, tmp_path: Path) -> None:
+    home = replace(home, seed_origin="parallel")
+    text = card_of(home, tmp_path / "out", "CC BY 4.0", "Apache-2.0", with_seeds=True).text
+    assert (
+        "not part of the `chat` rows; Swahili: 1 whose response people translated and whose instruction a model wrote for its "
+        "English side. "
+    ) in text
+    assert "| licence | rows | of them seed pairs | asks for |\n" in text
+    assert "| [CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/) | 3 | 0 | name the author |\n" in text
+    assert (
+        "| [Apache-2.0](https://www.apache.org/licenses/LICENSE-2.0) | 1 | 1 | keep its notices and its text |\n"
+        in text
+    )
+    assert "other people" not in text
+    page = (tmp_path / "out" / "LICENSE.md").read_text("utf-8")
+    assert "## Apache-2.0: 1 rows, 1 of them seed pairs\n" in page and "## CC-BY-4.0: 3 rows\n" in page
+
+
+def test_only_licences_that_took_rows_make_it_again(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(home, tmp_path / "out", "cc by 4.0", "MITT").text
+    assert "xinstr export sw --to DIR --accept-licence CC-BY-4.0\n" in text and "MITT" not in text
 
 
 def test_a_set_of_several_languages_tells_of_each(home: BuiltHome, tmp_path: Path) -> None:
