@@ -17,6 +17,7 @@ from xinstr_core.exporting.markdown import code, code_block, render
 from xinstr_core.exporting.told import comparison_table, verdict
 from xinstr_core.licences import asked_for, hub_identifier, licence_link
 from xinstr_core.publishing.learned_rows import LearnedRows
+from xinstr_core.publishing.terms_beside import licence_texts, terms_beside
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.schemas.eval_report import EVAL_REPORT
 from xinstr_core.schemas.metrics import WRONG_LANGUAGE
@@ -34,6 +35,8 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
     """README.md of a folder with what was trained, or with the whole model."""
     base, built = terms_of(model), _set_of(model)
     rows = LearnedRows(built) if built else None
+    beside = terms_beside(model.figures.base_model)
+    texts = licence_texts(beside, base.licence)
     is_adapter = model.is_adapter and not is_merged
     compared = comparisons(built) if built and built.has(EVAL_REPORT) else []
     asked = model.ask(model.instructions[0]) if model.instructions else None
@@ -45,6 +48,8 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
             "language": model.language.name,
             "base": base,
             "link": base.link or licence_link(base.licence),
+            "licence_texts": texts,
+            "other_terms": [name for name in beside if name not in texts],
             "code": code,
             "is_adapter": is_adapter,
             "figures": model.figures,

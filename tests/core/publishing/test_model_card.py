@@ -15,6 +15,7 @@ from xinstr_core.engines.models import ModelReference, resolve_model
 from xinstr_core.errors import InputError
 from xinstr_core.publishing.model_card import model_card
 from xinstr_core.publishing.model_folder import write_trained, write_whole
+from xinstr_core.publishing.terms_beside import licence_texts, terms_beside
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.schemas.tuned_model import TUNED_MODEL
 from xinstr_core.store import StageOutput
@@ -73,6 +74,27 @@ def test_what_a_licence_demands_is_told_and_done(tuned: TunedModel, tmp_path: Pa
     written = (tmp_path / "folder" / "README.md").read_text("utf-8")
     assert "\n# license: FILL IN. The base's is gemma; the licences of the rows" in written
     assert "- a copy of the Gemma Terms of Use goes with the model\n" in card.text
+
+
+def test_a_text_of_a_licence_is_claimed_only_where_there_is_one(tuned: TunedModel, tmp_path: Path) -> None:
+    notice = "# NOTICE\nPut together by somebody under the Gemma Terms of Use and the Prohibited Use Policy."
+    (tuned.base.path / "NOTICE.md").write_text(notice, "utf-8")
+    (tuned.base.path / "README.md").write_text("---\nlicense: gemma\n---\n", "utf-8")
+    without = model_card(tuned, is_merged=False)
+    assert (
+        "**The text of that licence does not lie beside this card**, as the base came without one that is recognised here: add it "
+        "(https://ai.google.dev/gemma/terms) before"
+    ) in without
+    (tuned.base.path / "GEMMA_TERMS.html").write_text(GEMMA, "utf-8")
+    card = model_card(tuned, is_merged=False)
+    assert "The text of that licence lies beside this card: GEMMA\\_TERMS.html.\n" in card
+    assert "not known to be terms of the licence: NOTICE.md.\n" in card
+
+
+def test_the_licence_of_the_embedded_base_goes_with_what_was_made_of_it() -> None:
+    found = terms_beside("pocket")
+    assert [*found] == ["LICENSE"]
+    assert licence_texts(found, "apache-2.0") == ["LICENSE"] and licence_texts(found, "mit") == []
 
 
 @pytest.mark.parametrize(
