@@ -131,6 +131,14 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_named_as_it_was_given(
+    run: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / ("x" * 250)
+    assert run("sw", "--to", str(folder), "--accept-licence", "cc-by-4.0") == 1
+    assert capfd.readouterr().err == f"error: [Errno 36] File name too long: '{folder}'\n"
+
+
 @pytest.mark.parametrize("public", [False, True])
 def test_an_export_is_pushed_private_unless_told(
     run: Command,
