@@ -28,7 +28,15 @@ from xinstr_core.schemas import CONTRACTS
 from xinstr_core.store import Partition, StageOutput, Store
 
 # In the order in which the export follows them; later assets add nothing that grows with the rows.
-ASSETS = ("raw_corpus", "seed_pairs", "candidate_pairs", "evaluator", "refined_pairs", "diversified_set")
+ASSETS = (
+    "raw_corpus",
+    "seed_pairs",
+    "reverse_model",
+    "candidate_pairs",
+    "evaluator",
+    "refined_pairs",
+    "diversified_set",
+)
 MULTIPLIED = {
     "raw_corpus": "documents",
     "candidate_pairs": "pairs",

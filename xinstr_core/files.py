@@ -156,7 +156,10 @@ def appearing_folder(folder: Path) -> Iterator[Path]:
         raise InputError(f"{folder} exists and is not empty: give the name of a new folder")
     unfinished = folder.with_name(f".{folder.name}.xinstr-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    try:
+        unfinished.mkdir(parents=True)
+    except OSError as error:  # said of the folder that was asked for: nobody knows the other
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     try:
         yield unfinished
         for path in unfinished.rglob("*"):

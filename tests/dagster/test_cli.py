@@ -29,9 +29,10 @@ from xinstr_core.store import StageOutput, Store
 from xinstr_core.workspace import Workspace
 from xinstr_dagster import processes
 from xinstr_dagster.build import BuildRequest, Outcome, check_inputs
-from xinstr_dagster.cli import command_line, commands, main
+from xinstr_dagster.cli import commands, main
 from xinstr_dagster.cli.commands.build import _print_funnels, _print_measures
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
+from xinstr_dagster.cli.program import command_line
 
 PROJECT = Path(__file__).parents[2]
 ORDER = [

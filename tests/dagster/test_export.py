@@ -96,8 +96,20 @@ def test_without_an_accepted_licence_they_are_listed(
         ["sw", "CC-BY-4.0", "2", "1", "name the author"],
         ["sw", "CC-BY-NC-4.0", "1", "1", "name the author, no commercial use"],
     ]
+    assert apart.startswith("no row to train on has a licence that was accepted, and nothing was written (sw has 2 of ")
     assert apart.count("\n") == 1 and apart.endswith("--accept-licence CC-BY-4.0 --accept-licence CC-BY-NC-4.0\n")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("also", [[], ["--accept-licence", "cc-by-4.0"]])
+def test_a_licence_that_no_row_has_is_told(
+    run: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str], also: list[str]
+) -> None:
+    vain = ["--accept-licence", "MITT", "--accept-licence", "cc-by-nc"]
+    assert run("sw", "--to", str(tmp_path / "out"), *vain, *also) == (0 if also else 3)
+    apart = capfd.readouterr().err.splitlines()
+    told = [line for line in apart if line.startswith("no row has the licence")]
+    assert told == ["no row has the licence MITT", "no row has the licence cc-by-nc; did you mean CC-BY-NC-4.0?"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +129,14 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     told, apart = capfd.readouterr()
     assert (told, apart.count("\n")) == ("", 1) and apart.startswith(said)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named_as_it_was_given(
+    run: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / ("x" * 250)
+    assert run("sw", "--to", str(folder), "--accept-licence", "cc-by-4.0") == 1
+    assert capfd.readouterr().err == f"error: [Errno 36] File name too long: '{folder}'\n"
 
 
 @pytest.mark.parametrize("public", [False, True])

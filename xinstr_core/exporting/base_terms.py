@@ -9,7 +9,8 @@ from xinstr_core.engines.models import POCKET, folder_at_hand, local_folder
 from xinstr_core.licences import UNKNOWN_LICENCE, hub_identifier
 
 _CARD = "README.md"
-_TERMS = ("LICENSE", "LICENCE", "NOTICE", "TERMS", "USE_POLICY")  # in names of files
+_NOTICE = "NOTICE"
+_TERMS = ("LICENSE", "LICENCE", _NOTICE, "TERMS", "USE_POLICY")  # in names of files
 _READ_BYTES = 1 << 20
 _LLAMAS = ("llama3.1", "llama3.2", "llama3.3")
 # What licence texts say of themselves, by the hub's name for the licence.
@@ -70,6 +71,11 @@ class BaseTerms:
     evidence: str
 
     @property
+    def is_folder(self) -> bool:
+        """Whether its name is that of a folder on the machine of the build, which nobody else can look up."""
+        return self.hub_id is None and self.name != POCKET
+
+    @property
     def is_known(self) -> bool:
         return self.licence != UNKNOWN_LICENCE
 
@@ -106,6 +112,18 @@ def terms_files(base: Path) -> list[Path]:
     return [path for path in found if any(word in path.name.upper() for word in _TERMS)]
 
 
+def is_licence_text(name: str, content: bytes, licence: str) -> bool:
+    """Whether a file is the text of the licence: it has the words that the text has. A notice speaks of one and is none."""
+    if _NOTICE in name.upper() or licence not in _WORDS:
+        return False
+    text = _plain(content)
+    return all(word in text for word in _WORDS[licence])
+
+
+def _plain(content: bytes) -> str:
+    return " ".join(content[:_READ_BYTES].decode("utf-8", "replace").casefold().split())
+
+
 _Found = tuple[str, str, str]  # licence, link, evidence
 
 
@@ -131,7 +149,7 @@ def _of_texts(folder: Path) -> _Found | None:
     """The licence whose text lies beside it, where it is one that is known here."""
     for path in terms_files(folder):
         with path.open("rb") as stream:
-            text = " ".join(stream.read(_READ_BYTES).decode("utf-8", "replace").casefold().split())
+            text = _plain(stream.read(_READ_BYTES))
         for licence, words in _WORDS.items():
             if all(word in text for word in words):
                 return licence, "", f"as {path.name} beside it reads"

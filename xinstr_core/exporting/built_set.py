@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from xinstr_core.errors import InputError
+from xinstr_core.exporting.intact import require_intact
 from xinstr_core.languages import Language
 from xinstr_core.pocket.world import WORLDS
 from xinstr_core.schemas import candidate_pairs, refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract, Table, Told
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, SELECTED
-from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS
+from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
+from xinstr_core.schemas.reverse_model import REVERSE_MODEL
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
 from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TUNED_MODEL
 from xinstr_core.settings import Settings
@@ -26,13 +28,24 @@ from xinstr_core.workspace import Workspace
 _NEEDED: tuple[Contract[Any], ...] = (
     RAW_CORPUS,
     SEED_PAIRS,
+    REVERSE_MODEL,
     CANDIDATE_PAIRS,
     EVALUATOR,
     REFINED_PAIRS,
     DIVERSIFIED_SET,
 )
 _LATER: tuple[Contract[Any], ...] = (TUNED_MODEL, EVAL_REPORT)
-_READ = (DOCUMENTS, SEEDS, candidate_pairs.PAIRS, refined_pairs.PAIRS, SELECTED, TRAINING_ROWS, PREFERENCES, GAPS)
+_READ = (
+    DOCUMENTS,
+    SEEDS,
+    candidate_pairs.PAIRS,
+    refined_pairs.PAIRS,
+    SELECTED,
+    TRAINING_ROWS,
+    PREFERENCES,
+    MEASURES,
+    GAPS,
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ class BuiltSet:
     @classmethod
     def find(cls, workspace: Workspace, tag: str) -> BuiltSet:
         """SettingsError for a language that is not registered; InputError, with what to run, for a set that is not built,
-        is of another release, or whose parts were built anew since."""
+        is of another release, is no longer what was stored, or whose parts were built anew since."""
         language = workspace.language(tag)
         parts = {contract.asset: _needed(workspace, contract, tag) for contract in _NEEDED}
         for asset, part in parts.items():
@@ -57,8 +70,9 @@ class BuiltSet:
                 )
         for contract in _LATER:
             later = workspace.store.get(contract.asset, tag)
-            if later is None or not later.holds(contract) or _other_tables(later, contract) or _stale(later, parts):
+            if later is None or not _declares(later, contract) or _stale(later, parts):
                 break  # it says nothing of this set, and what was made of it neither
+            require_intact(later, tables=_read_of(contract))
             parts[contract.asset] = later
         return cls(language, workspace.settings(language), parts)
 
@@ -94,8 +108,22 @@ def _needed(workspace: Workspace, contract: Contract[Any], tag: str) -> Partitio
         raise InputError(
             f"table {other} of {contract.asset} is of another release: xinstr build {tag} --from {contract.asset} makes it anew"
         )
-    part.require_whole()
+    require_intact(part, tables=_read_of(contract))
     return part
+
+
+def _read_of(contract: Contract[Any]) -> list[str]:
+    """The tables of an asset that are read."""
+    return [table.name for table in _READ if table.asset == contract.asset]
+
+
+def _declares(part: Partition, contract: Contract[Any]) -> bool:
+    """Whether figures and tables that are read are as this release declares them."""
+    try:
+        part.read_figures(contract.figures)
+    except InputError:
+        return False
+    return not _other_tables(part, contract)
 
 
 def _other_tables(part: Partition, contract: Contract[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import polars as pl
 from xinstr_core.exporting.facts import SetFacts
 from xinstr_core.exporting.header import LICENCES_FILE, Written, config_names, dataset_header
 from xinstr_core.exporting.markdown import Markdown, code, code_block, escaped, render, table
-from xinstr_core.exporting.told import Told
+from xinstr_core.exporting.told import Told, seed_origins
 from xinstr_core.licences import asked_for, licence_link, plain_name
 from xinstr_core.schemas.declaration import Column
 from xinstr_core.schemas.diversified_set import HELD_OUT, TRAIN
@@ -30,6 +30,7 @@ class LicenceRow:
 
     name: str
     rows: Mapping[str, int]
+    seeds: int  # of them, seed pairs
 
     @property
     def asks(self) -> str:
@@ -49,10 +50,9 @@ def dataset_card(
     written: Written,
     sources: Mapping[str, pl.DataFrame],
     examples: Sequence[Mapping[str, Any]],
-    accepted: Collection[str],
-    with_seeds: bool,
+    seeds: Mapping[str, Mapping[str, int]] | None,
 ) -> str:
-    """README.md: the header between its lines, and the card."""
+    """README.md: the header between its lines, and the card. `seeds` has seed pairs by language and origin, None for without."""
     names = [one.name for one in facts]
     licences = _licences(facts, accepted=True)
     title = f"{_listed(names)} instruction pairs"
@@ -64,11 +64,13 @@ def dataset_card(
             "title": title,
             "languages": names,
             "facts": facts,
+            "all_generated": all(one.is_generated for one in facts),
             "of": {one.tag: Told(one) for one in facts},
             "rows_table": _rows_table(facts, written),
             "configs": config_names(written),
             "has_preferences": any(of is PREFERENCES for splits in written.values() for of, _ in splits),
-            "with_seeds": with_seeds,
+            "with_seeds": seeds is not None,
+            "seeds_told": {fact.name: seed_origins((seeds or {}).get(fact.tag, {})) for fact in facts},
             "columns": _columns(written),
             "licence_table": _licence_table(licences, facts),
             "left_out_table": _licence_table(_licences(facts, accepted=False), facts),
@@ -80,7 +82,12 @@ def dataset_card(
             "examples": [_example(row) for row in examples],
             "train": TRAIN,
             "held_out": HELD_OUT,
-            "build_commands": code_block("\n".join(_commands(facts, accepted, with_seeds)), "sh"),
+            "build_commands": code_block(
+                "\n".join(_commands(facts, [one.name for one in licences], seeds is not None)), "sh"
+            ),
+            "folders": Markdown(
+                ", ".join(code(name) for name in sorted({name for one in facts for name in one.folders}))
+            ),
             "loading": code_block("\n".join(_loading(written)), "python"),
             "bibtex": code_block(_bibtex(title), "bibtex"),
         },
@@ -116,18 +123,22 @@ def _licences(facts: Sequence[SetFacts], *, accepted: bool) -> list[LicenceRow]:
     """Licences over all languages that were accepted, or were not, the one of most rows first."""
     found: dict[str, dict[str, int]] = {}
     names: dict[str, str] = {}
+    seeds: dict[str, int] = {}
     for one in facts:
         for total in one.licensing.totals:
             if total.accepted is accepted:
                 key = plain_name(total.name)
                 names.setdefault(key, total.name)
                 found.setdefault(key, {})[one.tag] = total.rows
-    rows = [LicenceRow(names[key], counts) for key, counts in found.items()]
+                seeds[key] = seeds.get(key, 0) + total.seeds
+    rows = [LicenceRow(names[key], counts, seeds[key]) for key, counts in found.items()]
     return sorted(rows, key=lambda row: (-row.total, row.name))
 
 
 def _licence_table(licences: Sequence[LicenceRow], facts: Sequence[SetFacts]) -> Markdown:
-    header = ["licence", *([one.name for one in facts] if len(facts) > 1 else []), "rows", "asks for"]
+    header = ["licence", *([one.name for one in facts] if len(facts) > 1 else []), "rows"]
+    with_seeds = any(one.seeds for one in licences)
+    header += [*(["of them seed pairs"] if with_seeds else []), "asks for"]
     return table(
         header,
         [
@@ -135,6 +146,7 @@ def _licence_table(licences: Sequence[LicenceRow], facts: Sequence[SetFacts]) ->
                 Markdown(f"[{escaped(one.name)}]({one.link})") if one.link else one.name,
                 *([one.rows.get(fact.tag, 0) for fact in facts] if len(facts) > 1 else []),
                 one.total,
+                *([one.seeds] if with_seeds else []),
                 one.asks,
             ]
             for one in licences
@@ -223,7 +235,7 @@ def _loading(written: Written) -> Iterator[str]:
         yield f'one = load_dataset("DIR", "{CHAT.name}-{tag}")       # of one language'
 
 
-def _commands(facts: Sequence[SetFacts], accepted: Collection[str], with_seeds: bool) -> Iterator[str]:
+def _commands(facts: Sequence[SetFacts], accepted: Sequence[str], with_seeds: bool) -> Iterator[str]:
     for one in facts:
         base, settings = shlex.quote(one.base.name), "".join(f" --set {shlex.quote(s)}" for s in one.changed_settings)
         yield f"xinstr build {one.tag} --preset {one.preset} --base-model {base}{settings}"

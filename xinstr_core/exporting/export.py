@@ -26,7 +26,7 @@ from xinstr_core.exporting.card import CARD_FILE, dataset_card, licences_page
 from xinstr_core.exporting.facts import SetFacts
 from xinstr_core.exporting.formats import as_alpaca, as_alpaca_preferences, as_chat, as_preferences
 from xinstr_core.exporting.header import LICENCES_FILE
-from xinstr_core.exporting.licensing import LicenceTotal, Licensing, require_rows
+from xinstr_core.exporting.licensing import LicenceTotal, Licensing, accepted_in_vain, require_rows
 from xinstr_core.exporting.llama_factory import LLAMA_FACTORY_FILE, llama_factory_info
 from xinstr_core.exporting.split_files import SplitFiles, WrittenSplit
 from xinstr_core.exporting.stored_rows import StoredRows
@@ -57,10 +57,11 @@ class ExportedLanguage:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written where."""
+    """What was written where; `in_vain` is what accepted_in_vain() gives."""
 
     folder: Path
     languages: Sequence[ExportedLanguage]
+    in_vain: Mapping[str, str]
 
 
 @dataclass
@@ -74,6 +75,7 @@ class _Written:
     sources: pl.DataFrame = field(default_factory=pl.DataFrame)
     example: dict[str, object] = field(default_factory=dict)
     triples_left_out: int = 0
+    seeds_by_origin: Mapping[str, int] = field(default_factory=dict)
     done: int = 0
 
     def add(self, formats: Sequence[_Format], split: str, batches: Iterator[pl.DataFrame]) -> None:
@@ -122,15 +124,16 @@ def export_dataset(
             SetFacts(built, workspace.home, _licensing(built, unfinished, accepted_licences, with_seeds))
             for built in sets
         ]
-        require_rows({one.tag: one.licensing for one in facts}, TRAIN)
+        in_vain = accepted_in_vain([one.licensing for one in facts], accepted_licences)
+        require_rows({one.tag: one.licensing for one in facts}, TRAIN, in_vain)
         written = [_write(one, unfinished, with_seeds, progress(one.tag)) for one in facts]
         shutil.rmtree(unfinished / _SPILL, ignore_errors=True)
         by_tag = {one.facts.tag: one.splits for one in written}
         sources = {one.facts.tag: one.sources for one in written}
         examples = [one.example for one in written]
-        write_text(
-            unfinished / CARD_FILE, dataset_card(facts, by_tag, sources, examples, accepted_licences, with_seeds)
-        )
+        seeds = {one.facts.tag: one.seeds_by_origin for one in written}
+        card = dataset_card(facts, by_tag, sources, examples, seeds if with_seeds else None)
+        write_text(unfinished / CARD_FILE, card)
         write_text(unfinished / LICENCES_FILE, licences_page(facts, sources))
         write_text(unfinished / LLAMA_FACTORY_FILE, llama_factory_info(by_tag))
     return Exported(
@@ -139,6 +142,7 @@ def export_dataset(
             ExportedLanguage(one.facts.tag, one.splits, one.facts.licensing.totals, one.triples_left_out)
             for one in written
         ],
+        in_vain,
     )
 
 
@@ -156,6 +160,7 @@ def _write(facts: SetFacts, root: Path, with_seeds: bool, progress: Progress) ->
             written.add(_TRIPLES, split, rows.triples(split, seeds=with_seeds))
         if with_seeds:
             written.add(_SEEDS, TRAIN, rows.seeds())
+            written.seeds_by_origin = rows.seeds_by_origin()
         written.sources = rows.sources(_SOURCES_NAMED, seeds=with_seeds)
         written.triples_left_out = rows.triples_left_out(seeds=with_seeds)
     build = json.dumps(facts.build, ensure_ascii=False, indent=1, sort_keys=True)

@@ -31,6 +31,7 @@ from xinstr_core.schemas.seed_pairs import SEED_PAIRS
 from xinstr_core.schemas.shared import PROBABILITIES, SCORES, ValidationFigures
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFigures
 
+_TEXTS = ("corpus", "seeds")  # settings that name files of texts
 _FUNNELS: tuple[Contract[Any], ...] = (RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)
 
 
@@ -83,8 +84,16 @@ class SetFacts:
     @property
     def validation(self) -> ValidationFigures:
         """Of the evaluator whose ratings the rows have: the last round's that was used."""
-        used = [one for one in self.curation.rounds if one.used]
-        return used[-1] if used else self.built.figures(EVALUATOR)
+        return self._used_rounds[-1] if self._used_rounds else self.built.figures(EVALUATOR)
+
+    @property
+    def validation_round(self) -> int | None:
+        """Of which round that evaluator is; None where no round counts."""
+        return self._used_rounds[-1].round if self._used_rounds else None
+
+    @property
+    def _used_rounds(self) -> list[refined_pairs.RoundFigures]:
+        return [one for one in self.curation.rounds if one.used]
 
     @property
     def accuracy(self) -> Estimate:
@@ -172,6 +181,14 @@ class SetFacts:
         }
 
     @property
+    def folders(self) -> list[str]:
+        """Names in its settings that are what is left of paths of the machine of the build."""
+        changed = [part.built.get("changed", {}) for part in self.built.parts.values()]
+        values = [value for one in changed for name, value in one.items() if name not in _TEXTS]
+        found = {public(path) for path in _paths(values)} | ({self.base.name} if self.base.is_folder else set())
+        return sorted(found)
+
+    @property
     def preset(self) -> str:
         return str(self.built.part(DIVERSIFIED_SET).built.get("preset"))
 
@@ -195,6 +212,15 @@ def public(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
+def _paths(value: Any) -> Iterator[str]:
+    """Every absolute path that a value holds."""
+    if isinstance(value, (dict, list, tuple)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _paths(one)
+    elif isinstance(value, str) and Path(value).is_absolute():
+        yield value
+
+
 def said(values: dict[str, Any]) -> str:
     """Settings on a line, as a command takes them."""
     return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
@@ -202,7 +228,7 @@ def said(values: dict[str, Any]) -> str:
 
 def _changed(changed: dict[str, Any]) -> dict[str, Any]:
     """Other settings than the preset's; where the texts lay is nobody's affair."""
-    return {name: public(value) for name, value in changed.items() if name not in ("corpus", "seeds")}
+    return {name: public(value) for name, value in changed.items() if name not in _TEXTS}
 
 
 def comparisons(built: BuiltSet) -> list[Comparison]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import polars as pl
 
 from xinstr_core.errors import InputError
 from xinstr_core.licences import asked_for, plain_name
+from xinstr_core.schemas.seed_pairs import SEEDS
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class LicenceTotal:
     rows: int
     sources: int
     accepted: bool
+    seeds: int = 0  # of the rows, seed pairs
 
     @property
     def asks(self) -> str:
@@ -28,10 +31,14 @@ class LicenceTotal:
 
 
 class LicencesNotAcceptedError(InputError):
-    """Nothing is left to train on of some sets, since the licences of their rows were not accepted: `totals` by language."""
+    """Nothing is left to train on of some sets, since the licences of their rows were not accepted: `totals` by language.
 
-    def __init__(self, totals: Mapping[str, Sequence[LicenceTotal]]) -> None:
+    `in_vain` is what accepted_in_vain() gives.
+    """
+
+    def __init__(self, totals: Mapping[str, Sequence[LicenceTotal]], in_vain: Mapping[str, str]) -> None:
         self.totals = dict(totals)
+        self.in_vain = dict(in_vain)
         found = "; ".join(
             f"{tag} has {', '.join(f'{one.rows} of {one.name}' for one in of_set)}" for tag, of_set in totals.items()
         )
@@ -73,6 +80,10 @@ class Licensing:
             )
             for key, of_one in found.items()
         ]
+        of_seeds: dict[str, int] = {}
+        for name, rows in self.counts.filter(pl.col("split") == SEEDS.name).select("licence", "rows").iter_rows():
+            of_seeds[plain_name(name)] = of_seeds.get(plain_name(name), 0) + rows
+        totals = [replace(one, seeds=of_seeds.get(plain_name(one.name), 0)) for one in totals]
         return sorted(totals, key=lambda total: (-total.rows, total.name))
 
     @property
@@ -84,7 +95,18 @@ class Licensing:
         return int(self.counts.filter(pl.col("split") == split, pl.col("licence").is_in(self.spellings))["rows"].sum())
 
 
-def require_rows(sets: Mapping[str, Licensing], split: str) -> None:
+def accepted_in_vain(sets: Iterable[Licensing], accepted: Collection[str]) -> dict[str, str]:
+    """Accepted names that no row of any set has, each with the nearest name that there is, or "" where none is near."""
+    there = {plain_name(total.name): total.name for one in sets for total in one.totals}
+    found = {}
+    for name in accepted:
+        if plain_name(name) not in there:
+            near = get_close_matches(plain_name(name), there, n=1)
+            found[name] = there[near[0]] if near else ""
+    return found
+
+
+def require_rows(sets: Mapping[str, Licensing], split: str, in_vain: Mapping[str, str]) -> None:
     """LicencesNotAcceptedError where a set, by language, has no accepted row of the split."""
     if refused := {tag: one.totals for tag, one in sets.items() if not one.rows(split)}:
-        raise LicencesNotAcceptedError(refused)
+        raise LicencesNotAcceptedError(refused, in_vain)

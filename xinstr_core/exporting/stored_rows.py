@@ -103,6 +103,11 @@ class StoredRows:
         """Accepted seed pairs in the language by key."""
         return self._batches(f"FROM seeds WHERE {_ACCEPTED} ORDER BY pair_id")
 
+    def seeds_by_origin(self) -> dict[str, int]:
+        """How many accepted seed pairs in the language there are, by how they came about."""
+        counted = f"SELECT origin, count(*) FROM seeds WHERE {_ACCEPTED} GROUP BY ALL ORDER BY ALL"
+        return dict(self._run(counted).fetchall())
+
     def triples(self, split: str, *, seeds: bool) -> Iterator[pl.DataFrame]:
         """Triples of a split by key of which both sides are accepted, and without `seeds` none is a seed's text."""
         if not self._built.has(TUNED_MODEL):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xinstr_core.evaluation.measures import Comparison
+from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.exporting.facts import SetFacts
 from xinstr_core.exporting.markdown import Markdown, code, table
+from xinstr_core.languages import Language
+from xinstr_core.reporting.verdict import Finding, better
 from xinstr_core.schemas.declaration import Declared, declarations
 from xinstr_core.schemas.metrics import METRIC
+from xinstr_core.schemas.seed_pairs import IN_ENGLISH
 from xinstr_core.schemas.shared import ValidationFigures
 
 
@@ -28,6 +32,19 @@ class Told:
     def accuracy(self) -> str:
         found = self.facts.accuracy
         return with_interval(found.value, found.low, found.high)
+
+    @property
+    def rated_by(self) -> str:
+        """Which evaluator the figures are of: that of the last round that counts, which is another than the first."""
+        number = self.facts.validation_round
+        if number is None:
+            return "the evaluator as it was trained first; no round rated pairs with it"
+        if number == 1:
+            return "the evaluator of round 1, as it was trained first"
+        return (
+            f"the evaluator of round {number}, which learned again from pairs of the round before; the report's own table is of "
+            "the one of round 1"
+        )
 
     @property
     def validation(self) -> Markdown:
@@ -79,6 +96,10 @@ class Told:
         return comparison_table(self.facts.comparisons)
 
     @property
+    def verdict(self) -> Finding:
+        return verdict(self.facts.comparisons, self.facts.built.language)
+
+    @property
     def seeds(self) -> str:
         return ", ".join(f"{count} {origin}" for origin, count in self.facts.seeds_by_origin.items())
 
@@ -87,6 +108,20 @@ class Told:
         return table(
             ["stage", "preset", "changed"], [[code(a), p, code(c) if c else ""] for a, p, c in self.facts.made_with]
         )
+
+
+_ORIGINS: Mapping[str, str] = {
+    "native": "that people wrote in the language",
+    "native_instruction_translated": "whose response people wrote in the language and whose instruction a machine translated",
+    "response_translated": "whose response a machine translated",
+    "parallel": "whose response people translated and whose instruction a model wrote for its English side",
+    IN_ENGLISH: "whose response is English",
+}
+
+
+def seed_origins(counts: Mapping[str, int]) -> str:
+    """How many seed pairs came about in which way."""
+    return ", ".join(f"{count} {_ORIGINS.get(origin, f'of origin {origin}')}" for origin, count in counts.items())
 
 
 def comparison_table(found: Sequence[Comparison]) -> Markdown | None:
@@ -103,12 +138,26 @@ def comparison_table(found: Sequence[Comparison]) -> Markdown | None:
             one.gap.better or "neither",
             one.gap.n,
             METRIC[one.metric].unit,
+            one.verdict,
         ]
         for one in found
     ]
-    return table(
-        ["measure", "prompts in", "base", "tuned", "difference (95 % interval)", "better", "cases", "unit"], rows
+    columns = (
+        "measure",
+        "prompts in",
+        "base",
+        "tuned",
+        "difference (95 % interval)",
+        "which way is better",
+        "cases",
+        "unit",
     )
+    return table([*columns, "tuned is better"], rows)
+
+
+def verdict(found: Sequence[Comparison], language: Language) -> Finding:
+    """Whether the tuned model is better than its base, as the report has it."""
+    return better(found, {ENGLISH: "English", language.tag: language.name})
 
 
 def with_interval(value: float, low: float | None, high: float | None, sign: str = "") -> str:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-
-import polars as pl
 
 from xinstr_core.engines.tokenizer_files import as_typed
 from xinstr_core.errors import InputError
+from xinstr_core.evaluation.measures import Comparison
+from xinstr_core.evaluation.replies import ENGLISH
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
+from xinstr_core.exporting.card import CARD_FILE
 from xinstr_core.exporting.facts import comparisons, public, said
-from xinstr_core.exporting.markdown import Markdown, code, code_block, render, table
-from xinstr_core.exporting.told import comparison_table
-from xinstr_core.licences import UNKNOWN_LICENCE, asked_for, hub_identifier, licence_link
+from xinstr_core.exporting.markdown import code, code_block, render
+from xinstr_core.exporting.told import comparison_table, verdict
+from xinstr_core.licences import asked_for, hub_identifier, licence_link
+from xinstr_core.publishing.learned_rows import LearnedRows
+from xinstr_core.publishing.terms_beside import licence_texts, terms_beside
 from xinstr_core.publishing.tuned import TunedModel
-from xinstr_core.schemas.diversified_set import SELECTED
 from xinstr_core.schemas.eval_report import EVAL_REPORT
-from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS
+from xinstr_core.schemas.metrics import WRONG_LANGUAGE
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
-from xinstr_core.schemas.seed_pairs import SEEDS
-from xinstr_core.schemas.tuned_model import TRAINING_ROWS, TUNED_MODEL
+from xinstr_core.schemas.tuned_model import TUNED_MODEL
+from xinstr_core.text import printable
 
 
 def terms_of(model: TunedModel) -> BaseTerms:
@@ -31,7 +34,11 @@ def terms_of(model: TunedModel) -> BaseTerms:
 def model_card(model: TunedModel, *, is_merged: bool) -> str:
     """README.md of a folder with what was trained, or with the whole model."""
     base, built = terms_of(model), _set_of(model)
+    rows = LearnedRows(built) if built else None
+    beside = terms_beside(model.figures.base_model)
+    texts = licence_texts(beside, base.licence)
     is_adapter = model.is_adapter and not is_merged
+    compared = comparisons(built) if built and built.has(EVAL_REPORT) else []
     asked = model.ask(model.instructions[0]) if model.instructions else None
     card = render(
         __package__,
@@ -41,20 +48,43 @@ def model_card(model: TunedModel, *, is_merged: bool) -> str:
             "language": model.language.name,
             "base": base,
             "link": base.link or licence_link(base.licence),
+            "licence_texts": texts,
+            "other_terms": [name for name in beside if name not in texts],
             "code": code,
             "is_adapter": is_adapter,
             "figures": model.figures,
             "is_known": built is not None,
             "curated": built.figures(REFINED_PAIRS).curated if built else None,
-            "is_generated": built is not None and built.is_generated,
-            "licences": _licences(built) if built else None,
+            "is_generated": built.is_generated if built else None,
+            "answers": _answers(compared, model.language.name),
+            "licences": rows.told if rows else None,
+            "restricting": [
+                f"{count} of {licence} ({asked_for(licence)})" for licence, count in rows.restricting.items()
+            ]
+            if rows
+            else [],
             "settings": _settings(built) if built else "",
-            "comparisons": comparison_table(comparisons(built)) if built and built.has(EVAL_REPORT) else None,
+            "comparisons": comparison_table(compared),
+            "verdict": verdict(compared, model.language),
+            "is_asked_in_language": any(one.prompts == model.language.tag for one in compared),
+            "tag": model.language.tag,
             "prompt": code_block(as_typed(model.tokenizer, asked)) if asked else None,
             "turn": code_block(asked.turn) if asked else None,
         },
     )
-    return f"---\n{_header(model, base, is_adapter)}\n---\n\n{card}"
+    return f"---\n{_header(model, base, rows, is_adapter)}\n---\n\n{card}"
+
+
+def _answers(compared: Sequence[Comparison], language: str) -> str:
+    """How often it does not do what it was tuned to do."""
+    found = [one for one in compared if (one.metric, one.prompts) == (WRONG_LANGUAGE.name, ENGLISH)]
+    if not found:
+        return "How often it does was not measured."
+    [one] = found
+    return (
+        f"Of {one.gap.n} replies to English instructions {one.tuned.value:.1%} are not in {language} ({WRONG_LANGUAGE.name} "
+        f"{one.tuned.value:.3f}; of its base {one.base.value:.3f})."
+    )
 
 
 def _set_of(model: TunedModel) -> BuiltSet | None:
@@ -66,7 +96,7 @@ def _set_of(model: TunedModel) -> BuiltSet | None:
     return built if built.has(TUNED_MODEL) else None
 
 
-def _header(model: TunedModel, base: BaseTerms, is_adapter: bool) -> str:
+def _header(model: TunedModel, base: BaseTerms, rows: LearnedRows | None, is_adapter: bool) -> str:
     """The header as YAML. What only who publishes it can know is a comment to fill in."""
     from huggingface_hub import ModelCardData
 
@@ -74,43 +104,37 @@ def _header(model: TunedModel, base: BaseTerms, is_adapter: bool) -> str:
     data = ModelCardData(
         base_model=base.hub_id,
         language=[*dict.fromkeys((tag, "en"))],
-        **_licence(base),
+        **_licence(base, rows),
         library_name="peft" if is_adapter else "transformers",
         pipeline_tag="text-generation",
         tags=["instruction-tuning", "cross-lingual", "x-instruction"],
     )
     lines = [str(data.to_yaml(line_break="\n")).strip()]
+    if to_fill_in := _licence_to_fill_in(base, rows):
+        lines.append(to_fill_in)
     if base.hub_id is None:
         lines.append("# base_model: FILL IN the id of the base on the hub, where it has one")
     lines.append("# datasets: FILL IN the ids of the sets that it was tuned on, where they are published")
     return "\n".join(lines)
 
 
-def _licence(base: BaseTerms) -> dict[str, Any]:
-    """The base's licence, which holds for what was made of it."""
+def _licence(base: BaseTerms, rows: LearnedRows | None) -> dict[str, Any]:
+    """The base's licence holds for what was made of it; where the rows restrict that, or are not known, it is not all."""
+    if rows is None or rows.restricting:
+        return {"license": "other", "license_name": "fill-in", "license_link": CARD_FILE}
     if (identifier := hub_identifier(base.licence)) is not None:
         return {"license": identifier}
-    return {"license": "other", "license_name": base.licence, "license_link": base.link or "README.md"}
+    return {"license": "other", "license_name": base.licence, "license_link": base.link or CARD_FILE}
 
 
-def _licences(built: BuiltSet) -> Markdown:
-    """Rows that it was trained on by licence and by whether people gave them as seeds, with what each licence asks for."""
-    learned = built.part(TUNED_MODEL).scan(TRAINING_ROWS.name).select("pair_id")
-    documents = built.part(RAW_CORPUS).scan(DOCUMENTS.name).select("doc_id", "licence")
-    selected = built.parts[SELECTED.asset].scan(SELECTED.name).select("pair_id", "doc_id")
-    seeds = built.parts[SEEDS.asset].scan(SEEDS.name).select("pair_id", "licence")
-    of_texts = selected.join(documents, on="doc_id").select("pair_id", "licence", of=pl.lit("corpus"))
-    rows = pl.concat([of_texts, seeds.with_columns(of=pl.lit("seeds"))]).join(learned, on="pair_id", how="semi")
-    named = pl.when(pl.col("licence") == "").then(pl.lit(UNKNOWN_LICENCE)).otherwise("licence").alias("licence")
-    counted = rows.group_by("of", named).agg(pl.len().alias("rows")).collect()
-    ordered = counted.sort(["of", "rows", "licence"], descending=[False, True, False])
-    return table(
-        ["rows", "of", "licence", "asks for"],
-        [
-            [count, of, licence, asked_for(licence)]
-            for of, licence, count in ordered.select("of", "licence", "rows").iter_rows()
-        ],
-    )
+def _licence_to_fill_in(base: BaseTerms, rows: LearnedRows | None) -> str:
+    """What the header says where the base's licence may not stand in it; empty where it may."""
+    if rows is None:
+        return f"# license: FILL IN. The base's is {base.licence}; the licences of the rows that it learned are not known here"
+    if not rows.restricting:
+        return ""
+    names = ", ".join(printable(" ".join(name.split())) for name in rows.restricting)
+    return f"# license: FILL IN. The base's is {base.licence}; rows that it learned are under {names}, which restrict its use or are not known"
 
 
 def _settings(built: BuiltSet) -> str:

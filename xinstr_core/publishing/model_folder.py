@@ -8,12 +8,11 @@ from pathlib import Path
 
 from xinstr_core.engines.fit import check_fits
 from xinstr_core.engines.merging import write_merged
-from xinstr_core.engines.models import folder_at_hand
 from xinstr_core.engines.precision import Precision
-from xinstr_core.exporting.base_terms import terms_files
 from xinstr_core.exporting.card import CARD_FILE
 from xinstr_core.files import appearing_folder, write_text
 from xinstr_core.publishing.model_card import model_card, terms_of
+from xinstr_core.publishing.terms_beside import terms_beside
 from xinstr_core.publishing.tuned import TunedModel
 from xinstr_core.training.adapter import SUMMARY
 
@@ -59,9 +58,8 @@ def write_whole(model: TunedModel, folder: Path, precision: Precision) -> float:
 
 def _add_terms(model: TunedModel, folder: Path) -> None:
     """The terms that the base came with hold for what was made of it, too, and some ask for a notice beside it."""
-    base = folder_at_hand(model.figures.base_model)
-    for path in terms_files(base) if base else ():
-        shutil.copyfile(path, folder / path.name)
+    for name, content in terms_beside(model.figures.base_model).items():
+        (folder / name).write_bytes(content)
     if notice := terms_of(model).notice:
         write_text(folder / _NOTICE, f"{notice}\n")
 

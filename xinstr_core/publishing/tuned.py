@@ -9,8 +9,10 @@ from typing import get_args
 
 from xinstr_core.engines.models import ModelReference, local_folder, resolve_model, training_method
 from xinstr_core.engines.precision import Precision
+from xinstr_core.engines.weights import weight_shapes
 from xinstr_core.errors import InputError
 from xinstr_core.evaluation.arm_models import taught_template
+from xinstr_core.exporting.intact import require_intact
 from xinstr_core.languages import Language
 from xinstr_core.prompts.render import Rendered, prompt
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, SELECTED
@@ -34,15 +36,16 @@ class TunedModel:
 
     @classmethod
     def find(cls, workspace: Workspace, tag: str) -> TunedModel:
-        """InputError for a language without one, or whose one is of an earlier release or not whole."""
+        """InputError for a language without one, or whose one is of an earlier release or no longer what was stored."""
         language = workspace.language(tag)
         built, selection = (workspace.store.get(contract.asset, tag) for contract in (TUNED_MODEL, DIVERSIFIED_SET))
         if built is None or selection is None:
             raise InputError(f"{tag} has no tuned model yet: xinstr build {tag} --to {TUNED_MODEL.asset}")
         if TOKENIZER.name not in built.manifest["folders"]:
             raise InputError(f"the tuned model of {tag} is of an earlier release: xinstr build {tag} makes it anew")
-        for part in (built, selection):
-            part.require_whole()
+        require_intact(selection, tables=(SELECTED.name,))
+        require_intact(built, folders=(ADAPTER.name, TOKENIZER.name))
+        weight_shapes(built.folder(ADAPTER.name), f"tuned model of {tag}")  # that the headers can be read
         rows = selection.scan(SELECTED.name).sort("pair_id").head(_INSTRUCTIONS).select("instruction").collect()
         return cls(
             workspace,

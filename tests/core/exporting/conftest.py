@@ -18,7 +18,8 @@ from xinstr_core.schemas.diversified_set import SELECTED, SelectionFigures, Sele
 from xinstr_core.schemas.eval_report import GAPS, MEASURES, SCORES, ReportFigures
 from xinstr_core.schemas.evaluator import EvaluatorFigures
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, CorpusFigures, CorpusFunnel
-from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures
+from xinstr_core.schemas.refined_pairs import PairFunnel, RefinedFigures, RoundFigures
+from xinstr_core.schemas.reverse_model import ReverseModelFigures
 from xinstr_core.schemas.seed_pairs import SEEDS, SeedFigures, SeedFunnel
 from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TunedFigures
 from xinstr_core.store import Partition, StageOutput
@@ -57,6 +58,10 @@ class BuiltHome:
     curated: bool = True
     optional: tuple[str, ...] = ()
     base_model: str = "pocket"
+    corpus: str = "texts"
+    seed_origin: str = "native"
+    changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # settings by asset
+    rounds: Sequence[tuple[int, bool]] = ()  # number, whether it counts
     time: str = "2026-01-01T00:00:00+00:00"
     up_to: str = "eval_report"
     made: dict[str, Partition] = field(default_factory=dict)
@@ -67,6 +72,7 @@ class BuiltHome:
         for asset, build in {
             "raw_corpus": self._corpus,
             "seed_pairs": self._seeds,
+            "reverse_model": self._reverse,
             "candidate_pairs": self._candidates,
             "evaluator": self._evaluator,
             "refined_pairs": self._refined,
@@ -82,7 +88,8 @@ class BuiltHome:
 
     def commit(self, asset: str, tables: Mapping[Table, Sequence[Mapping[str, Any]]], figures: Figures) -> None:
         takes = {
-            "candidate_pairs": ("raw_corpus", "seed_pairs"),
+            "reverse_model": ("seed_pairs",),
+            "candidate_pairs": ("raw_corpus", "seed_pairs", "reverse_model"),
             "evaluator": ("seed_pairs",),
             "refined_pairs": ("candidate_pairs", "evaluator"),
             "diversified_set": ("refined_pairs",),
@@ -96,7 +103,13 @@ class BuiltHome:
             "inputs": {name: self.made[name].version for name in takes},
         }
         frames = {table.name: self.frame(table, rows) for table, rows in tables.items()}
-        built = {"time": self.time, "preset": "pocket", "base_model": self.base_model, "changed": {}}
+        built = {
+            "time": self.time,
+            "preset": "pocket",
+            "base_model": self.base_model,
+            "changed": self.changed.get(asset, {}),
+            "corpus": self.corpus,
+        }
         output = StageOutput(tables=frames, figures=figures, built=built)
         self.made[asset] = Workspace(self.home).store.commit(asset, self.tag, f"f-{asset}", parts, output)
 
@@ -141,7 +154,7 @@ class BuiltHome:
                 "response": "Mama anapika.",
                 "source": "aya",
                 "licence": "Apache-2.0",
-                "origin": "native",
+                "origin": self.seed_origin,
             },
             {
                 "language": self.tag,
@@ -158,6 +171,9 @@ class BuiltHome:
             seed_pairs=2, native=1, english_only=False, by_origin={"native": 1, "english": 1}, funnel=funnel
         )
         return {SEEDS: rows}, figures
+
+    def _reverse(self) -> tuple[Any, Figures]:
+        return {}, ReverseModelFigures(**TRAINED, seed_pairs_by_origin={"native": 1})
 
     def _candidates(self) -> tuple[Any, Figures]:
         rows = [
@@ -186,7 +202,11 @@ class BuiltHome:
         }
         rows = [{**self.keys(n), **rated, "verdict": verdict} for n in range(len(self.pairs))]
         funnel = PairFunnel(taken=len(rows), lost={}, kept=len(rows))
-        return {refined_pairs.PAIRS: rows}, RefinedFigures(funnel=funnel, curated=self.curated, rounds=[])
+        rounds = [
+            RoundFigures(**MEASURED, round=number, used=used, outcome="used", mean_probabilities=[0.1, 0.2, 0.7])
+            for number, used in self.rounds
+        ]
+        return {refined_pairs.PAIRS: rows}, RefinedFigures(funnel=funnel, curated=self.curated, rounds=rounds)
 
     def _selected(self) -> tuple[Any, Figures]:
         rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -105,7 +106,40 @@ def test_the_funnel_and_the_evaluator_are_told_with_intervals(home: BuiltHome, t
     assert "| `raw_corpus` | too\\_short | 1 |\n" in text
     assert re.search(r"\| accuracy \| 0\.800 \(0\.6\d\d to 0\.9\d\d\) \| a third by chance; 0.7 is needed \|", text)
     assert "No speaker of the language has labelled pairs of this set" in text
-    assert "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share |\n" in text
+    assert (
+        "| wrong-language rate | en | 0.750 | 0.250 | -0.500 (-0.600 to -0.400) | lower | 96 | share | yes, case by case |\n"
+        in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("rounds", "told"),
+    [
+        ([], "the evaluator as it was trained first; no round rated pairs with it:"),
+        ([(1, True)], "the evaluator of round 1, as it was trained first:"),
+        (
+            [(1, True), (2, True), (3, False)],
+            "the evaluator of round 2, which learned again from pairs of the round before; the report's own table is of the one of "
+            "round 1:",
+        ),
+    ],
+)
+def test_the_figures_of_the_evaluator_name_their_round(
+    home: BuiltHome, tmp_path: Path, rounds: list[tuple[int, bool]], told: str
+) -> None:
+    assert f"Figures are of {told}\n" in card_of(replace(home, rounds=rounds), tmp_path / "out").text
+
+
+def test_the_verdict_is_that_of_the_report(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(home, tmp_path / "out").text
+    assert "| which way is better | cases | unit | tuned is better |\n" in text
+    assert "better than the base model? Yes: it is better on 1 of 1 measure and worse on none.\n" in text
+
+
+def test_generated_text_is_not_called_natural(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(replace(home, corpus="pocket"), tmp_path / "out").text
+    assert "each with a response that is generated text. " in text and "natural text" not in text
+    assert "natural text of the language, untouched" in card_of(replace(home, made={}), tmp_path / "natural").text
 
 
 def test_what_was_not_curated_is_not_called_so(home: BuiltHome, tmp_path: Path) -> None:
@@ -174,10 +208,67 @@ def test_text_from_outside_stays_text(home: BuiltHome, tmp_path: Path) -> None:
 def test_how_it_is_made_again_and_cited_is_told(home: BuiltHome, tmp_path: Path) -> None:
     text = card_of(home, tmp_path / "out").text
     assert (
-        "xinstr build sw --preset pocket --base-model pocket\nxinstr export sw --to DIR --accept-licence 'CC BY 4.0'\n"
+        "xinstr build sw --preset pocket --base-model pocket\nxinstr export sw --to DIR --accept-licence CC-BY-4.0\n"
         in text
     )
     assert "  author = {FILL IN: who publishes it},\n" in text and "2024.findings-acl.30" in text
+
+
+def test_settings_of_every_stage_are_told_and_folders_called_so(home: BuiltHome, tmp_path: Path) -> None:
+    base = tmp_path / "models" / "base-1b"
+    base.mkdir(parents=True)
+    changed = {
+        "reverse_model": {"reverse_model.maximum_seed_pairs": 700},
+        "diversified_set": {"diversity.encoder": "/models/mini", "base_model": str(base)},
+    }
+    text = card_of(replace(home, changed=changed, base_model=str(base)), tmp_path / "out").text
+    assert "| `reverse_model` | pocket | `reverse_model.maximum_seed_pairs=700` |\n" in text
+    assert (
+        "xinstr build sw --preset pocket --base-model base-1b --set 'diversity.encoder=\"mini\"' "
+        "--set reverse_model.maximum_seed_pairs=700\n"
+    ) in text
+    assert "`base-1b`, `mini`: names of folders on the machine of the build. Put in place of each a path" in text
+    assert "- Models were trained from base-1b (a folder on the machine of the build; fingerprint" in text
+    build = json.loads((tmp_path / "out" / "sw" / "build.json").read_text("utf-8"))
+    assert [*build] == [
+        "candidate_pairs",
+        "diversified_set",
+        "eval_report",
+        "evaluator",
+        "raw_corpus",
+        "refined_pairs",
+        "reverse_model",
+        "seed_pairs",
+        "tuned_model",
+    ]
+    assert build["reverse_model"]["changed"] == {"reverse_model.maximum_seed_pairs": 700}
+
+
+def test_what_is_no_folder_is_not_called_so(home: BuiltHome, tmp_path: Path) -> None:
+    assert "on the machine of the build" not in card_of(home, tmp_path / "out").text
+
+
+def test_seeds_are_told_by_origin_and_apart_in_the_totals(home: BuiltHome, tmp_path: Path) -> None:
+    home = replace(home, seed_origin="parallel")
+    text = card_of(home, tmp_path / "out", "CC BY 4.0", "Apache-2.0", with_seeds=True).text
+    assert (
+        "not part of the `chat` rows; Swahili: 1 whose response people translated and whose instruction a model wrote for its "
+        "English side. "
+    ) in text
+    assert "| licence | rows | of them seed pairs | asks for |\n" in text
+    assert "| [CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/) | 3 | 0 | name the author |\n" in text
+    assert (
+        "| [Apache-2.0](https://www.apache.org/licenses/LICENSE-2.0) | 1 | 1 | keep its notices and its text |\n"
+        in text
+    )
+    assert "other people" not in text
+    page = (tmp_path / "out" / "LICENSE.md").read_text("utf-8")
+    assert "## Apache-2.0: 1 rows, 1 of them seed pairs\n" in page and "## CC-BY-4.0: 3 rows\n" in page
+
+
+def test_only_licences_that_took_rows_make_it_again(home: BuiltHome, tmp_path: Path) -> None:
+    text = card_of(home, tmp_path / "out", "cc by 4.0", "MITT").text
+    assert "xinstr export sw --to DIR --accept-licence CC-BY-4.0\n" in text and "MITT" not in text
 
 
 def test_a_set_of_several_languages_tells_of_each(home: BuiltHome, tmp_path: Path) -> None:

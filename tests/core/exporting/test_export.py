@@ -310,6 +310,22 @@ def test_partitions_of_another_release_or_cut_off_are_told(home: BuiltHome, tmp_
     refused(r"^files of raw_corpus are gone or cut off ")
 
 
+@pytest.mark.parametrize(
+    ("asset", "table"), [("refined_pairs", "pairs"), ("tuned_model", "preferences"), ("eval_report", "measures")]
+)
+def test_tables_that_are_not_what_was_stored_are_told(home: BuiltHome, tmp_path: Path, asset: str, table: str) -> None:
+    workspace = home.build()
+    path = home.made[asset].table_path(table)
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + bytes(20) + content[40:])  # of the same size, as a disk that lost a block has it
+    with pytest.raises(InputError, match=rf"^table {table} of {asset} in .* is no longer what was stored"):
+        exported(workspace, tmp_path / "out")
+    path.write_bytes(content[:40])
+    with pytest.raises(InputError, match=rf"^files of {asset} are gone or cut off"):
+        exported(workspace, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_partition_that_goes_meanwhile_is_told(
     home: BuiltHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ from xinstr_core.workspace import Workspace, home_folder
 from xinstr_dagster.cli.exit_codes import ORDINARY, ExitCode
 from xinstr_dagster.cli.group import CommandGroup, Panel
 from xinstr_dagster.cli.options import absolute_path, not_empty
-from xinstr_dagster.cli.output import console, plain, print_error, print_notice
+from xinstr_dagster.cli.output import console, plain, print_notice
 from xinstr_dagster.progress_output import progress_output
 
 commands = CommandGroup(Panel.TAKE)
@@ -49,7 +50,7 @@ def export(
     """Write the final sets of languages as chat messages, Alpaca and preference triples, with a dataset card.
 
     load_dataset(DIR) and load_dataset(DIR, "alpaca") read them; files are DIR/TAG/CONFIG/SPLIT.parquet and .jsonl, and of
-    several languages each has configs of its own, such as chat-sw. Without --accept-licence it lists the licences.
+    several languages each has configs of its own, such as chat-sw. Without --accept-licence it lists the licences of the rows, writes nothing and ends with exit code 3.
     """
     if public and not push:
         raise SettingsError("--public is of --push: say where to push to")
@@ -62,8 +63,10 @@ def export(
             for one in totals:
                 table.add_row(tag, plain(one.name), str(one.rows), str(one.sources), one.asks)
         console.print(table)
-        print_error(str(error))
+        _tell_in_vain(error.in_vain)
+        print_notice(str(error))
         raise typer.Exit(ExitCode.NOT_ACCEPTED) from None
+    _tell_in_vain(found.in_vain)
     _tell(found)
     if push:
         _say(f"{push_to_hub(found.folder, push, token, public=public)}: {'public' if public else 'private'}")
@@ -79,6 +82,11 @@ def _exported(tags: list[str], folder: Path, licences: list[str], with_seeds: bo
         return export_dataset(
             Workspace(home_folder()), tags, folder, accepted_licences=licences, with_seeds=with_seeds, progress=progress
         )
+
+
+def _tell_in_vain(names: Mapping[str, str]) -> None:
+    for name, near in names.items():
+        print_notice(f"no row has the licence {name}" + (f"; did you mean {near}?" if near else ""))
 
 
 def _tell(found: Exported) -> None:
