@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from xinstr_core.catalogue import CATALOGUE, VIEWS, open_catalogue, quoted, types_of
 from xinstr_core.errors import InputError
@@ -18,6 +19,9 @@ from xinstr_core.schemas.declaration import Table
 from xinstr_core.store import Store
 from xinstr_core.text import printable
 
+Answer = TypeVar("Answer")
+LOOK = 0.1  # seconds: a signal may not end a wait, and a query that had not begun does not know that it was told to end
+
 # What DuckDB writes, by the name of the format.
 FORMATS = {
     "csv": "FORMAT csv, HEADER true",
@@ -25,6 +29,7 @@ FORMATS = {
     "jsonl": "FORMAT json",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
+_POINTER = "\nLINE "  # how DuckDB begins the line that says where
 _TEMPORARY = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?TEMP(ORARY)?\s+(TABLE|VIEW|MACRO|FUNCTION)\s", re.IGNORECASE)
 # A view that reads a Python variable, a secret in somebody's home or an extension from the network is no catalogue's;
 # relative names of files are those of the home folder.
@@ -77,20 +82,46 @@ class Reader:
 
     def shown(self, statement: str, shape: Shape) -> str:
         """What a statement gives, as a table for people. QueryError where DuckDB does not take it."""
-        drawn = StringIO()
-        with self._pointing(statement), redirect_stdout(drawn):
-            result = self._connection.sql(statement)
-            if result is None or _TEMPORARY.match(statement):
-                return "done"
-            result.show(max_width=shape.width, max_rows=shape.rows)
-        return "\n".join(printable(line) for line in drawn.getvalue().rstrip().splitlines())
+
+        def draw() -> str:
+            drawn = StringIO()
+            with self._pointing(statement), redirect_stdout(drawn):
+                result = self._connection.sql(statement)
+                if result is None or _TEMPORARY.match(statement):
+                    return "done"
+                result.show(max_width=shape.width, max_rows=shape.rows)
+            return "\n".join(printable(line) for line in drawn.getvalue().rstrip().splitlines())
+
+        return self._interruptible(draw)
 
     def write(self, query: str, path: Path, kind: str) -> None:
         """What a query gives, as a file of one of FORMATS, whole or not at all. QueryError where DuckDB does not take it."""
         if path.resolve().is_relative_to(self._path.parent.resolve()):
             raise InputError(f"{path} is among what was built, where nothing but a build writes: give another place")
-        with replaced(path) as new, self._pointing(query):
-            self._connection.execute(f"COPY ({query.rstrip(';')}\n) TO {quoted(str(new))} ({FORMATS[kind]})")
+
+        def copy(to: Path) -> None:
+            with self._pointing(query):
+                self._connection.execute(f"COPY ({query.rstrip(';')}\n) TO {quoted(str(to))} ({FORMATS[kind]})")
+
+        with replaced(path) as new:
+            self._interruptible(lambda: copy(new))
+
+    def _interruptible(self, ask: Callable[[], Answer]) -> Answer:
+        """What is asked, in a thread. KeyboardInterrupt, once the query has ended, where the person interrupts it.
+
+        DuckDB itself looks at signals while the calling thread works and not while it waits for its other threads.
+        """
+        with ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(ask)
+            try:
+                while not asked.done():
+                    wait([asked], LOOK)
+            except KeyboardInterrupt:
+                while not asked.done():
+                    self._connection.interrupt()
+                    wait([asked], LOOK)
+                raise
+            return asked.result()
 
     @contextmanager
     def _pointing(self, statement: str) -> Iterator[None]:
@@ -100,8 +131,9 @@ class Reader:
         with _told():
             try:
                 yield
-            except duckdb.Error:
-                self._connection.execute(statement)
+            except duckdb.Error as error:
+                if _POINTER in str(error):  # else it would run once more to no avail: interrupted, or the disk is full
+                    self._connection.execute(statement)
                 raise
 
     def _is_query(self, statement: str, kind: Any) -> bool:
@@ -153,19 +185,12 @@ def explain(view: str) -> tuple[Table, list[Explained]]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What DuckDB says of a query, as a QueryError: a line that says what is wrong, and the two that point at it.
-
-    KeyboardInterrupt where the person interrupted it.
-    """
+    """What DuckDB says of a query, as a QueryError: a line that says what is wrong, and the two that point at it."""
     import duckdb
 
     try:
         yield
-    except RuntimeError as error:  # what DuckDB makes of the signal
-        if "interrupted" in str(error).lower():
-            raise KeyboardInterrupt from None
-        raise
     except duckdb.Error as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        at = next((number for number, line in enumerate(lines) if line.startswith("LINE ")), len(lines))
+        at = next((number for number, line in enumerate(lines) if line.startswith(_POINTER.strip())), len(lines))
         raise QueryError(" ".join(lines[:at]), tuple(map(printable, lines[at : at + 2]))) from None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +15,7 @@ import polars as pl
 import pytest
 
 from tests.core.small_world import write_small_world
-from tests.e2e.conftest import CommandLine, on_a_terminal
+from tests.e2e.conftest import CommandLine, on_a_terminal, wait_for
 from xinstr_dagster.cli import main
 
 KEPT = "SELECT pair_id, p_level_3 FROM refined_pairs WHERE kept ORDER BY pair_id"
@@ -114,3 +118,57 @@ def test_a_person_at_a_terminal_gets_a_shell_that_outlives_mistakes(home: Path) 
     assert "no .nonsense: there are .tables, .describe VIEW, .again and .exit" in printed
     assert "what its last run took" in printed
     assert "│     3 │" in lines
+
+
+ENDLESS = "SELECT count(*) FROM range(300000) a, range(300000) b WHERE a.range * b.range % 7 = 3"
+
+
+def read_until(stream: int, mark: str) -> None:
+    seen = ""
+    while mark not in seen:
+        seen += os.read(stream, 4096).decode(errors="replace")
+
+
+@pytest.mark.parametrize("kind", ["table", "csv"])
+def test_an_interrupt_ends_a_long_query(home: Path, tmp_path: Path, kind: str) -> None:
+    """Of several threads, also where it is they that work; the pair of queries says when the long one runs."""
+    arguments = [f"SELECT 1; {ENDLESS}"] if kind == "table" else [ENDLESS, "--to", str(tmp_path / "x.csv")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "xinstr_dagster.cli", "sql", *arguments, "--format", kind],
+        env={**CommandLine(home).environment(), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout
+        if kind == "table":
+            read_until(process.stdout.fileno(), "└")
+        else:
+            wait_for("the file to be begun", 60, lambda: [*tmp_path.iterdir()])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, b"Traceback" in errors) == (130, False)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_an_interrupt_in_the_shell_ends_the_query_and_not_the_shell(home: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xinstr_dagster.cli", "sql"],
+        env=CommandLine(home).environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    os.close(theirs)
+    read_until(ours, "xinstr>")
+    os.write(ours, f"SELECT 1; {ENDLESS};\n".encode())
+    read_until(ours, "└")
+    process.send_signal(signal.SIGINT)
+    read_until(ours, "interrupted")
+    os.write(ours, b"SELECT 40 + 2;\n")
+    read_until(ours, "│       42 │")
+    os.write(ours, b".exit\n")
+    assert process.wait(timeout=20) == 0
+    os.close(ours)
