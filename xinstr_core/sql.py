@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, redirect_stdout
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any, TypeVar
 
 from xinstr_core.catalogue import CATALOGUE, VIEWS, open_catalogue, quoted, types_of
@@ -29,7 +31,7 @@ FORMATS = {
     "jsonl": "FORMAT json",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
-_POINTER = "\nLINE "  # how DuckDB begins the line that says where
+_EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+)?(?!ANALYZE\b)(?=[\w(/-])", re.IGNORECASE)
 _TEMPORARY = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?TEMP(ORARY)?\s+(TABLE|VIEW|MACRO|FUNCTION)\s", re.IGNORECASE)
 # A view that reads a Python variable, a secret in somebody's home or an extension from the network is no catalogue's;
 # relative names of files are those of the home folder.
@@ -74,7 +76,11 @@ class Reader:
         with _told():
             found = [(str(one.query).strip(), one.type) for one in self._connection.extract_statements(text)]
         for statement, kind in found:
-            if not _TEMPORARY.match(statement) and not self._is_query(statement, kind):
+            if (
+                not _TEMPORARY.match(statement)
+                and not self._is_query(statement, kind)
+                and not self._explains(statement)
+            ):
                 raise QueryError(
                     f"only queries are taken here, and CREATE TEMP TABLE, VIEW or MACRO: {' '.join(statement.split())[:60]}"
                 )
@@ -94,10 +100,16 @@ class Reader:
 
         return self._interruptible(draw)
 
+    def has_rows(self, statement: str) -> bool:
+        """Whether a statement can be written as rows; what only keeps a step or explains a query is shown."""
+        return not (_TEMPORARY.match(statement) or _EXPLAIN.match(statement))
+
     def write(self, query: str, path: Path, kind: str) -> None:
         """What a query gives, as a file of one of FORMATS, whole or not at all. QueryError where DuckDB does not take it."""
         if path.resolve().is_relative_to(self._path.parent.resolve()):
             raise InputError(f"{path} is among what was built, where nothing but a build writes: give another place")
+        if not path.parent.is_dir():
+            raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
 
         def copy(to: Path) -> None:
             with self._pointing(query):
@@ -111,17 +123,22 @@ class Reader:
 
         DuckDB itself looks at signals while the calling thread works and not while it waits for its other threads.
         """
-        with ThreadPoolExecutor(1) as thread:
-            asked = thread.submit(ask)
-            try:
+        interrupted = Event()
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                asked = thread.submit(ask)
                 while not asked.done():
                     wait([asked], LOOK)
-            except KeyboardInterrupt:
-                while not asked.done():
-                    self._connection.interrupt()
-                    wait([asked], LOOK)
-                raise
-            return asked.result()
+                    if interrupted.is_set():
+                        self._connection.interrupt()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        return asked.result()
 
     @contextmanager
     def _pointing(self, statement: str) -> Iterator[None]:
@@ -132,9 +149,22 @@ class Reader:
             try:
                 yield
             except duckdb.Error as error:
-                if _POINTER in str(error):  # else it would run once more to no avail: interrupted, or the disk is full
+                if not isinstance(error, (duckdb.InterruptException, duckdb.IOException)):  # which say no place
                     self._connection.execute(statement)
                 raise
+
+    def _explains(self, statement: str) -> bool:
+        """Whether it explains what can do nothing but read: with ANALYZE DuckDB does what it explains."""
+        import duckdb
+
+        explained = _EXPLAIN.match(statement)
+        if not explained:
+            return False
+        try:
+            found = self._connection.extract_statements(statement[explained.end() :])
+        except duckdb.Error:
+            return False
+        return len(found) == 1 and self._is_query(str(found[0].query).strip(), found[0].type)
 
     def _is_query(self, statement: str, kind: Any) -> bool:
         """Whether it can do nothing but read. By its kind alone a COPY of a PIVOT is no other than a PIVOT; in brackets it is."""
@@ -192,5 +222,5 @@ def _told() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        at = next((number for number, line in enumerate(lines) if line.startswith(_POINTER.strip())), len(lines))
+        at = next((number for number, line in enumerate(lines) if line.startswith("LINE ")), len(lines))
         raise QueryError(" ".join(lines[:at]), tuple(map(printable, lines[at : at + 2]))) from None

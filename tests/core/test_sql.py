@@ -64,6 +64,10 @@ def state_of(folder: Path) -> dict[str, str]:
         "COPY (SELECT 1) TO '{place}'",
         "COPY (PIVOT lineage ON split USING count(*)) TO '{place}'",
         "EXPLAIN ANALYZE COPY (SELECT 1) TO '{place}'",
+        "EXPLAIN ANALYZE COPY (PIVOT lineage ON split USING count(*)) TO '{place}'",
+        "EXPLAIN /* a */ ANALYZE COPY (SELECT 1) TO '{place}'",
+        "EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{place}'",
+        "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
         "PREPARE p AS COPY (SELECT 1) TO '{place}'",
         "SELECT 1; COPY (SELECT 1) TO '{place}'",
         "EXPORT DATABASE '{place}'",
@@ -100,7 +104,8 @@ def test_what_a_query_cannot_say_it_cannot_do_either(world: Store, catalogue: Re
 @pytest.mark.parametrize(
     "query",
     ["FROM lineage", "DESCRIBE lineage", "SUMMARIZE lineage", "SHOW TABLES", "PIVOT lineage ON split USING count(*)",
-     "WITH a AS (SELECT 1) FROM a -- the end", "/* first */ VALUES (1);", "(SELECT 1)"],
+     "WITH a AS (SELECT 1) FROM a -- the end", "/* first */ VALUES (1);", "(SELECT 1)",
+     "EXPLAIN FROM lineage", "explain analyze SELECT count(*) FROM lineage;"],
 )  # fmt: skip
 def test_every_kind_of_query_is_taken(catalogue: Reader, query: str) -> None:
     [statement] = catalogue.statements(query)

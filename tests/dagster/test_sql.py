@@ -109,15 +109,33 @@ def test_what_there_is_to_ask_is_told_without_anything_built(
 
 
 def test_a_person_at_a_terminal_gets_a_shell_that_outlives_mistakes(home: Path) -> None:
-    typed = "SELECT nothing\nFROM lineage;\n.nonsense\n.describe builds\n.again\nSELECT count(*) AS pairs\nFROM lineage;\n.exit"
+    typed = "SELECT nothing\nFROM lineage;\n.help\n.nonsense\n.describe builds\n.again\nSELECT count(*) AS pairs\nFROM lineage;\n.exit"
     code, printed = on_a_terminal(CommandLine(home), typed, "sql")
     assert code == 0, printed
     lines = [line.rstrip() for line in printed.splitlines()]
-    assert any(line.startswith("For example:  SELECT language, licence") for line in lines)
+    assert sum(line.startswith("For example:  SELECT language, licence") for line in lines) == 2
     assert 'Binder Error: Referenced column "nothing" not found' in printed
-    assert "no .nonsense: there are .tables, .describe VIEW, .again and .exit" in printed
+    assert "no .nonsense: there are .tables, .describe VIEW, .again, .help and .exit" in printed
     assert "what its last run took" in printed
     assert "│     3 │" in lines
+
+
+def test_what_gives_no_rows_is_shown_alone_and_not_written(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("CREATE TEMP TABLE kept AS SELECT 1") == 0
+    assert capsys.readouterr().out == "done\n"
+    assert run("EXPLAIN FROM lineage") == 0
+    assert capsys.readouterr().out.startswith("┌")
+    assert run("CREATE TEMP TABLE kept AS SELECT 1", "--to", str(tmp_path / "x.csv")) == 1
+    assert capsys.readouterr().err.startswith("error: csv holds the rows of a query, and this gives none: CREATE TEMP")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_that_is_not_there_is_named(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "none" / "x.csv"
+    assert run(KEPT, "--to", str(path)) == 1
+    assert capsys.readouterr().err == f"error: {path} cannot be written: there is no folder {path.parent}\n"
 
 
 ENDLESS = "SELECT count(*) FROM range(300000) a, range(300000) b WHERE a.range * b.range % 7 = 3"

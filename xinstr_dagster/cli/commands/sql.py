@@ -86,10 +86,13 @@ def _answer(catalogue: Reader, text: str, kind: Format, to: Path | None, rows: i
     statements = catalogue.statements(text)
     if not statements:
         raise InputError("nothing is asked: give a query, as in xinstr sql 'FROM lineage LIMIT 3'")
-    if kind is Format.TABLE:
+    kept = [statement for statement in statements if not catalogue.has_rows(statement)]
+    if kind is Format.TABLE or (to is None and len(kept) == len(statements)):
         for statement in statements:
             print(catalogue.shown(statement, Shape(get_terminal_size((120, 40)).columns, rows)))
         return
+    if kept:
+        raise InputError(f"{kind} holds the rows of a query, and this gives none: {' '.join(kept[0].split())[:60]}")
     if len(statements) > 1:
         raise InputError(f"{kind} holds the rows of one query, and {len(statements)} were asked")
     if to is not None:
