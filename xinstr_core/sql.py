@@ -104,10 +104,15 @@ class Reader:
         """Whether a statement can be written as rows; what only keeps a step or explains a query is shown."""
         return not (_TEMPORARY.match(statement) or _EXPLAIN.match(statement))
 
-    def write(self, query: str, path: Path, kind: str) -> None:
-        """What a query gives, as a file of one of FORMATS, whole or not at all. QueryError where DuckDB does not take it."""
+    def write(self, query: str, path: Path, kind: str, overwrite: bool = False) -> None:
+        """What a query gives, as a file of one of FORMATS, whole or not at all. QueryError where DuckDB does not take it.
+
+        InputError where a file is there already and is not to be overwritten.
+        """
         if path.resolve().is_relative_to(self._path.parent.resolve()):
             raise InputError(f"{path} is among what was built, where nothing but a build writes: give another place")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} is there already: give another place, or --overwrite")
         if not path.parent.is_dir():
             raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
 

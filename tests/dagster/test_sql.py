@@ -138,6 +138,18 @@ def test_a_folder_that_is_not_there_is_named(run: Run, capsys: pytest.CaptureFix
     assert capsys.readouterr().err == f"error: {path} cannot be written: there is no folder {path.parent}\n"
 
 
+def test_a_file_that_is_there_is_replaced_only_when_told(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    labels = tmp_path / "sw.csv"
+    labels.write_text("a person's labels", "utf-8")
+    assert run(KEPT, "--to", str(labels)) == 1
+    assert capsys.readouterr().err == f"error: {labels} is there already: give another place, or --overwrite\n"
+    assert labels.read_text("utf-8") == "a person's labels"
+    assert run(KEPT, "--to", str(labels), "--overwrite") == 0
+    assert labels.read_text("utf-8") == "pair_id,p_level_3\np1,0.99\np2,0.95\n"
+
+
 ENDLESS = "SELECT count(*) FROM range(300000) a, range(300000) b WHERE a.range * b.range % 7 = 3"
 
 
