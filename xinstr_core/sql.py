@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from xinstr_core.catalogue import CATALOGUE, VIEWS, open_catalogue, quoted, types_of
+from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import InputError
 from xinstr_core.files import replaced
 from xinstr_core.schemas.declaration import Table
@@ -120,7 +121,7 @@ class Reader:
             with self._pointing(query):
                 self._connection.execute(f"COPY ({query.rstrip(';')}\n) TO {quoted(str(to))} ({FORMATS[kind]})")
 
-        with replaced(path) as new:
+        with full_disk_told(path.parent), replaced(path) as new:
             self._interruptible(lambda: copy(new))
 
     def _interruptible(self, ask: Callable[[], Answer]) -> Answer:
