@@ -30,7 +30,9 @@ def full_disk_told(folder: Path) -> Iterator[None]:
         full = _full_disk(error, folder)
         if full is None:
             raise
-        raise InputError(f"no room is left on the disk of {full}: make some, and give the same command again") from error
+        raise InputError(
+            f"no room is left on the disk of {full}: make some, and give the same command again"
+        ) from error
 
 
 def _full_disk(error: Exception, folder: Path) -> Path | None:
