@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from xinstr_core.schemas.declaration import Table
 from xinstr_core.schemas.history import HISTORY
 from xinstr_core.schemas.lineage import LINEAGE, TUNED_MODELS
 from xinstr_core.schemas.reverse_model import ADAPTER
+from xinstr_core.schemas.shared import LANGUAGE
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFrom
 from xinstr_core.store import HISTORY as HISTORY_FILE
 from xinstr_core.store import Partition, Store
@@ -47,9 +48,16 @@ END)""",
     r"CREATE MACRO data_file(name) AS regexp_replace(data_folder() || '/' || name, '([*?\[])', '[\1]', 'g')",
 )
 
+# The stored tables that have a view. Each view says the language, also where a table leaves that to its partition.
+_STORED = tuple(
+    table if LANGUAGE in table.columns else replace(table, columns=(LANGUAGE, *table.columns))
+    for contract in CONTRACTS.values()
+    for table in contract.tables
+    if table.view
+)
 # Every table that the catalogue has a view of, the ones of the assets first.
 VIEWS = (
-    *(table for contract in CONTRACTS.values() for table in contract.tables if table.view),
+    *_STORED,
     HISTORY,
     TUNED_MODELS,
     *(table for table, _ in MADE_OF_VIEWS),
@@ -135,21 +143,21 @@ def _write(generation: Path, store: Store) -> dict[str, str]:
         connection.execute(_set_data_folder(store))
         views = _Views(connection, store.root, generation)
         found = {asset: views.partitions(store, asset) for asset in CONTRACTS}
-        for table in (table for contract in CONTRACTS.values() for table in contract.tables if table.view):
+        for table in _STORED:
             views.over_files(
                 table,
                 {
-                    f"{table.name} of {table.asset} of {language}": partition.table_path(table.name)
+                    f"{table.name} of {table.asset} of {language}": (language, partition.table_path(table.name))
                     for language, partition in found[table.asset].items()
                     if table.name in partition.tables
                 },
             )
         histories = {
-            f"{HISTORY_FILE} of {asset} of {language}": partition.path / HISTORY_FILE
+            f"{HISTORY_FILE} of {asset} of {language}": (language, partition.path / HISTORY_FILE)
             for asset, partitions in found.items()
             for language, partition in partitions.items()
         }
-        views.over_files(HISTORY, {what: file for what, file in histories.items() if file.exists()})
+        views.over_files(HISTORY, {what: one for what, one in histories.items() if one[1].exists()})
         views.over_models(found[TUNED_MODEL.asset])
         for table, query in MADE_OF_VIEWS:
             views.over_views(table, query)
@@ -178,9 +186,9 @@ class _Views:
                 self.left_out[f"{asset} of {language}"] = str(error)
         return found
 
-    def over_files(self, table: Table, files: Mapping[str, Path]) -> None:
-        """A view over those files of a table that can be read, each named by what it is."""
-        rows = [select for what, file in files.items() if (select := self._rows_of(table, what, file))]
+    def over_files(self, table: Table, files: Mapping[str, tuple[str, Path]]) -> None:
+        """A view over those files of a table that can be read, each with its language and named by what it is."""
+        rows = [select for what, found in files.items() if (select := self._rows_of(table, what, *found))]
         self.create(table, " UNION ALL ".join(rows) or self._nothing(table))
 
     def over_models(self, partitions: Mapping[str, Partition]) -> None:
@@ -212,7 +220,7 @@ class _Views:
         columns = (f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types_of(table, self._connection).items())
         return f"SELECT {', '.join(columns)} LIMIT 0"
 
-    def _rows_of(self, table: Table, what: str, file: Path) -> str:
+    def _rows_of(self, table: Table, what: str, language: str, file: Path) -> str:
         """What selects the declared columns of a file, others left out; empty, and left out, where it cannot be read."""
         import duckdb
 
@@ -226,8 +234,10 @@ class _Views:
         source = f"FROM read_parquet(data_file({self._place(linked)}), hive_partitioning = false)"
         try:
             stored = {name for name, *_ in self._connection.execute(f"DESCRIBE {source}").fetchall()}
+            unstored = {LANGUAGE.name: quoted(language)}
+            values = {name: f'"{name}"' for name in stored}
             columns = (
-                f'TRY_CAST("{name}" AS {kind}) AS "{name}"' if name in stored else f'CAST(NULL AS {kind}) AS "{name}"'
+                f'TRY_CAST({values.get(name) or unstored.get(name, "NULL")} AS {kind}) AS "{name}"'
                 for name, kind in types_of(table, self._connection).items()
             )
             select = f"SELECT {', '.join(columns)} {source}"

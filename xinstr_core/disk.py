@@ -31,7 +31,7 @@ def full_disk_told(folder: Path) -> Iterator[None]:
         if full is None:
             raise
         raise InputError(
-            f"no room is left on the disk of {full}: make some, and the same command goes on from here"
+            f"no room is left on the disk of {full}: make some, and give the same command again"
         ) from error
 
 
@@ -39,7 +39,8 @@ def _full_disk(error: Exception, folder: Path) -> Path | None:
     """The folder whose disk is to blame, if one is."""
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL or (number is None and any(words in str(error) for words in _SAID)):
-        return next((place for place in (folder, *_temporary()) if _has_no_room(place)), folder)
+        written = [Path(error.filename).parent] if isinstance(error, OSError) and error.filename else []
+        return next((place for place in (*written, folder, *_temporary()) if _has_no_room(place)), folder)
     if number is not None or isinstance(error, XinstrError):  # it has a reason of its own
         return None
     return folder if _has_no_room(folder) else None

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from threading import Event
+from typing import Any, TypeVar
 
 from xinstr_core.catalogue import CATALOGUE, VIEWS, open_catalogue, quoted, types_of
+from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import InputError
 from xinstr_core.files import replaced
 from xinstr_core.schemas.declaration import Table
 from xinstr_core.store import Store
 from xinstr_core.text import printable
+
+Answer = TypeVar("Answer")
+LOOK = 0.1  # seconds: a signal may not end a wait, and a query that had not begun does not know that it was told to end
 
 # What DuckDB writes, by the name of the format.
 FORMATS = {
@@ -25,6 +32,7 @@ FORMATS = {
     "jsonl": "FORMAT json",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
+_EXPLAIN = re.compile(r"EXPLAIN\s+(ANALYZE\s+)?(?!ANALYZE\b)(?=[\w(/-])", re.IGNORECASE)
 _TEMPORARY = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?TEMP(ORARY)?\s+(TABLE|VIEW|MACRO|FUNCTION)\s", re.IGNORECASE)
 # A view that reads a Python variable, a secret in somebody's home or an extension from the network is no catalogue's;
 # relative names of files are those of the home folder.
@@ -69,7 +77,11 @@ class Reader:
         with _told():
             found = [(str(one.query).strip(), one.type) for one in self._connection.extract_statements(text)]
         for statement, kind in found:
-            if not _TEMPORARY.match(statement) and not self._is_query(statement, kind):
+            if (
+                not _TEMPORARY.match(statement)
+                and not self._is_query(statement, kind)
+                and not self._explains(statement)
+            ):
                 raise QueryError(
                     f"only queries are taken here, and CREATE TEMP TABLE, VIEW or MACRO: {' '.join(statement.split())[:60]}"
                 )
@@ -77,20 +89,62 @@ class Reader:
 
     def shown(self, statement: str, shape: Shape) -> str:
         """What a statement gives, as a table for people. QueryError where DuckDB does not take it."""
-        drawn = StringIO()
-        with self._pointing(statement), redirect_stdout(drawn):
-            result = self._connection.sql(statement)
-            if result is None or _TEMPORARY.match(statement):
-                return "done"
-            result.show(max_width=shape.width, max_rows=shape.rows)
-        return "\n".join(printable(line) for line in drawn.getvalue().rstrip().splitlines())
 
-    def write(self, query: str, path: Path, kind: str) -> None:
-        """What a query gives, as a file of one of FORMATS, whole or not at all. QueryError where DuckDB does not take it."""
+        def draw() -> str:
+            drawn = StringIO()
+            with self._pointing(statement), redirect_stdout(drawn):
+                result = self._connection.sql(statement)
+                if result is None or _TEMPORARY.match(statement):
+                    return "done"
+                result.show(max_width=shape.width, max_rows=shape.rows)
+            return "\n".join(printable(line) for line in drawn.getvalue().rstrip().splitlines())
+
+        return self._interruptible(draw)
+
+    def has_rows(self, statement: str) -> bool:
+        """Whether a statement can be written as rows; what only keeps a step or explains a query is shown."""
+        return not (_TEMPORARY.match(statement) or _EXPLAIN.match(statement))
+
+    def write(self, query: str, path: Path, kind: str, overwrite: bool = False) -> None:
+        """What a query gives, as a file of one of FORMATS, whole or not at all. QueryError where DuckDB does not take it.
+
+        InputError where a file is there already and is not to be overwritten.
+        """
         if path.resolve().is_relative_to(self._path.parent.resolve()):
             raise InputError(f"{path} is among what was built, where nothing but a build writes: give another place")
-        with replaced(path) as new, self._pointing(query):
-            self._connection.execute(f"COPY ({query.rstrip(';')}\n) TO {quoted(str(new))} ({FORMATS[kind]})")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} is there already: give another place, or --overwrite")
+        if not path.parent.is_dir():
+            raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
+
+        def copy(to: Path) -> None:
+            with self._pointing(query):
+                self._connection.execute(f"COPY ({query.rstrip(';')}\n) TO {quoted(str(to))} ({FORMATS[kind]})")
+
+        with full_disk_told(path.parent), replaced(path) as new:
+            self._interruptible(lambda: copy(new))
+
+    def _interruptible(self, ask: Callable[[], Answer]) -> Answer:
+        """What is asked, in a thread. KeyboardInterrupt, once the query has ended, where the person interrupts it.
+
+        DuckDB itself looks at signals while the calling thread works and not while it waits for its other threads.
+        """
+        interrupted = Event()
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                asked = thread.submit(ask)
+                while not asked.done():
+                    wait([asked], LOOK)
+                    if interrupted.is_set():
+                        self._connection.interrupt()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        return asked.result()
 
     @contextmanager
     def _pointing(self, statement: str) -> Iterator[None]:
@@ -100,9 +154,23 @@ class Reader:
         with _told():
             try:
                 yield
-            except duckdb.Error:
-                self._connection.execute(statement)
+            except duckdb.Error as error:
+                if not isinstance(error, (duckdb.InterruptException, duckdb.IOException)):  # which say no place
+                    self._connection.execute(statement)
                 raise
+
+    def _explains(self, statement: str) -> bool:
+        """Whether it explains what can do nothing but read: with ANALYZE DuckDB does what it explains."""
+        import duckdb
+
+        explained = _EXPLAIN.match(statement)
+        if not explained:
+            return False
+        try:
+            found = self._connection.extract_statements(statement[explained.end() :])
+        except duckdb.Error:
+            return False
+        return len(found) == 1 and self._is_query(str(found[0].query).strip(), found[0].type)
 
     def _is_query(self, statement: str, kind: Any) -> bool:
         """Whether it can do nothing but read. By its kind alone a COPY of a PIVOT is no other than a PIVOT; in brackets it is."""
@@ -153,18 +221,11 @@ def explain(view: str) -> tuple[Table, list[Explained]]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What DuckDB says of a query, as a QueryError: a line that says what is wrong, and the two that point at it.
-
-    KeyboardInterrupt where the person interrupted it.
-    """
+    """What DuckDB says of a query, as a QueryError: a line that says what is wrong, and the two that point at it."""
     import duckdb
 
     try:
         yield
-    except RuntimeError as error:  # what DuckDB makes of the signal
-        if "interrupted" in str(error).lower():
-            raise KeyboardInterrupt from None
-        raise
     except duckdb.Error as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         at = next((number for number, line in enumerate(lines) if line.startswith("LINE ")), len(lines))

@@ -17,7 +17,7 @@ from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.files import write_parquet, write_text
 
 Usage = namedtuple("Usage", "total used free")
-SAID = r"^no room is left on the disk of .*: make some, and the same command goes on from here$"
+SAID = r"^no room is left on the disk of .*: make some, and give the same command again$"
 
 
 def disk_with(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +52,14 @@ def test_an_error_that_does_not_say_it_is_told_where_the_disk_is_full(
     disk_with(1 << 29, monkeypatch)
     with pytest.raises(type(error), match=str(error)), full_disk_told(tmp_path):
         raise error
+
+
+def test_the_disk_of_the_file_that_was_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1, 1, 0 if folder == target else 1 << 30))
+    with pytest.raises(InputError, match=f"^no room is left on the disk of {target}: "), full_disk_told(tmp_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target / "x"))
 
 
 def test_a_full_disk_of_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ import polars as pl
 import pytest
 
 from tests.core.small_world import NOON, ONE, write_small_world
-from xinstr_core.catalogue import build_catalogue
+from xinstr_core.catalogue import VIEWS, build_catalogue
 from xinstr_core.errors import InputError
+from xinstr_core.schemas.tuned_model import TRAINING_ROWS
 from xinstr_core.sql import QueryError, Reader, Shape, explain, reader
 from xinstr_core.store import StageOutput, Store
 
@@ -45,7 +46,7 @@ def catalogue(world: Store) -> Iterator[Reader]:
 
 
 def rows_of(catalogue: Reader, query: str, tmp_path: Path) -> list[dict[str, object]]:
-    catalogue.write(query, tmp_path / "rows.json", "json")
+    catalogue.write(query, tmp_path / "rows.json", "json", overwrite=True)
     rows: list[dict[str, object]] = json.loads((tmp_path / "rows.json").read_text("utf-8"))
     return rows
 
@@ -64,6 +65,10 @@ def state_of(folder: Path) -> dict[str, str]:
         "COPY (SELECT 1) TO '{place}'",
         "COPY (PIVOT lineage ON split USING count(*)) TO '{place}'",
         "EXPLAIN ANALYZE COPY (SELECT 1) TO '{place}'",
+        "EXPLAIN ANALYZE COPY (PIVOT lineage ON split USING count(*)) TO '{place}'",
+        "EXPLAIN /* a */ ANALYZE COPY (SELECT 1) TO '{place}'",
+        "EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{place}'",
+        "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
         "PREPARE p AS COPY (SELECT 1) TO '{place}'",
         "SELECT 1; COPY (SELECT 1) TO '{place}'",
         "EXPORT DATABASE '{place}'",
@@ -100,7 +105,8 @@ def test_what_a_query_cannot_say_it_cannot_do_either(world: Store, catalogue: Re
 @pytest.mark.parametrize(
     "query",
     ["FROM lineage", "DESCRIBE lineage", "SUMMARIZE lineage", "SHOW TABLES", "PIVOT lineage ON split USING count(*)",
-     "WITH a AS (SELECT 1) FROM a -- the end", "/* first */ VALUES (1);", "(SELECT 1)"],
+     "WITH a AS (SELECT 1) FROM a -- the end", "/* first */ VALUES (1);", "(SELECT 1)",
+     "EXPLAIN FROM lineage", "explain analyze SELECT count(*) FROM lineage;"],
 )  # fmt: skip
 def test_every_kind_of_query_is_taken(catalogue: Reader, query: str) -> None:
     [statement] = catalogue.statements(query)
@@ -258,3 +264,16 @@ def test_every_question_of_the_docs_is_answered(
     names = [name.strip() for name in shown.splitlines()[1].strip("│").split("│")]
     assert [*rows[0]] == names
     assert re.search(r"^├.*\n│", shown, re.MULTILINE), "the page shows a row"
+
+
+def test_every_view_says_the_language_also_of_a_table_that_does_not_store_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    for language in ("sw", "fi"):
+        rows = TRAINING_ROWS.frame([{"pair_id": "p1", "source_tag": "<web>", "origin": "web"}])
+        store.commit("tuned_model", language, "f", {}, StageOutput(tables={"training_rows": rows}))
+    build_catalogue(store)
+    with reader(store, tmp_path) as catalogue:
+        query = "SELECT language, pair_id FROM training_rows ORDER BY language"
+        expected = [{"language": "fi", "pair_id": "p1"}, {"language": "sw", "pair_id": "p1"}]
+        assert rows_of(catalogue, query, tmp_path) == expected
+    assert [table.view for table in VIEWS if "language" not in {column.name for column in table.columns}] == []

@@ -15,6 +15,7 @@ import pytest
 from tests.e2e.conftest import wait_for
 from xinstr_core.errors import StageError, XinstrError
 from xinstr_core.locks import held
+from xinstr_dagster.cli import main
 from xinstr_dagster.services import Service, keep_running, services
 
 SERVING = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
@@ -108,3 +109,13 @@ def test_a_lock_says_who_holds_it_and_is_free_afterwards(tmp_path: Path) -> None
             held(path, "it is done", "another", "look there"),
         ):
             pass
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "-1"])
+def test_a_port_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: str) -> None:
+    monkeypatch.setenv("XINSTR_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "argv", ["xinstr", "ui", "--port", port])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert not (tmp_path / "home").exists()

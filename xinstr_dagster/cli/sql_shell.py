@@ -21,6 +21,7 @@ EXAMPLE = "SELECT language, licence, count(*) AS pairs FROM lineage WHERE split 
 _GREETING = f"""Everything that was built, in DuckDB's SQL. A query ends with a semicolon; the Tab key completes names.
   .tables          what there is to ask         .describe VIEW   what its columns mean
   .again           read what was built since    .exit            or Ctrl-D
+  .help            this text
 For example:  {EXAMPLE}"""
 _WORDS = (
     "SELECT",
@@ -65,12 +66,16 @@ def print_query_error(error: QueryError) -> None:
 def run_shell(workspace: Workspace, rows: int) -> None:
     """Answer what is typed until the person ends it; whatever goes wrong in a query, the next one can be typed."""
     _complete_names()
-    console.print(_GREETING, markup=False, highlight=False, soft_wrap=True)
+    _greet()
     typed = _typed()
     while True:
         with reader(workspace.store, workspace.home) as catalogue:
             if not _answer_until_again(catalogue, typed, rows):
                 return
+
+
+def _greet() -> None:
+    console.print(_GREETING, markup=False, highlight=False, soft_wrap=True)
 
 
 def _answer_until_again(catalogue: Reader, typed: Iterator[str], rows: int) -> bool:
@@ -83,12 +88,14 @@ def _answer_until_again(catalogue: Reader, typed: Iterator[str], rows: int) -> b
         if word == _AGAIN:
             return True
         try:
-            if word == ".tables":
+            if word == ".help":
+                _greet()
+            elif word == ".tables":
                 console.print(overview())
             elif word == ".describe":
                 console.print(described(rest.strip()))
             elif word.startswith("."):
-                print_error(f"no {word}: there are .tables, .describe VIEW, {_AGAIN} and {_END[0]}")
+                print_error(f"no {word}: there are .tables, .describe VIEW, {_AGAIN}, .help and {_END[0]}")
             else:
                 for one in catalogue.statements(statement):
                     print(catalogue.shown(one, Shape(get_terminal_size().columns, rows)))

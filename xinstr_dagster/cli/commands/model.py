@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from xinstr_core.disk import full_disk_told
 from xinstr_core.engines.device_lock import DeviceLock
 from xinstr_core.engines.models import check_model
 from xinstr_core.engines.precision import Precision
@@ -39,14 +40,15 @@ def model(
     found = TunedModel.find(Workspace(home_folder()), tag)
     folder = absolute_path(to)
     if merge:
-        with DeviceLock(f"{tag} model", print_notice) as gpu:
+        with full_disk_told(folder.parent), DeviceLock(f"{tag} model", print_notice) as gpu:
             gpu.take()
             difference = write_whole(found, folder, dtype)
         _say(
             f"{folder}: the whole model in {dtype}; loaded again, its logits differ from the tuned model's by at most {difference:.1g}"
         )
     else:
-        write_trained(found, folder)
+        with full_disk_told(folder.parent):
+            write_trained(found, folder)
         _say(f"{folder}: what was trained on {found.figures.base_model}, with tokenizer and generation config")
         if found.is_adapter:
             _say_of_base(found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from xinstr_core.disk import full_disk_told
 from xinstr_core.errors import InputError, SettingsError
 from xinstr_core.reporting.render import render_reports, reported, reports_folder, write_pages
 from xinstr_core.workspace import Workspace, home_folder
@@ -35,7 +37,18 @@ def report(
     for trouble in troubles:
         print_error(trouble)
     if pages and not (languages and troubles):  # what was asked for by name is written whole or not at all
-        for path in write_pages(workspace, pages, folder):
+        for path in _written(workspace, pages, folder):
             console.print(plain(str(path)), soft_wrap=True, highlight=False)
     if troubles:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _written(workspace: Workspace, pages: Mapping[str, str], folder: Path) -> list[Path]:
+    """The pages in their folder; a folder that was made for them and got none is not left behind."""
+    was_there = folder.exists()
+    try:
+        with full_disk_told(folder.parent):
+            return write_pages(workspace, pages, folder)
+    finally:
+        if not was_there and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

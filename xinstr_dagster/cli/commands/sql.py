@@ -40,6 +40,7 @@ def sql(
         Format | None, typer.Option("--format", help="how rows are given; table on a terminal, else csv")
     ] = None,
     to: Annotated[Path | None, typer.Option(help="file for the rows, in the format that its name ends in")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is there already")] = False,
     rows: Annotated[int, typer.Option(min=1, help="rows of a table that are shown at most")] = 40,
     tables: Annotated[bool, typer.Option("--tables", help="say what there is to ask")] = False,
     describe: Annotated[str, typer.Option(metavar="VIEW", help="say what the columns of a view mean")] = "",
@@ -60,7 +61,7 @@ def sql(
         return
     try:
         with reader(workspace.store, workspace.home) as catalogue:
-            _answer(catalogue, query or sys.stdin.read(), _format(kind, to), to, rows)
+            _answer(catalogue, query or sys.stdin.read(), _format(kind, to), to, rows, overwrite)
     except QueryError as error:
         print_query_error(error)
         raise typer.Exit(ExitCode.FAILED) from None
@@ -80,20 +81,23 @@ def _format(kind: Format | None, to: Path | None) -> Format:
     return Format(named)
 
 
-def _answer(catalogue: Reader, text: str, kind: Format, to: Path | None, rows: int) -> None:
+def _answer(catalogue: Reader, text: str, kind: Format, to: Path | None, rows: int, overwrite: bool) -> None:
     from xinstr_core.sql import Shape
 
     statements = catalogue.statements(text)
     if not statements:
         raise InputError("nothing is asked: give a query, as in xinstr sql 'FROM lineage LIMIT 3'")
-    if kind is Format.TABLE:
+    kept = [statement for statement in statements if not catalogue.has_rows(statement)]
+    if kind is Format.TABLE or (to is None and len(kept) == len(statements)):
         for statement in statements:
             print(catalogue.shown(statement, Shape(get_terminal_size((120, 40)).columns, rows)))
         return
+    if kept:
+        raise InputError(f"{kind} holds the rows of a query, and this gives none: {' '.join(kept[0].split())[:60]}")
     if len(statements) > 1:
         raise InputError(f"{kind} holds the rows of one query, and {len(statements)} were asked")
     if to is not None:
-        catalogue.write(statements[0], to, kind)
+        catalogue.write(statements[0], to, kind, overwrite)
         return
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rows"

@@ -22,7 +22,7 @@ commands = CommandGroup(Panel.LOOK)
 
 # Ctrl-C is how the UI is closed, so it ends with 0.
 @commands.ending_with(ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE)
-def ui(port: Annotated[int, typer.Option(help="port on the loopback address")] = 3000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="port on the loopback address")] = 3000) -> None:
     """Open the Dagster UI on this machine, with persistent history; whatever of it dies is started again."""
     from xinstr_core.locks import held
     from xinstr_core.reporting.render import reports_folder
