@@ -34,6 +34,9 @@ from xinstr_core.store import Partition, StageOutput, Store
 DISHES = ("ugali", "pilau", "chapati", "mandazi", "githeri", "samaki", "maharage", "kachumbari", "mukimo", "irio")
 LOSSES = [[1, 2.0], [2, 1.0]]
 EVIL = "<script>alert(1)</script>"
+# What is too long for its place on a page unless that is made for it.
+LONG_REASON = "written_by_a_machine_from_the_titles_of_other_pages_of_the_same_site"
+LONG_WORD = "texts_of_newspapers_and_of_what_people_wrote_below_them_in_twenty_years.jsonl"
 
 
 def pair(number: int, dish: str) -> dict[str, Any]:
@@ -84,7 +87,7 @@ DIVERSITY = {"verb_object_pairs": 4, "top_verb_share": 0.5, "cluster_entropy": 1
 FIGURES: dict[str, Figures] = {
     "raw_corpus": CorpusFigures(
         records=12,
-        funnel=CorpusFunnel(taken=12, lost={"too_short": 2}, kept=10),
+        funnel=CorpusFunnel(taken=12, lost={"too_short": 1, LONG_REASON: 1}, kept=10),
         passed_over={},
         identifiers=2,
         licences={},
@@ -169,7 +172,7 @@ _COST = Cost(
     peak_memory=900,
     engines={
         "reverse": EngineUse(
-            engine="transformers tiny", rows=10, prompt_tokens=1000, cached_tokens=0, completion_tokens=200, retries=0,
+            engine="transformers /somewhere/on/this/machine/tiny", rows=10, prompt_tokens=1000, cached_tokens=0, completion_tokens=200, retries=0,
             seconds=60.0, gpu_seconds=0.0, money=1.5,
         )
     },
@@ -194,7 +197,8 @@ _BUILT = {
     "time": "2026-03-01T12:34:56.789012+00:00",
     "preset": "pocket",
     "base_model": "/somewhere/on/this/machine/tiny",
-    "changed": {"tuning.epochs": 3.0},
+    "corpus": f"/somewhere/on/this/machine/{LONG_WORD}",
+    "changed": {"tuning.epochs": 3.0, "diversity.encoder": "/somewhere/on/this/machine/encoder"},
     "places": {"tuning.epochs": "this run"},
 }
 

@@ -86,6 +86,11 @@ class Partition:
                 f"figures of {self.asset} are stored otherwise than this release declares them ({error}): {self._anew}"
             ) from None
 
+    def behind(self, parts: Mapping[str, Partition]) -> list[str]:
+        """The assets of which it was made in another version than they have among these partitions."""
+        taken = self.made_of.get("inputs", {})
+        return [asset for asset, version in taken.items() if asset in parts and parts[asset].version != version]
+
     def holds(self, contract: Contract[Any]) -> bool:
         """Whether what is stored is there, and as the contract of its asset declares it."""
         try:

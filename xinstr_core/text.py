@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import regex
 
 _SENTENCE_BORDER = regex.compile(r"(?<=[.!?।۔])\s+|\n+")
 _NOT_STORABLE = regex.compile("[\x00\ud800-\udfff]")
+_PATH = regex.compile(r"(?<![\w.:/~-])/(?:[^\s/,;\"']+/)*([^\s/,;\"']+)")  # in a text; one with spaces only by itself
 _JOINERS = "\u200c\u200d"
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # The words that English instructions can hardly do without: they tell more of a short one than letters do.
@@ -17,7 +19,7 @@ ENGLISH_FUNCTION_WORDS = frozenset((
     "the", "their", "they", "this", "to", "use", "was", "were", "what", "when", "where", "which", "who", "why",
     "will", "with", "write", "you", "your",
 ))  # fmt: skip
-_LONGEST_WORD = 30  # characters; longer ones are runs of a script without spaces
+LONGEST_WORD = 30  # characters; longer ones are runs of a script without spaces
 
 
 def is_storable(text: str) -> bool:
@@ -28,6 +30,11 @@ def is_storable(text: str) -> bool:
 def as_utf8(name: str) -> str:
     """The name of a file as it can be shown and stored; where it is not UTF-8, with a mark for what cannot be read."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def without_folders(text: str) -> str:
+    """A text as it may leave this machine: of every absolute path the last part, since where it lies says nothing to others."""
+    return Path(text).name if Path(text).is_absolute() else _PATH.sub(r"\1", text)
 
 
 def printable(text: str) -> str:
@@ -60,4 +67,4 @@ def join_like(text: str, parts: list[str]) -> str:
 def words(text: str) -> list[str]:
     """Words by white space; in scripts without spaces, runs of up to seven letters with their marks."""
     found = text.split()
-    return regex.findall(r"\X{1,7}", text) if max(map(len, found), default=0) > _LONGEST_WORD else found
+    return regex.findall(r"\X{1,7}", text) if max(map(len, found), default=0) > LONGEST_WORD else found

@@ -12,10 +12,10 @@ from xinstr_core.curation.constructions import Pair, cut_off
 from xinstr_core.errors import InputError
 from xinstr_core.identity import content_key
 from xinstr_core.settings import PreferenceKind
-from xinstr_core.text import is_storable
+from xinstr_core.text import LONGEST_WORD, is_storable
 
 _MEASURING_SHARE = 0.1  # of the pairs, chosen by key: 2,000 triples leave 200, which tell a share to +-0.07
-_SPACE, _LETTER, _LONGEST_WORD = regex.compile(r"\s"), regex.compile(r"\X"), 30  # characters
+_SPACE, _LETTER = regex.compile(r"\s"), regex.compile(r"\X")
 _COSTLY: PreferenceKind = "untuned"
 _MENDING: dict[PreferenceKind, str] = {
     "other_text": "it needs pairs of different instructions",
@@ -151,7 +151,7 @@ def _word_end(text: str, share: float) -> int:
     """Where the word ends in which that share of the text does; in scripts without spaces between words, the letter."""
     place = round(share * len(text))
     space, letter = _SPACE.search(text, place), _LETTER.match(text, place)
-    if space and space.start() - place < _LONGEST_WORD:
+    if space and space.start() - place < LONGEST_WORD:
         return int(space.start())
     return int(letter.end()) if letter else len(text)
 

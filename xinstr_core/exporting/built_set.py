@@ -10,31 +10,19 @@ from xinstr_core.errors import InputError
 from xinstr_core.exporting.intact import require_intact
 from xinstr_core.languages import Language
 from xinstr_core.pocket.world import WORLDS
-from xinstr_core.schemas import candidate_pairs, refined_pairs
-from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
+from xinstr_core.schemas import CONTRACTS, candidate_pairs, refined_pairs
 from xinstr_core.schemas.declaration import Contract, Table, Told
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, SELECTED
 from xinstr_core.schemas.eval_report import EVAL_REPORT, GAPS, MEASURES
-from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.raw_corpus import DOCUMENTS, RAW_CORPUS
-from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
-from xinstr_core.schemas.reverse_model import REVERSE_MODEL
-from xinstr_core.schemas.seed_pairs import SEED_PAIRS, SEEDS
+from xinstr_core.schemas.seed_pairs import SEEDS
 from xinstr_core.schemas.tuned_model import PREFERENCES, TRAINING_ROWS, TUNED_MODEL
 from xinstr_core.settings import Settings
 from xinstr_core.store import Partition
 from xinstr_core.workspace import Workspace
 
-_NEEDED: tuple[Contract[Any], ...] = (
-    RAW_CORPUS,
-    SEED_PAIRS,
-    REVERSE_MODEL,
-    CANDIDATE_PAIRS,
-    EVALUATOR,
-    REFINED_PAIRS,
-    DIVERSIFIED_SET,
-)
 _LATER: tuple[Contract[Any], ...] = (TUNED_MODEL, EVAL_REPORT)
+_NEEDED = [contract for contract in CONTRACTS.values() if contract not in _LATER]
 _READ = (
     DOCUMENTS,
     SEEDS,
@@ -63,14 +51,14 @@ class BuiltSet:
         language = workspace.language(tag)
         parts = {contract.asset: _needed(workspace, contract, tag) for contract in _NEEDED}
         for asset, part in parts.items():
-            if stale := _stale(part, parts):
+            if behind := part.behind(parts):
                 raise InputError(
-                    f"{stale} of {tag} was built anew since {asset} was made of it: xinstr build {tag} --to {DIVERSIFIED_SET.asset} "
+                    f"{behind[0]} of {tag} was built anew since {asset} was made of it: xinstr build {tag} --to {DIVERSIFIED_SET.asset} "
                     "brings them together"
                 )
         for contract in _LATER:
             later = workspace.store.get(contract.asset, tag)
-            if later is None or not _declares(later, contract) or _stale(later, parts):
+            if later is None or not _declares(later, contract) or later.behind(parts):
                 break  # it says nothing of this set, and what was made of it neither
             require_intact(later, tables=_read_of(contract))
             parts[contract.asset] = later
@@ -133,9 +121,3 @@ def _other_tables(part: Partition, contract: Contract[Any]) -> str:
         if stored is None or not set(table.schema) <= stored["schema"].keys():
             return table.name
     return ""
-
-
-def _stale(part: Partition, parts: Mapping[str, Partition]) -> str:
-    """The first asset that the part was made of in another version than it has now; empty for none."""
-    taken = part.made_of.get("inputs", {})
-    return next((name for name, version in taken.items() if name in parts and parts[name].version != version), "")

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from xinstr_core.corpus.sources import file_identity
-from xinstr_core.curation.audit import audit_file, read_audit
-from xinstr_core.errors import InputError
-from xinstr_core.evaluation.agreement import Agreement, agreement
+from xinstr_core.curation.audit import audit_file
+from xinstr_core.evaluation.agreement import Agreement
 from xinstr_core.evaluation.gaps import Gap
 from xinstr_core.evaluation.intervals import Estimate, mean_over_groups
 from xinstr_core.evaluation.measures import Comparison, Measure, compare
 from xinstr_core.exporting.base_terms import BaseTerms, base_terms
 from xinstr_core.exporting.built_set import BuiltSet
 from xinstr_core.exporting.licensing import Licensing
+from xinstr_core.reporting.people import labelled
 from xinstr_core.schemas import refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.declaration import Contract
@@ -26,10 +26,11 @@ from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, HELD_OUT, TRAIN
 from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT, GAPS, MEASURES
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
-from xinstr_core.schemas.refined_pairs import KEPT, REFINED_PAIRS
+from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
-from xinstr_core.schemas.shared import PROBABILITIES, SCORES, ValidationFigures
+from xinstr_core.schemas.shared import ValidationFigures
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, TunedFigures
+from xinstr_core.text import without_folders
 
 _TEXTS = ("corpus", "seeds")  # settings that name files of texts
 _FUNNELS: tuple[Contract[Any], ...] = (RAW_CORPUS, CANDIDATE_PAIRS, REFINED_PAIRS, DIVERSIFIED_SET)
@@ -145,17 +146,7 @@ class SetFacts:
             changed = f"the labels were changed since the report: xinstr build {self.tag} reads them"
             said = "; ".join([*([note] if note else []), *([changed] if seen != now else [])])
             return [Agreement(**row) for row in rows.iter_rows(named=True)], said
-        if not path.is_file():
-            return [], ""
-        try:
-            found = read_audit(path)
-        except InputError as error:
-            return [], str(error).replace(str(path), path.name)
-        rated = self.built.part(REFINED_PAIRS).scan(refined_pairs.PAIRS.name)
-        pairs = rated.select("pair_id", KEPT, *PROBABILITIES, *SCORES).collect()
-        return agreement(
-            found.labels, pairs, self.built.settings
-        ), f"{found.labelled} of {len(found.labels)} pairs labelled"
+        return labelled(path, self.built.part(REFINED_PAIRS).scan(refined_pairs.PAIRS.name), self.built.settings)
 
     @property
     def made_with(self) -> list[tuple[str, str, str]]:
@@ -209,7 +200,7 @@ def public(value: Any) -> Any:
         return {name: public(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [public(one) for one in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+    return without_folders(value) if isinstance(value, str) else value
 
 
 def _paths(value: Any) -> Iterator[str]:

@@ -26,7 +26,8 @@ def licence_texts(files: dict[str, bytes], licence: str) -> list[str]:
 
 def _of_package() -> dict[str, bytes]:
     try:
-        text = distribution(_PACKAGE).read_text(f"licenses/{_LICENCE_FILE}")
+        files = distribution(_PACKAGE).files or []
     except PackageNotFoundError:  # it runs from a folder that nobody installed
         return {}
-    return {_LICENCE_FILE: text.encode()} if text else {}
+    # Where it stands among them differs between an installed package and a checkout that is run in its own folder.
+    return {file.name: file.read_binary() for file in files if file.name == _LICENCE_FILE}

@@ -122,6 +122,5 @@ class Built:
         return [
             f"{asset} was made of another build of {taken}"
             for asset, partition in self.partitions.items()
-            for taken, version in partition.made_of.get("inputs", {}).items()
-            if taken in self.partitions and self.partitions[taken].version != version
+            for taken in partition.behind(self.partitions)
         ]

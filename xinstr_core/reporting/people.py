@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
+from xinstr_core.curation.audit import read_audit
 from xinstr_core.curation.limits import MINIMUM_JUDGED
-from xinstr_core.evaluation.agreement import KEPT_ASPECT, PRECISION
+from xinstr_core.errors import InputError
+from xinstr_core.evaluation.agreement import KEPT_ASPECT, PRECISION, Agreement, agreement
 from xinstr_core.reporting.built import Built
 from xinstr_core.reporting.sections.making import ended
 from xinstr_core.schemas.eval_report import AUDIT, EVAL_REPORT
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
+from xinstr_core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,19 @@ class ByPeople:
     @property
     def is_too_low(self) -> bool:
         return self.minimum is not None and self.precision < self.minimum
+
+
+def labelled(path: Path, rated: pl.LazyFrame, settings: Settings) -> tuple[list[Agreement], str]:
+    """How ratings agree with what people labelled so far in an audit, and what is to be said of that file; nothing where there is none."""
+    if not path.is_file():
+        return [], ""
+    try:
+        audit = read_audit(path)
+    except InputError as error:
+        return [], str(error).replace(str(path), path.name)
+    unread = f"; {len(audit.troubles)} cells could not be read" if audit.troubles else ""
+    note = f"{audit.labelled} of {len(audit.labels)} pairs labelled{unread}"
+    return agreement(audit.labels, rated.drop("instruction", "response").collect(), settings), note
 
 
 def by_people(built: Built) -> ByPeople | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from xinstr_core.evaluation.arms import SELECTED
 from xinstr_core.evaluation.measures import Measure
@@ -22,6 +21,7 @@ from xinstr_core.schemas.metrics import BASE, TUNED, WRONG_LANGUAGE
 from xinstr_core.schemas.raw_corpus import RAW_CORPUS
 from xinstr_core.schemas.refined_pairs import REFINED_PAIRS
 from xinstr_core.schemas.seed_pairs import SEED_PAIRS
+from xinstr_core.text import without_folders
 
 PERSONAL_DATA = "personal_data"  # the reason of a reject
 
@@ -140,5 +140,4 @@ class Summary:
 
     @property
     def base_model(self) -> str:
-        """Its name, of a folder the last part: where that lies on the machine of the build says nothing to others."""
-        return Path(str(self.built[EVAL_REPORT].built.get("base_model") or "")).name
+        return without_folders(str(self.built[EVAL_REPORT].built.get("base_model") or ""))

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
-from xinstr_core.curation.audit import audit_file, read_audit
+from xinstr_core.curation.audit import audit_file
 from xinstr_core.curation.instructions import is_english
 from xinstr_core.engines.resume import RowLog
 from xinstr_core.engines.translators import ENGLISH as ENGLISH_LANGUAGE
-from xinstr_core.errors import InputError
 from xinstr_core.evaluation.against_gold import measure_pairs, measure_reverse_model
-from xinstr_core.evaluation.agreement import Agreement, agreement
 from xinstr_core.evaluation.arm_models import ArmMaterial, ArmModel, ArmTraining, kept_arms, taught_template
 from xinstr_core.evaluation.arms import PINCH, SELECTED, TRANSFER_ARMS, drawable
 from xinstr_core.evaluation.gaps import Gap, gaps
@@ -28,6 +26,7 @@ from xinstr_core.evaluation.subjects import Examination, Subject
 from xinstr_core.evaluation.transfer import PAIR_SCHEMA, TransferMaterial, read_pairs
 from xinstr_core.identity import fingerprint
 from xinstr_core.languages import Language
+from xinstr_core.reporting.people import labelled
 from xinstr_core.schemas import diversified_set, refined_pairs
 from xinstr_core.schemas.candidate_pairs import CANDIDATE_PAIRS
 from xinstr_core.schemas.diversified_set import DIVERSIFIED_SET, IS_FOR_TRAINING, IS_HELD_OUT
@@ -100,7 +99,9 @@ def evaluate(run: StageRun) -> StageOutput:
         _measure_stages(run, gold, measures)
     found = gaps(measures.scores, run.settings.evaluation)
     taught, foreign = _training_instructions(run)
-    audit, audit_note = _audit(run)
+    audit, audit_note = labelled(
+        audit_file(run.workspace.home, run.language.tag), run.scan(refined_pairs.PAIRS), run.settings
+    )
     kept = kept_arms(arms, run.settings.tuning)
     return StageOutput(
         tables={
@@ -273,18 +274,3 @@ def _training_instructions(run: StageRun) -> tuple[int, int]:
     learned = pairs.join(trained, on="pair_id", how="semi").select("instruction", "response").collect()
     foreign = sum(not is_english(instruction, response) for instruction, response in learned.iter_rows())
     return len(learned), foreign
-
-
-def _audit(run: StageRun) -> tuple[list[Agreement], str]:
-    """How the ratings agree with what a person labelled so far, and what has to be said of that file."""
-    path = audit_file(run.workspace.home, run.language.tag)
-    if not path.is_file():
-        return [], ""
-    try:
-        audit = read_audit(path)
-    except InputError as error:
-        return [], str(error).replace(str(path), path.name)
-    pairs = run.scan(refined_pairs.PAIRS).drop("instruction", "response").collect()
-    unread = f"; {len(audit.troubles)} cells could not be read" if audit.troubles else ""
-    note = f"{audit.labelled} of {len(audit.labels)} pairs labelled{unread}"
-    return agreement(audit.labels, pairs, run.settings), note

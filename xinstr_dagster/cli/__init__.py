@@ -13,9 +13,7 @@ def main() -> None:
         from xinstr_dagster.cli.program import run  # all else is imported from there: see above
 
         run()
-    except SystemExit:
-        raise
-    except BaseException as error:
+    except (KeyboardInterrupt, Exception) as error:
         if not _is_interrupt(error):
             raise
         sys.exit(ExitCode.INTERRUPTED)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,19 @@ def test_sides_that_share_no_numbers_are_told_as_shifted(tmp_path: Path) -> None
     halfway = [*numbered(24)[:12], *numbered(24, shift=1)[12:]]
     with pytest.raises(InputError, match="of 24 documents with numbers on both sides 12 share one"):
         check_sides(path, halfway)
+
+
+def test_sides_of_real_files_belong_together_and_those_shifted_by_a_line_do_not() -> None:
+    """What the limit was set by: twelve languages that people translated from or into English."""
+    folder = Path(__file__).resolve().parents[4] / "shared" / "data" / "parallel"
+    if not folder.is_dir():
+        pytest.skip("no real data beside the checkout")
+    files = sorted(folder.glob("*.jsonl"))
+    assert files
+    for path in files:
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        aligned = [ParallelDocument(str(n), row["text_en"], row["text"], "", "") for n, row in enumerate(rows)]
+        shifted = [replace(one, text=other.text) for one, other in pairwise(aligned)]
+        check_sides(path, aligned)
+        with pytest.raises(InputError, match="are the sides shifted by a line"):
+            check_sides(path, shifted)

@@ -11,6 +11,7 @@ from xinstr_core.reporting.built import Built
 from xinstr_core.schemas import CONTRACTS
 from xinstr_core.schemas.declaration import declarations
 from xinstr_core.store import Partition
+from xinstr_core.text import without_folders
 
 
 def section(built: Built) -> Section:
@@ -33,7 +34,7 @@ def _compared(built: Built) -> Section:
 
 def _built_before(built: Built) -> Iterator[Listing]:
     rows = [
-        [Cell(asset), Cell(f"{time:%Y-%m-%d %H:%M}"), cell(preset), cell(changed)]
+        [Cell(asset), Cell(f"{time:%Y-%m-%d %H:%M}"), cell(preset), cell(without_folders(changed or ""))]
         for asset, partition in built.partitions.items()
         for time, preset, changed in build_before(partition)
         .select("time", "preset", "changed_settings")

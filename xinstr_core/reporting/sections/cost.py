@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from xinstr_core.progress import duration
@@ -13,6 +11,7 @@ from xinstr_core.reporting.charts import bars
 from xinstr_core.reporting.drawing import draw
 from xinstr_core.schemas.declaration import declarations
 from xinstr_core.schemas.shared import ROWS, Cost, EngineUse
+from xinstr_core.text import without_folders
 
 _OF_ROLES = ("rows", "prompt_tokens", "completion_tokens", "retries", "seconds", "gpu_seconds", "money")
 
@@ -32,18 +31,18 @@ def section(built: Built) -> Section:
     blocks: list[Block] = [Paragraph(total(built)), draw("cost", "Seconds by stage", bars(stages, "seconds"), spent)]
     if uses:
         rows = [
-            [Cell(asset), Cell(role), Cell(_named(use.engine)), *(cell(getattr(use, name)) for name in _OF_ROLES)]
+            [
+                Cell(asset),
+                Cell(role),
+                Cell(without_folders(use.engine)),
+                *(cell(getattr(use, name)) for name in _OF_ROLES),
+            ]
             for asset, role, use in uses
         ]
         columns = ("stage", "role", of_roles["engine"].label, *(of_roles[name].label for name in _OF_ROLES))
         blocks.append(Listing("Engines by stage and role", columns, rows))
     note = "Each stage tells of the run that made what is stored; rows that an earlier run had done already cost nothing in it. Money is by the prices of the settings."
     return Section("cost", "Cost", [*blocks, Paragraph(note, "note")])
-
-
-def _named(engine: str) -> str:
-    """Of a folder the last part: where that lies on the machine of the build says nothing to others."""
-    return Path(engine).name if Path(engine).is_absolute() else engine
 
 
 def total(built: Built) -> str:

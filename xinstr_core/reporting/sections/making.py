@@ -9,6 +9,7 @@ from xinstr_core.presets import declared_settings, load_settings
 from xinstr_core.reporting.blocks import Cell, Listing, Paragraph, Section, cell
 from xinstr_core.reporting.built import Built
 from xinstr_core.store import Partition
+from xinstr_core.text import without_folders
 
 
 def section(built: Built) -> Section:
@@ -52,7 +53,11 @@ def ended(partition: Partition) -> str:
 
 
 def _with(partition: Partition) -> list[Cell]:
-    return [Cell(partition.asset), cell(ended(partition)), *(cell(partition.built.get(name)) for name in _WITH)]
+    return [Cell(partition.asset), cell(ended(partition)), *(_name(partition.built.get(name)) for name in _WITH)]
+
+
+def _name(value: str | None) -> Cell:
+    return cell(without_folders(value) if value else value)
 
 
 def _versions(partition: Partition) -> list[Cell]:
@@ -94,4 +99,5 @@ def _all(partition: Partition) -> list[list[Cell]]:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    return ", ".join(without_folders(str(part)) for part in parts)
