@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +15,7 @@ from xinstr_core.schemas.declaration import Contract
 from xinstr_core.schemas.evaluator import EVALUATOR
 from xinstr_core.schemas.reverse_model import REVERSE_MODEL
 from xinstr_core.schemas.tuned_model import TUNED_MODEL, PreferenceFigures, TunedFigures
+from xinstr_core.text import without_folders
 
 _MOST_POINTS = 300  # of a curve: more hide each other
 
@@ -44,7 +44,7 @@ def section(built: Built) -> Section:
 def _how(tuned: TunedFigures, built: Built) -> str:
     tuning = built.settings(TUNED_MODEL, "tuning")
     said = [
-        f"The base model {Path(tuned.base_model).name} was tuned on {tuned.rows:,} rows, {tuned.tokens_seen:,} tokens over all epochs",
+        f"The base model {without_folders(tuned.base_model)} was tuned on {tuned.rows:,} rows, {tuned.tokens_seen:,} tokens over all epochs",
         "it is asked in the turns of its chat template"
         if tuned.prompt_format == "chat"
         else "it is asked in plain text",
